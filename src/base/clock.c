@@ -1,0 +1,38 @@
+/*
+ * The system's clocks, in the units the rest of the program uses.
+ */
+#include "config.h"
+
+#include "base/clock.h"
+
+#include <stdio.h>
+#include <time.h>
+
+uint64_t clock_microseconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+uint64_t clock_milliseconds(void)
+{
+    return clock_microseconds() / 1000;
+}
+
+int64_t clock_wall_milliseconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+char *clock_rfc3339(int64_t wall_milliseconds, char to[CLOCK_RFC3339_SIZE])
+{
+    time_t seconds = (time_t)(wall_milliseconds / 1000);
+    struct tm parts;
+    gmtime_r(&seconds, &parts);
+    size_t length = strftime(to, CLOCK_RFC3339_SIZE, "%Y-%m-%dT%H:%M:%S", &parts);
+    snprintf(to + length, CLOCK_RFC3339_SIZE - length, ".%03uZ", (unsigned)(wall_milliseconds % 1000));
+    return to;
+}

@@ -1,0 +1,22 @@
+/*
+ * Clock: the two clocks of the program, so that no other file picks one.
+ */
+#ifndef BASE_CLOCK_H
+#define BASE_CLOCK_H
+
+#include <stdint.h>
+
+/* Milliseconds of a clock that never jumps (CLOCK_MONOTONIC): for time-outs. */
+uint64_t clock_milliseconds(void);
+
+/* Microseconds of the same clock: for durations in the log. */
+uint64_t clock_microseconds(void);
+
+/* Milliseconds since 1970 (CLOCK_REALTIME): for what leaves the process. */
+int64_t clock_wall_milliseconds(void);
+
+#define CLOCK_RFC3339_SIZE 25
+/* Writes "2026-01-31T12:00:00.000Z" (RFC 3339) and returns `to`. */
+char *clock_rfc3339(int64_t wall_milliseconds, char to[CLOCK_RFC3339_SIZE]);
+
+#endif

@@ -1,0 +1,182 @@
+/*
+ * The process's one log. A lock keeps lines of several threads apart; a single
+ * write(2) keeps those of several processes apart.
+ */
+#include "config.h"
+
+#include "base/log.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <syslog.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/bytes.h"
+#include "base/clock.h"
+
+enum { MESSAGE_LIMIT = 2048 };
+
+static struct {
+    pthread_mutex_t lock;
+    char *path;     /* of a file, else NULL */
+    int descriptor; /* -1: syslog */
+    bool may_block; /* not a regular file */
+    enum severity least;
+    uint64_t dropped;
+} state = {.lock = PTHREAD_MUTEX_INITIALIZER, .descriptor = STDERR_FILENO, .may_block = true, .least = SEVERITY_INFO};
+
+const char *severity_name(enum severity severity)
+{
+    static const char *const names[] = {"debug", "info", "notice", "warning", "error"};
+    return names[severity];
+}
+
+static int syslog_priority(enum severity severity)
+{
+    static const int priorities[] = {LOG_DEBUG, LOG_INFO, LOG_NOTICE, LOG_WARNING, LOG_ERR};
+    return priorities[severity];
+}
+
+static bool is_regular(int descriptor)
+{
+    struct stat file;
+    return fstat(descriptor, &file) == 0 && S_ISREG(file.st_mode);
+}
+
+static int open_file(const char *path, struct error *error)
+{
+    int descriptor = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+    if (descriptor < 0)
+        error_set_errno(error, "cannot open the log file %s", path);
+    return descriptor;
+}
+
+bool log_open(const char *target, enum severity least, struct error *error)
+{
+    int descriptor = STDERR_FILENO;
+    char *path = NULL;
+    if (strncmp(target, "file:", 5) == 0) {
+        descriptor = open_file(target + 5, error);
+        if (descriptor < 0)
+            return false;
+        path = strdup(target + 5);
+        if (!path) {
+            close(descriptor);
+            return error_set(error, "out of memory");
+        }
+    } else if (strcmp(target, "syslog") == 0) {
+        openlog("fcgiguard", LOG_PID | LOG_NDELAY, LOG_DAEMON);
+        descriptor = -1;
+    } else if (strcmp(target, "stderr") != 0) {
+        return error_set(error, "log: \"%s\" is none of stderr, syslog and file:PATH", target);
+    }
+    pthread_mutex_lock(&state.lock);
+    if (state.path)
+        close(state.descriptor);
+    free(state.path);
+    state.path = path;
+    state.descriptor = descriptor;
+    state.may_block = descriptor >= 0 && !is_regular(descriptor);
+    state.least = least;
+    pthread_mutex_unlock(&state.lock);
+    return true;
+}
+
+bool log_reopen(struct error *error)
+{
+    pthread_mutex_lock(&state.lock);
+    bool done = true;
+    if (state.path) {
+        int descriptor = open_file(state.path, error);
+        done = descriptor >= 0;
+        if (done) {
+            close(state.descriptor);
+            state.descriptor = descriptor;
+            state.may_block = !is_regular(descriptor);
+        }
+    }
+    pthread_mutex_unlock(&state.lock);
+    return done;
+}
+
+int log_descriptor(void)
+{
+    return state.descriptor;
+}
+
+bool log_wants(enum severity severity)
+{
+    return severity >= state.least;
+}
+
+/* One line by one system call; false when it was not taken in time. A pipe
+ * that polls writable takes a whole page, and a line is no longer than one. */
+static bool write_line(const char *line, size_t length)
+{
+    struct pollfd log = {.fd = state.descriptor, .events = POLLOUT};
+    ssize_t written;
+    if (state.may_block && (poll(&log, 1, LOG_PATIENCE_MS) != 1 || !(log.revents & POLLOUT)))
+        return false;
+    do
+        written = write(state.descriptor, line, length);
+    while (written < 0 && errno == EINTR);
+    return written == (ssize_t)length;
+}
+
+/* Tells of lines that are missing; with the lock held. */
+static bool confess(void)
+{
+    char line[256], time[CLOCK_RFC3339_SIZE];
+    if (state.dropped == 0)
+        return true;
+    int length = snprintf(line, sizeof line,
+                          "{\"time\":\"%s\",\"level\":\"warning\",\"event\":\"lines_dropped\",\"count\":%llu}\n",
+                          clock_rfc3339(clock_wall_milliseconds(), time), (unsigned long long)state.dropped);
+    if (!write_line(line, (size_t)length))
+        return false;
+    state.dropped = 0;
+    return true;
+}
+
+void log_line(enum severity severity, struct text object)
+{
+    char line[LOG_LINE_SIZE];
+    assert(object.length < sizeof line);
+    if (!log_wants(severity))
+        return;
+    memcpy(line, object.at, object.length);
+    line[object.length] = '\n';
+    pthread_mutex_lock(&state.lock);
+    if (state.descriptor < 0)
+        syslog(syslog_priority(severity), "%.*s", TEXT_ARGUMENTS(object));
+    else if (!confess() || !write_line(line, object.length + 1))
+        state.dropped++;
+    pthread_mutex_unlock(&state.lock);
+}
+
+void log_event(enum severity severity, const char *event, const char *format, ...)
+{
+    char message[MESSAGE_LIMIT / 4], time[CLOCK_RFC3339_SIZE];
+    va_list arguments;
+    if (!log_wants(severity))
+        return;
+    va_start(arguments, format);
+    vsnprintf(message, sizeof message, format, arguments);
+    va_end(arguments);
+    struct arena *arena = arena_new();
+    struct bytes line = bytes_new(arena, LOG_LINE_SIZE - 1);
+    bytes_printf(&line, "{\"time\":\"%s\",\"level\":\"%s\",\"event\":\"%s\",\"message\":",
+                 clock_rfc3339(clock_wall_milliseconds(), time), severity_name(severity), event);
+    bytes_add_json(&line, text_of(message));
+    bytes_add(&line, "}", 1);
+    log_line(severity, bytes_text(&line));
+    arena_free(arena);
+}

@@ -1,0 +1,144 @@
+/*
+ * Text: comparing, cutting and checking runs of bytes.
+ */
+#include "config.h"
+
+#include "base/text.h"
+
+#include "base/arena.h"
+
+struct text text_of(const char *string)
+{
+    return (struct text){string, string ? strlen(string) : 0};
+}
+
+static char lower(char c)
+{
+    return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+}
+
+bool text_equal(struct text a, struct text b)
+{
+    return a.length == b.length && (a.length == 0 || memcmp(a.at, b.at, a.length) == 0);
+}
+
+bool text_equal_ignore_case(struct text a, struct text b)
+{
+    if (a.length != b.length)
+        return false;
+    for (size_t i = 0; i < a.length; i++)
+        if (lower(a.at[i]) != lower(b.at[i]))
+            return false;
+    return true;
+}
+
+bool text_starts_with(struct text text, struct text prefix)
+{
+    return text.length >= prefix.length && text_equal((struct text){text.at, prefix.length}, prefix);
+}
+
+bool text_ends_with(struct text text, struct text suffix)
+{
+    return text.length >= suffix.length && text_equal(text_from(text, text.length - suffix.length), suffix);
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+struct text text_trim(struct text text)
+{
+    while (text.length > 0 && is_blank(text.at[0]))
+        text = text_from(text, 1);
+    while (text.length > 0 && is_blank(text.at[text.length - 1]))
+        text.length--;
+    return text;
+}
+
+struct text text_from(struct text text, size_t from)
+{
+    if (from >= text.length)
+        return (struct text){text.at ? text.at + text.length : NULL, 0};
+    return (struct text){text.at + from, text.length - from};
+}
+
+bool text_next(struct text *rest, char separator, struct text *piece)
+{
+    if (rest->length == 0)
+        return false;
+    size_t length = text_find(*rest, separator);
+    *piece = (struct text){rest->at, length};
+    *rest = text_from(*rest, length + 1);
+    return true;
+}
+
+size_t text_find(struct text text, char byte)
+{
+    const char *found = text.length ? memchr(text.at, byte, text.length) : NULL;
+    return found ? (size_t)(found - text.at) : text.length;
+}
+
+struct text text_lower(struct arena *arena, struct text text)
+{
+    char *copy = arena_copy(arena, text.at, text.length);
+    for (size_t i = 0; i < text.length; i++)
+        copy[i] = lower(copy[i]);
+    return (struct text){copy, text.length};
+}
+
+bool text_number(struct text text, uint64_t limit, uint64_t *number)
+{
+    uint64_t value = 0;
+    if (text.length == 0)
+        return false;
+    for (size_t i = 0; i < text.length; i++) {
+        if (text.at[i] < '0' || text.at[i] > '9' || __builtin_mul_overflow(value, 10, &value) ||
+            __builtin_add_overflow(value, (uint64_t)(text.at[i] - '0'), &value) || value > limit)
+            return false;
+    }
+    *number = value;
+    return true;
+}
+
+bool text_is_token(struct text text)
+{
+    static const char marks[] = "!#$%&'*+-.^_`|~";
+    for (size_t i = 0; i < text.length; i++) {
+        char c = text.at[i];
+        bool plain = (c >= '0' && c <= '9') || (lower(c) >= 'a' && lower(c) <= 'z');
+        if (!plain && !memchr(marks, c, sizeof marks - 1))
+            return false;
+    }
+    return text.length > 0;
+}
+
+/* Unicode 15, table 3-7. */
+size_t text_utf8_sequence(struct text text)
+{
+    const unsigned char *at = (const unsigned char *)text.at;
+    size_t left = text.length;
+    if (left == 0)
+        return 0;
+    unsigned char first = at[0];
+    size_t length = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
+    unsigned char least = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
+    unsigned char most = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
+    if (length == 0 || length > left || (length > 1 && (at[1] < least || at[1] > most)))
+        return 0;
+    for (size_t i = 2; i < length; i++)
+        if ((at[i] & 0xc0) != 0x80)
+            return 0;
+    return length;
+}
+
+bool text_is_utf8(struct text text)
+{
+    for (size_t i = 0; i < text.length;) {
+        size_t length = text_utf8_sequence(text_from(text, i));
+        if (length == 0)
+            return false;
+        i += length;
+    }
+    return true;
+}

@@ -1,0 +1,68 @@
+/*
+ * Text: a run of bytes somebody else owns, with its length. It may hold NUL
+ * bytes and need not end in one. Comparisons that ignore case fold ASCII only.
+ */
+#ifndef BASE_TEXT_H
+#define BASE_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+struct arena;
+
+struct text {
+    const char *at; /* may be NULL when length is 0 */
+    size_t length;
+};
+
+/* A list of texts; `items` belongs to whoever made the list. */
+struct texts {
+    struct text *items;
+    size_t count;
+};
+
+#define TEXT(literal) ((struct text){"" literal, sizeof(literal) - 1})
+/* For printf's "%.*s". */
+#define TEXT_ARGUMENTS(t) ((int)(t).length), ((t).at ? (t).at : "")
+
+/* The text of a NUL-terminated string; NULL gives the empty text. */
+struct text text_of(const char *string);
+
+bool text_equal(struct text, struct text);
+bool text_equal_ignore_case(struct text, struct text);
+bool text_starts_with(struct text, struct text prefix);
+bool text_ends_with(struct text, struct text suffix);
+
+/* Without the spaces and tabs at both ends (RFC 9110, 5.6.3: OWS). */
+struct text text_trim(struct text);
+
+/* The part from `from` on; empty when `from` is past the end. */
+struct text text_from(struct text, size_t from);
+
+/* Takes the next piece before `separator` off the front of `rest`; false when
+ * nothing is left. "a,,b" gives "a", "" and "b"; the empty text gives nothing. */
+bool text_next(struct text *rest, char separator, struct text *piece);
+
+/* The index of the first `byte`, or the length when there is none. */
+size_t text_find(struct text, char byte);
+
+/* A lower-case copy (ASCII), NUL-terminated, in the arena. */
+struct text text_lower(struct arena *, struct text);
+
+/* A decimal number without sign, blanks or leading "+"; false when it is
+ * empty, holds another character or is over `limit`. */
+bool text_number(struct text, uint64_t limit, uint64_t *number);
+
+/* Whether it is a token of RFC 9110, 5.6.2 (not empty). */
+bool text_is_token(struct text);
+
+/* The length of the well-formed UTF-8 sequence at the front; 0 when there is none. */
+size_t text_utf8_sequence(struct text);
+
+/* Whether it is well-formed UTF-8 (RFC 3629: no overlong forms, surrogates or
+ * code points past U+10FFFF). */
+bool text_is_utf8(struct text);
+
+#endif

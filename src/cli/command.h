@@ -1,0 +1,43 @@
+/*
+ * Commands: what stands behind `fcgiguard COMMAND`. One file has one command
+ * and one entry here.
+ */
+#ifndef CLI_COMMAND_H
+#define CLI_COMMAND_H
+
+#include <getopt.h>
+
+#include "policy/policy.h"
+
+enum { EXIT_GOOD, EXIT_BAD, EXIT_USAGE };
+
+struct command {
+    const char *name;
+    const char *usage; /* its options and arguments */
+    const char *help;  /* one line without a full stop */
+    int (*run)(int argc, char **argv); /* argv[0] is the command; the result is the exit status */
+};
+
+extern const struct command serve_command, check_command, explain_command, help_command, version_command;
+
+/* All of them, ended by NULL (main.c). */
+extern const struct command *const commands[];
+
+/* Where the policy is when nobody says so. */
+#define DEFAULT_POLICY SYSTEM_CONFIGURATION_FOLDER "/fcgiguard.yaml"
+
+/* Says on standard error what was wrong with the command line, and how it
+ * should be; always EXIT_USAGE. */
+int command_misused(const struct command *, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The same for the option getopt_long() has just refused with `result`; the
+ * list of short options begins with ":". */
+int command_bad_option(const struct command *, int result, char **argv);
+
+/* The policy, or NULL once its errors are on standard error. */
+struct policy *command_load(const char *file);
+
+/* This process is a CGI program: serves the one request (serve.c). */
+int serve_cgi(void);
+
+#endif

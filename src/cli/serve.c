@@ -1,0 +1,340 @@
+/*
+ * serve: puts the pieces together. It loads the policy, gets the listening
+ * socket, and hands both to the parent's loop; a worker made there comes back
+ * here to be confined and to serve. As a CGI program there is neither.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "cli/command.h"
+#include "front/cgi.h"
+#include "front/fastcgi.h"
+#include "front/listen.h"
+#include "process/launcher.h"
+#include "process/parent.h"
+#include "process/sandbox.h"
+#include "respond/error_body.h"
+
+enum { FIRST_STRAY = 3, CGI_BODY_LIMIT = 1024 };
+
+/* One listening socket, of one generation or of several. */
+struct listener {
+    int descriptor;
+    unsigned users;
+    struct listener *next;
+};
+
+/* What one load of the policy gave. */
+struct service {
+    struct generation generation;
+    struct policy *policy;
+    struct listener *listener;
+};
+
+static const char *policy_file = DEFAULT_POLICY;
+static bool listener_was_given; /* by the web server or systemd: a reload cannot change it */
+static struct listener *listeners;
+
+/* ---- the process as it should have been started */
+
+/* mod_fcgid hands over stray descriptors; systemd hands over some that are meant. */
+static void close_strays(void)
+{
+    const char *process = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
+    uint64_t owner, meant = 0;
+    if (!process || !count || !text_number(text_of(process), INT32_MAX, &owner) || (pid_t)owner != getpid() ||
+        !text_number(text_of(count), INT16_MAX, &meant))
+        meant = 0;
+    close_range(FIRST_STRAY + (unsigned)meant, ~0U, 0);
+    for (int descriptor = STDIN_FILENO; descriptor <= STDERR_FILENO; descriptor++)
+        if (fcntl(descriptor, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0)
+            abort(); /* else a socket would become standard output */
+}
+
+static void reset_signals(void)
+{
+    sigset_t none;
+    for (int number = 1; number < NSIG; number++)
+        signal(number, SIG_DFL); /* fails for some, as it should */
+    signal(SIGPIPE, SIG_IGN);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* The parent and the workers take these by signalfd(2). */
+static void block_signals(void)
+{
+    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD};
+    sigset_t set;
+    sigemptyset(&set);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        sigaddset(&set, numbers[i]);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+static void prepare_process(void)
+{
+    close_strays();
+    reset_signals();
+    umask(022);
+}
+
+/* ---- listening sockets */
+
+static bool same_text(const char *one, const char *other)
+{
+    return one == other || (one && other && strcmp(one, other) == 0);
+}
+
+static bool same_socket_file(const struct listen_rules *one, const struct listen_rules *other)
+{
+    return one->mode == other->mode && one->backlog == other->backlog && same_text(one->owner, other->owner) &&
+           same_text(one->group, other->group);
+}
+
+static struct listener *open_listener(const struct listen_rules *rules, struct error *error)
+{
+    int descriptor = listen_open(rules, error);
+    if (descriptor < 0)
+        return NULL;
+    struct listener *listener = calloc(1, sizeof *listener);
+    if (!listener)
+        abort();
+    *listener = (struct listener){.descriptor = descriptor, .users = 1, .next = listeners};
+    listeners = listener;
+    return listener;
+}
+
+/* The socket of the current generation as long as its address stays, so that
+ * no connection is lost; else a new one beside it. */
+static struct listener *next_listener(const struct service *current, const struct listen_rules *rules,
+                                      struct error *error)
+{
+    const struct listen_rules *old = &current->policy->server.listen;
+    if (!listener_was_given && !same_text(old->address, rules->address))
+        return open_listener(rules, error);
+    if (!listener_was_given && !same_socket_file(old, rules))
+        log_event(SEVERITY_NOTICE, "socket_kept", "a socket that stays open keeps its mode, owner, group and backlog "
+                                             "until the next start");
+    current->listener->users++;
+    return current->listener;
+}
+
+static void leave_listener(struct listener *listener, const struct listen_rules *rules)
+{
+    if (--listener->users > 0)
+        return;
+    struct listener **place = &listeners;
+    while (*place != listener)
+        place = &(*place)->next;
+    *place = listener->next;
+    listen_close(rules, listener->descriptor);
+    free(listener);
+}
+
+/* ---- generations */
+
+static struct generation *new_generation(struct policy *policy, struct listener *listener)
+{
+    struct service *service = calloc(1, sizeof *service);
+    if (!service)
+        abort();
+    service->policy = policy;
+    service->listener = listener;
+    service->generation = (struct generation){.programs = policy->programs,
+                                              .program_count = policy->program_count,
+                                              .drain = policy->server.timeouts.drain,
+                                              .context = service};
+    return &service->generation;
+}
+
+static void log_findings(const struct findings *findings)
+{
+    char *lines = NULL, *line;
+    size_t size = 0;
+    FILE *stream = open_memstream(&lines, &size);
+    if (!stream)
+        return;
+    findings_print(findings, FINDING_ERROR, stream);
+    fclose(stream);
+    for (char *rest = lines; (line = strsep(&rest, "\n"));)
+        if (*line)
+            log_event(SEVERITY_ERROR, "policy_refused", "%s", line);
+    free(lines);
+}
+
+static struct generation *load(const struct generation *generation)
+{
+    const struct service *current = generation->context;
+    struct error error = {0};
+    struct listener *listener = NULL;
+    struct policy *policy = policy_load(policy_file, &error);
+    if (policy && policy->findings.errors == 0)
+        listener = next_listener(current, &policy->server.listen, &error);
+    if (listener && log_open(policy->server.log.target, (enum severity)policy->server.log.level, &error))
+        return new_generation(policy, listener);
+    if (listener)
+        leave_listener(listener, &policy->server.listen);
+    if (error.set)
+        log_event(SEVERITY_ERROR, "policy_refused", "%s", error.message);
+    else
+        log_findings(&policy->findings);
+    policy_free(policy);
+    return NULL;
+}
+
+static void release(struct generation *generation)
+{
+    struct service *service = generation->context;
+    leave_listener(service->listener, &service->policy->server.listen);
+    policy_free(service->policy);
+    free(service);
+}
+
+static void reopen(void)
+{
+    struct error error = {0};
+    if (!log_reopen(&error))
+        log_event(SEVERITY_WARNING, "log_not_reopened", "%s", error.message);
+}
+
+/* ---- the worker */
+
+/* A worker with the socket of another generation would keep it open after that
+ * generation's end, and clients waiting in it. */
+static void close_other_listeners(const struct listener *own)
+{
+    for (const struct listener *listener = listeners; listener; listener = listener->next)
+        if (listener != own)
+            close(listener->descriptor);
+}
+
+static bool confine(const struct policy *policy, struct error *error)
+{
+    static const char *const readable[] = {"/etc/localtime", "/dev/null", "/dev/urandom", NULL};
+    const char *writable[3] = {policy->server.spool};
+    struct text target = text_of(policy->server.log.target), file = TEXT("file:");
+    const char *slash = strrchr(policy->server.log.target, '/');
+    char *folder = NULL;
+    if (text_starts_with(target, file) && slash) {
+        const char *path = target.at + file.length;
+        folder = strndup(path, slash == path ? 1 : (size_t)(slash - path));
+        writable[1] = folder;
+    }
+    bool done = privileges_drop(policy->server.user, policy->server.group, error) &&
+                (!policy->server.sandbox || sandbox_enter(&(struct sandbox_paths){readable, writable}, error));
+    free(folder);
+    return done;
+}
+
+static int work(struct generation *generation, int socket)
+{
+    const struct service *service = generation->context;
+    struct error error = {0};
+    close_other_listeners(service->listener);
+    if (!confine(service->policy, &error)) {
+        log_event(SEVERITY_ERROR, "worker_not_confined", "%s", error.message);
+        return EXIT_BAD;
+    }
+    struct launcher *launcher = launcher_remote(socket);
+    int status = fastcgi_serve(service->policy, service->listener->descriptor, launcher);
+    launcher_close(launcher);
+    return status;
+}
+
+/* ---- the commands */
+
+static int start(void)
+{
+    static const struct parent_calls calls = {.load = load, .release = release, .work = work, .reopen = reopen};
+    int listening = 0;
+    socklen_t size = sizeof listening;
+    struct error error = {0};
+    struct policy *policy = command_load(policy_file);
+    if (!policy)
+        return EXIT_BAD;
+    listener_was_given =
+        (getsockopt(STDIN_FILENO, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) == 0 && listening) ||
+        getenv("LISTEN_PID");
+    struct listener *listener = NULL;
+    if (log_open(policy->server.log.target, (enum severity)policy->server.log.level, &error))
+        listener = open_listener(&policy->server.listen, &error);
+    if (!listener) {
+        fprintf(stderr, "fcgiguard: %s\n", error.message);
+        policy_free(policy);
+        return EXIT_BAD;
+    }
+    block_signals();
+    return parent_run(new_generation(policy, listener), &calls);
+}
+
+static int serve(int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"config", required_argument, NULL, 'c'}, {"foreground", no_argument, NULL, 'f'}, {0}};
+    for (int option; (option = getopt_long(argc, argv, ":c:f", options, NULL)) != -1;) {
+        if (option == 'c')
+            policy_file = optarg;
+        else if (option != 'f') /* which is the only mode */
+            return command_bad_option(&serve_command, option, argv);
+    }
+    if (optind < argc)
+        return command_misused(&serve_command, "\"%s\" is too much", argv[optind]);
+    prepare_process();
+    return start();
+}
+
+const struct command serve_command = {
+    .name = "serve",
+    .usage = "[-c|--config FILE] [-f|--foreground]",
+    .help = "serve requests by FastCGI; it stays in the foreground",
+    .run = serve,
+};
+
+/* What a web server is told when there is no exchange to answer it in. */
+static int answer_cgi(int status, const char *code)
+{
+    struct exchange exchange = {.arena = arena_new()};
+    exchange_make_id(&exchange);
+    struct bytes body = bytes_new(exchange.arena, CGI_BODY_LIMIT);
+    bytes_printf(&body, "{\"error\":\"%s\",\"message\":", code);
+    bytes_add_json(&body, text_of(error_message(code, status)));
+    bytes_printf(&body, ",\"requestId\":\"%s\"}", exchange.id);
+    printf("Status: %d %s\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n"
+           "X-Content-Type-Options: nosniff\r\nContent-Length: %zu\r\n\r\n%.*s",
+           status, reply_reason(status), body.length, (int)body.length, body.at);
+    arena_free(exchange.arena);
+    return EXIT_BAD;
+}
+
+int serve_cgi(void)
+{
+    struct error error = {0};
+    prepare_process();
+    /* An address of this program itself would go past the server's mapping of
+     * guarded paths; a request that was mapped has been redirected. */
+    if (!getenv("REDIRECT_STATUS")) {
+        fputs("fcgiguard: REDIRECT_STATUS is not set: this program was called by its own address\n", stderr);
+        return answer_cgi(403, "forbidden");
+    }
+    const char *file = getenv("FCGIGUARD_POLICY");
+    struct policy *policy = command_load(file && *file ? file : DEFAULT_POLICY);
+    if (!policy)
+        return answer_cgi(500, "internal_error");
+    if (!log_open(policy->server.log.target, (enum severity)policy->server.log.level, &error))
+        fprintf(stderr, "fcgiguard: %s\n", error.message);
+    struct launcher *launcher = launcher_local(policy->programs, policy->program_count);
+    int status = cgi_serve(policy, launcher);
+    launcher_close(launcher);
+    policy_free(policy);
+    return status;
+}

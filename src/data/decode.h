@@ -1,0 +1,93 @@
+/*
+ * Decode: from nodes to the members of a struct, by a table of fields. The
+ * table is the only place that knows a key's type, default and help; parsing,
+ * `fcgiguard help` and the test of the man page all read it.
+ *
+ * One rule for short forms: where a section's value is not a map, it is the
+ * value of the section's first field. `exec: /srv/x` is `exec: {program: /srv/x}`.
+ */
+#ifndef DATA_DECODE_H
+#define DATA_DECODE_H
+
+#include "base/arena.h"
+#include "data/finding.h"
+
+enum field_type {
+    FIELD_TEXT,     /* const char *: a scalar, not empty */
+    FIELD_BOOL,     /* bool: true or false, plain */
+    FIELD_NUMBER,   /* uint64_t within [least, most] */
+    FIELD_SIZE,     /* uint64_t bytes within [least, most]: 512b, 10kb, 4mb, 1gb (powers of 1024) */
+    FIELD_DURATION, /* uint64_t milliseconds within [least, most]: 500ms, 30s, 15m, 1h, 7d */
+    FIELD_MODE,     /* unsigned: an octal file mode, 0 to 0777, as 0660 or "0660" */
+    FIELD_CHOICE,   /* int: the index in `choices` ("off|require|redirect") */
+    FIELD_TEXTS,    /* struct texts: a list of scalars, or one scalar for a list of one */
+    FIELD_PAIRS,    /* struct pairs: a map of scalars */
+    FIELD_FILE,     /* const char *: a file's absolute path; relative ones are taken from the policy's folder */
+    FIELD_SECTION,  /* a struct inside this one, at `offset`, by the table in `section` */
+    FIELD_OWN,      /* whatever `own` makes of the node */
+};
+
+struct pair {
+    struct text name, value;
+    const struct node *node; /* for findings about it */
+};
+struct pairs {
+    struct pair *items;
+    size_t count;
+};
+
+struct decoder {
+    struct arena *arena; /* of the policy: what is decoded lives as long */
+    struct findings *findings;
+    const char *folder; /* absolute folder of the policy file */
+};
+
+struct field {
+    const char *key;
+    enum field_type type;
+    size_t offset;
+    const char *fallback; /* the default, in the policy's own notation; NULL: the member stays zero */
+    const char *help;     /* one line without a full stop, for `fcgiguard help` */
+    bool required;
+    uint64_t least, most; /* most 0: no bound */
+    const char *choices;
+    const struct section *section;
+    bool (*own)(struct decoder *, const struct node *, void *member);
+    const char *expects; /* FIELD_OWN: what a user may write, for messages and help: "a list of networks" */
+};
+
+/* A table of fields for one struct of `size` bytes, ended by a row without key. */
+struct section {
+    size_t size;
+    const struct field *fields;
+};
+
+#define FIELD(type_, struct_, member_, key_) \
+    .key = (key_), .type = (type_), .offset = offsetof(struct struct_, member_)
+
+/* Fills `target` (zeroed, section->size bytes) from a node: first every
+ * default, then every key. Unknown keys (with the nearest known one), repeated
+ * and missing keys, wrong types and values out of bounds are findings; all of
+ * them are reported, not only the first. False when there was any.
+ * `node` may be NULL: only defaults, and an error for each required key. */
+bool decode_section(struct decoder *, const struct section *, const struct node *, void *target);
+
+/* One value by one row; what decode_section() does for each key. */
+bool decode_field(struct decoder *, const struct field *, const struct node *, void *target);
+
+/* Single values, for rows of type FIELD_OWN and for handlers: each false with a finding. */
+bool decode_texts(struct decoder *, const struct node *, struct texts *);
+bool decode_size(struct text, uint64_t *bytes);            /* no finding, only false */
+bool decode_duration(struct text, uint64_t *milliseconds); /* no finding, only false */
+
+/* A secret named as `file:PATH` (relative to the policy's folder; regular, not
+ * readable by others, at most 64 KiB, one trailing newline dropped) or
+ * `env:NAME`. A finding, which never holds the secret, when it is missing,
+ * empty or unreadable. The bytes live in the decoder's arena. */
+bool decode_secret(struct decoder *, const struct node *, struct text *secret);
+
+/* What a user may write for a field, for messages and help:
+ * "a size such as 10kb, 1kb to 1gb", "one of off, require, redirect". In the arena. */
+const char *decode_expectation(const struct field *, struct arena *);
+
+#endif

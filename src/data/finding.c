@@ -1,0 +1,162 @@
+/*
+ * Findings in a list, sorted when they are printed.
+ */
+#include "config.h"
+
+#include "data/finding.h"
+
+#include <stdlib.h>
+
+#include "base/arena.h"
+
+struct finding {
+    struct finding *next;
+    enum finding_kind kind;
+    unsigned line, column;
+    size_t order; /* in which it was found */
+    const char *path, *message;
+};
+
+struct findings findings_new(struct arena *arena, const char *file)
+{
+    return (struct findings){.arena = arena, .file = file};
+}
+
+/* Messages quote what a file says, and are read on terminals. */
+static void make_printable(char *message)
+{
+    for (; *message; message++)
+        if ((unsigned char)*message < 0x20 || *message == 0x7f)
+            *message = '?';
+}
+
+static void add(struct findings *findings, enum finding_kind kind, unsigned line, unsigned column,
+                const char *path, const char *format, va_list arguments)
+{
+    size_t *count = kind == FINDING_ERROR ? &findings->errors : &findings->advice;
+    if (++*count > FINDINGS_LIMIT)
+        return;
+    struct finding *finding = arena_alloc(findings->arena, sizeof *finding);
+    char *message = arena_vprintf(findings->arena, format, arguments);
+    make_printable(message);
+    *finding = (struct finding){.next = findings->first,
+                                .kind = kind,
+                                .line = line,
+                                .column = column,
+                                .order = findings->errors + findings->advice,
+                                .path = path,
+                                .message = message};
+    findings->first = finding;
+}
+
+bool findings_add(struct findings *findings, enum finding_kind kind, const struct node *node, const char *format,
+                  ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    add(findings, kind, node->line, node->column, node_path(node, findings->arena), format, arguments);
+    va_end(arguments);
+    return false;
+}
+
+bool findings_add_key(struct findings *findings, enum finding_kind kind, const struct node *node,
+                      const char *format, ...)
+{
+    va_list arguments;
+    bool keyed = node->name_line != 0;
+    va_start(arguments, format);
+    add(findings, kind, keyed ? node->name_line : node->line, keyed ? node->name_column : node->column,
+        node_path(node, findings->arena), format, arguments);
+    va_end(arguments);
+    return false;
+}
+
+bool findings_add_at(struct findings *findings, enum finding_kind kind, unsigned line, unsigned column,
+                     const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    add(findings, kind, line, column, "", format, arguments);
+    va_end(arguments);
+    return false;
+}
+
+static int compare(const void *left, const void *right)
+{
+    const struct finding *a = *(const struct finding *const *)left, *b = *(const struct finding *const *)right;
+    if (a->line != b->line)
+        return a->line < b->line ? -1 : 1;
+    if (a->column != b->column)
+        return a->column < b->column ? -1 : 1;
+    return a->order < b->order ? -1 : 1;
+}
+
+static void print_one(const struct findings *findings, const struct finding *finding, FILE *to)
+{
+    fprintf(to, "%s:", findings->file);
+    if (finding->line)
+        fprintf(to, "%u:%u:", finding->line, finding->column);
+    if (*finding->path)
+        fprintf(to, " %s:", finding->path);
+    fprintf(to, " %s\n", finding->message);
+}
+
+void findings_print(const struct findings *findings, enum finding_kind kind, FILE *to)
+{
+    const struct finding *sorted[FINDINGS_LIMIT];
+    size_t count = 0, all = kind == FINDING_ERROR ? findings->errors : findings->advice;
+    for (const struct finding *finding = findings->first; finding && count < FINDINGS_LIMIT; finding = finding->next)
+        if (finding->kind == kind)
+            sorted[count++] = finding;
+    qsort(sorted, count, sizeof *sorted, compare);
+    for (size_t i = 0; i < count; i++)
+        print_one(findings, sorted[i], to);
+    if (all > count)
+        fprintf(to, "%s: and %zu more\n", findings->file, all - count);
+}
+
+enum { WORD_LIMIT = 40 };
+
+/* Damerau-Levenshtein distance with adjacent transpositions (optimal string alignment). */
+static size_t distance(const char *a, size_t a_length, const char *b, size_t b_length)
+{
+    size_t rows[3][WORD_LIMIT + 1];
+    size_t *before = rows[0], *last = rows[1], *current = rows[2];
+    for (size_t j = 0; j <= b_length; j++)
+        last[j] = j;
+    for (size_t i = 1; i <= a_length; i++) {
+        current[0] = i;
+        for (size_t j = 1; j <= b_length; j++) {
+            size_t best = last[j - 1] + (a[i - 1] != b[j - 1]);
+            if (last[j] + 1 < best)
+                best = last[j] + 1;
+            if (current[j - 1] + 1 < best)
+                best = current[j - 1] + 1;
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && before[j - 2] + 1 < best)
+                best = before[j - 2] + 1;
+            current[j] = best;
+        }
+        size_t *oldest = before;
+        before = last;
+        last = current;
+        current = oldest;
+    }
+    return last[b_length];
+}
+
+const char *findings_nearest(const char *word, const char *const *names, size_t count)
+{
+    const char *nearest = NULL;
+    size_t length = strlen(word), least = 3;
+    if (length > WORD_LIMIT)
+        return NULL;
+    for (size_t i = 0; i < count; i++) {
+        size_t other = strlen(names[i]);
+        size_t far = other <= WORD_LIMIT ? distance(word, length, names[i], other) : WORD_LIMIT;
+        if (far < least && far * 2 < length) {
+            least = far;
+            nearest = names[i];
+        }
+    }
+    return nearest;
+}

@@ -1,0 +1,82 @@
+/*
+ * Connection: one FastCGI connection of a web server, as bytes in and bytes
+ * out. It assembles one request at a time, carries the exchange's channel, and
+ * sees the connection through to the next request or to its end. Nothing here
+ * blocks, and nothing here knows of threads, of epoll or of what a request means.
+ */
+#ifndef FRONT_CONNECTION_H
+#define FRONT_CONNECTION_H
+
+#include "http/channel.h"
+#include "http/record.h"
+#include "http/spool.h"
+
+struct connection_limits {
+    uint64_t head;          /* bytes of all parameters */
+    uint64_t reply_spool;   /* of one reply to a slow client */
+    const char *folder;     /* for the spool's file */
+    uint64_t write_timeout; /* milliseconds; waited only when the spool is full or broken */
+    unsigned connections;   /* what GET_VALUES is told */
+};
+
+/* What one request takes while it is under way. Idle connections have none. */
+struct intake;
+
+/* Where a connection stands; fastcgi.c alone reads and writes it. */
+enum connection_state {
+    CONNECTION_FREE,
+    CONNECTION_WAITING, /* for an event or its deadline; whoever gets it claims it */
+    CONNECTION_CLAIMED,
+    CONNECTION_MISSED,  /* claimed, and an event came before it was waiting again */
+};
+
+struct connection {
+    int descriptor;
+    _Atomic int state;
+    bool watched;              /* known to epoll */
+    _Atomic uint64_t deadline; /* while waiting; clock_milliseconds */
+    _Atomic bool idle;         /* while waiting: between two requests */
+    struct intake *intake;     /* NULL while idle */
+    struct connection *next;   /* in the queue, or in the free list */
+};
+
+enum connection_step {
+    CONNECTION_READ,    /* wait until it can be read */
+    CONNECTION_WRITE,   /* wait until it can be written (or read) */
+    CONNECTION_READY,   /* a request can be served */
+    CONNECTION_TOO_LARGE, /* its head is over the limit: refuse it */
+    CONNECTION_CLOSE,   /* it is over */
+};
+
+/* Takes what the peer has sent, and sends what is pending. Idle connections
+ * that become readable get an intake from `spare` or a new one. */
+enum connection_step connection_advance(struct connection *, const struct connection_limits *,
+                                        struct intake **spare);
+
+/* For a request that is CONNECTION_READY: its channel, its arena and its
+ * parameters (false: they are malformed). */
+struct channel *connection_channel(struct connection *);
+struct arena *connection_arena(struct connection *);
+bool connection_params(struct connection *, size_t limit, struct params *);
+
+/* After the reply: forgets the request but not what is still on its way, and
+ * says what comes next. `keep`: the connection may serve another request. */
+enum connection_step connection_settle(struct connection *, const struct connection_limits *, bool keep,
+                                       struct intake **spare);
+
+/* Gives an idle connection up: false when a request has come in after all, so
+ * that it must be served. On a unix socket no request can be lost in between. */
+bool connection_retire(struct connection *);
+
+/* Whether a request has begun that has no reply yet. */
+bool connection_awaits_reply(const struct connection *);
+
+/* Whether it is between two requests. */
+bool connection_is_idle(const struct connection *);
+
+/* Closes the descriptor and gives the intake to `spare` (or frees it). */
+void connection_close(struct connection *, struct intake **spare);
+
+void intake_free(struct intake *);
+
+#endif

@@ -1,0 +1,563 @@
+/*
+ * The FastCGI front's threads. All of them wait on one epoll set that holds
+ * the listening socket and every connection without a request under way; the
+ * one that is woken reads, and serves when a request is complete, so a request
+ * on an idle machine is never handed from thread to thread. When all threads
+ * are busy, the keeper (the first thread) does the reading for them: it queues
+ * what is complete and refuses what the queue cannot hold. It also keeps the
+ * deadlines and takes the signals.
+ */
+#include "config.h"
+
+#include "front/fastcgi.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "front/connection.h"
+#include "front/serve.h"
+
+enum { TICK_MS = 100, KEEPER_EVENTS = 64, EXTRA_PARAMS = 200 };
+
+struct front {
+    const struct policy *policy;
+    struct launcher *launcher;
+    struct connection_limits limits;
+    int listener;
+    int events;   /* epoll: listener, connections, nudge */
+    int nudge;    /* wakes one waiting thread: something is queued */
+    int alarm;    /* wakes the keeper: all threads are busy, or the last connection has gone */
+    struct connection *table;
+    size_t threads, capacity;
+    atomic_bool stopping, over;
+
+    pthread_mutex_t lock; /* of what follows */
+    struct connection *unused;
+    struct connection *queue_first, *queue_last;
+    size_t queued, busy, open, used; /* used: slots of the table ever taken */
+    bool accept_paused;
+};
+
+static void ring(int descriptor)
+{
+    uint64_t one = 1;
+    if (write(descriptor, &one, sizeof one) < 0 && errno != EAGAIN)
+        log_event(SEVERITY_ERROR, "internal_error", "cannot wake a thread");
+}
+
+static void watch(const struct front *front, int operation, int descriptor, uint32_t events, void *what)
+{
+    struct epoll_event event = {.events = events, .data.ptr = what};
+    if (epoll_ctl(front->events, operation, descriptor, &event) != 0)
+        log_event(SEVERITY_ERROR, "internal_error", "epoll_ctl failed with error %d", errno);
+}
+
+/* ---- the table */
+
+static struct connection *open_connection(struct front *front, int descriptor)
+{
+    pthread_mutex_lock(&front->lock);
+    struct connection *connection = front->unused;
+    if (connection)
+        front->unused = connection->next;
+    else if (front->used < front->capacity)
+        connection = &front->table[front->used++];
+    if (connection)
+        front->open++;
+    pthread_mutex_unlock(&front->lock);
+    if (connection) {
+        connection->descriptor = descriptor;
+        connection->watched = false;
+        atomic_store(&connection->state, CONNECTION_CLAIMED);
+    }
+    return connection;
+}
+
+static void close_connection(struct front *front, struct connection *connection, struct intake **spare)
+{
+    atomic_store(&connection->state, CONNECTION_FREE);
+    connection_close(connection, spare);
+    pthread_mutex_lock(&front->lock);
+    connection->next = front->unused;
+    front->unused = connection;
+    bool last = --front->open == 0;
+    pthread_mutex_unlock(&front->lock);
+    if (last && atomic_load(&front->stopping))
+        ring(front->alarm);
+}
+
+static bool claim(struct connection *connection)
+{
+    int waiting = CONNECTION_WAITING;
+    return atomic_compare_exchange_strong(&connection->state, &waiting, CONNECTION_CLAIMED);
+}
+
+/* ---- the queue, and how many threads are busy */
+
+/* A thread without work: takes a queued request, and counts as busy then. */
+static struct connection *take_queued(struct front *front, bool was_busy)
+{
+    pthread_mutex_lock(&front->lock);
+    struct connection *connection = front->queue_first;
+    if (connection) {
+        front->queue_first = connection->next;
+        front->queued--;
+    }
+    bool is_busy = connection != NULL;
+    if (was_busy && !is_busy)
+        front->busy--;
+    bool last = !was_busy && is_busy && ++front->busy == front->threads;
+    pthread_mutex_unlock(&front->lock);
+    if (last)
+        ring(front->alarm);
+    return connection;
+}
+
+static void become_busy(struct front *front)
+{
+    pthread_mutex_lock(&front->lock);
+    bool last = ++front->busy == front->threads;
+    pthread_mutex_unlock(&front->lock);
+    if (last)
+        ring(front->alarm);
+}
+
+static bool all_busy(struct front *front)
+{
+    pthread_mutex_lock(&front->lock);
+    bool all = front->busy == front->threads;
+    pthread_mutex_unlock(&front->lock);
+    return all;
+}
+
+static bool enqueue(struct front *front, struct connection *connection)
+{
+    pthread_mutex_lock(&front->lock);
+    bool room = front->queued < front->policy->server.queue || front->busy < front->threads;
+    bool idle = front->busy < front->threads;
+    if (room) {
+        connection->next = NULL;
+        if (front->queue_first)
+            front->queue_last->next = connection;
+        else
+            front->queue_first = connection;
+        front->queue_last = connection;
+        front->queued++;
+    }
+    pthread_mutex_unlock(&front->lock);
+    if (room && idle)
+        ring(front->nudge);
+    return room;
+}
+
+/* ---- one connection */
+
+static struct exchange new_exchange(const struct front *front, struct connection *connection)
+{
+    const struct timeouts *timeouts = &front->policy->server.timeouts;
+    return (struct exchange){.arena = connection_arena(connection),
+                             .channel = connection_channel(connection),
+                             .started = clock_microseconds(),
+                             .launcher = front->launcher,
+                             .spool_folder = front->policy->server.spool,
+                             .read_timeout = timeouts->read,
+                             .write_timeout = timeouts->write};
+}
+
+static enum connection_step settle(struct front *front, struct connection *connection, struct intake **spare)
+{
+    return connection_settle(connection, &front->limits, !atomic_load(&front->stopping), spare);
+}
+
+static enum connection_step answer(struct front *front, struct connection *connection, struct intake **spare)
+{
+    struct exchange exchange = new_exchange(front, connection);
+    struct params params;
+    if (connection_params(connection, front->policy->server.request.headers + EXTRA_PARAMS, &params))
+        serve_exchange(front->policy, &exchange, &params);
+    else
+        serve_refusal(front->policy, &exchange,
+                      DENY(400, "request", "request_invalid", "its parameters are malformed or too many"));
+    return settle(front, connection, spare);
+}
+
+static enum connection_step refuse(struct front *front, struct connection *connection, struct verdict verdict,
+                                   struct intake **spare)
+{
+    struct exchange exchange = new_exchange(front, connection);
+    serve_refusal(front->policy, &exchange, verdict);
+    return settle(front, connection, spare);
+}
+
+static uint64_t patience(const struct front *front, const struct connection *connection, enum connection_step step)
+{
+    const struct timeouts *timeouts = &front->policy->server.timeouts;
+    if (step == CONNECTION_WRITE)
+        return timeouts->write;
+    return connection_is_idle(connection) ? timeouts->idle : timeouts->read;
+}
+
+/* Lets a claimed connection wait; false when an event has come already, so
+ * that whoever claimed it must go on. */
+static bool await(struct front *front, struct connection *connection, enum connection_step step)
+{
+    uint32_t events = EPOLLONESHOT | EPOLLIN | EPOLLRDHUP | (step == CONNECTION_WRITE ? EPOLLOUT : 0u);
+    int operation = connection->watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+    connection->watched = true;
+    atomic_store(&connection->deadline, clock_milliseconds() + patience(front, connection, step));
+    atomic_store(&connection->idle, connection_is_idle(connection));
+    watch(front, operation, connection->descriptor, events, connection);
+    int claimed = CONNECTION_CLAIMED;
+    if (atomic_compare_exchange_strong(&connection->state, &claimed, CONNECTION_WAITING))
+        return true;
+    atomic_store(&connection->state, CONNECTION_CLAIMED);
+    return false;
+}
+
+/* Follows a claimed connection step by step until it waits, is closed (both
+ * false), or has a request to be served (true). */
+static bool follow(struct front *front, struct connection *connection, enum connection_step step,
+                   struct intake **spare)
+{
+    for (;;) {
+        if (step == CONNECTION_READY)
+            return true;
+        if (step == CONNECTION_TOO_LARGE) {
+            step = refuse(front, connection,
+                          DENY(431, "request", "head_too_large", "its parameters are over request.head"), spare);
+            continue;
+        }
+        if (step == CONNECTION_READ && connection_is_idle(connection) && atomic_load(&front->stopping) &&
+            connection_retire(connection))
+            step = CONNECTION_CLOSE;
+        if (step == CONNECTION_CLOSE) {
+            close_connection(front, connection, spare);
+            return false;
+        }
+        if (await(front, connection, step))
+            return false;
+        step = connection_advance(connection, &front->limits, spare);
+    }
+}
+
+static bool advance(struct front *front, struct connection *connection, struct intake **spare)
+{
+    return follow(front, connection, connection_advance(connection, &front->limits, spare), spare);
+}
+
+/* For a request that the caller cannot serve itself. */
+static void queue_or_refuse(struct front *front, struct connection *connection, struct intake **spare)
+{
+    static const struct verdict overloaded = {VERDICT_DENY, 503, "request", "overloaded", "the queue is full"};
+    while (!enqueue(front, connection))
+        if (!follow(front, connection, refuse(front, connection, overloaded, spare), spare))
+            return;
+}
+
+/* ---- what wakes a thread */
+
+static void pause_accepting(struct front *front, const char *why)
+{
+    pthread_mutex_lock(&front->lock);
+    bool first = !front->accept_paused;
+    front->accept_paused = true;
+    pthread_mutex_unlock(&front->lock);
+    if (first)
+        log_event(SEVERITY_WARNING, "accept_paused", "no further connection is taken for now: %s", why);
+}
+
+/* Takes every connection that waits. All but the last go to the epoll set, for
+ * the other threads; the last one is read here and now. The result has a
+ * request to be served, or is NULL. */
+static struct connection *accept_connections(struct front *front, struct intake **spare)
+{
+    struct connection *last = NULL;
+    while (!atomic_load(&front->over)) {
+        int descriptor = accept4(front->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (descriptor < 0 && (errno == EINTR || errno == ECONNABORTED))
+            continue;
+        if (descriptor < 0 && errno != EAGAIN)
+            pause_accepting(front, errno == EMFILE || errno == ENFILE ? "out of descriptors" : "accept failed");
+        if (descriptor < 0)
+            break;
+        struct connection *connection = open_connection(front, descriptor);
+        if (!connection) {
+            close(descriptor);
+            pause_accepting(front, "the policy's `connections` are all open");
+            break;
+        }
+        if (last && follow(front, last, CONNECTION_READ, spare))
+            queue_or_refuse(front, last, spare);
+        last = connection;
+    }
+    return last && advance(front, last, spare) ? last : NULL;
+}
+
+/* What an event asks for; a connection with a request to be served, or NULL. */
+static struct connection *handle_event(struct front *front, const struct epoll_event *event,
+                                       struct intake **spare)
+{
+    if (event->data.ptr == &front->listener)
+        return accept_connections(front, spare);
+    if (event->data.ptr == &front->nudge)
+        return NULL;
+    struct connection *connection = event->data.ptr;
+    if (!claim(connection)) {
+        int claimed = CONNECTION_CLAIMED;
+        atomic_compare_exchange_strong(&connection->state, &claimed, CONNECTION_MISSED);
+        return NULL;
+    }
+    return advance(front, connection, spare) ? connection : NULL;
+}
+
+/* Whether the web server has given up while the request was queued. */
+static bool has_hung_up(const struct connection *connection)
+{
+    char byte;
+    return recv(connection->descriptor, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+static void serve_connection(struct front *front, struct connection *connection, struct intake **spare)
+{
+    while (follow(front, connection, answer(front, connection, spare), spare))
+        continue;
+}
+
+static void *thread_main(void *argument)
+{
+    struct front *front = argument;
+    struct intake *spare = NULL;
+    bool busy = false;
+    while (!atomic_load(&front->over)) {
+        struct epoll_event event;
+        struct connection *connection = take_queued(front, busy);
+        busy = connection != NULL;
+        if (busy && has_hung_up(connection)) {
+            close_connection(front, connection, &spare);
+            continue;
+        }
+        if (!busy && epoll_wait(front->events, &event, 1, -1) == 1)
+            connection = handle_event(front, &event, &spare);
+        if (!connection)
+            continue;
+        if (!busy)
+            become_busy(front);
+        busy = true;
+        serve_connection(front, connection, &spare);
+    }
+    intake_free(spare);
+    return NULL;
+}
+
+/* ---- the keeper */
+
+static void relieve_threads(struct front *front, struct intake **spare)
+{
+    struct epoll_event events[KEEPER_EVENTS];
+    int count = epoll_wait(front->events, events, KEEPER_EVENTS, 0);
+    for (int i = 0; i < count; i++) {
+        struct connection *connection = handle_event(front, &events[i], spare);
+        if (connection)
+            queue_or_refuse(front, connection, spare);
+    }
+}
+
+static void expire(struct front *front, struct connection *connection, struct intake **spare)
+{
+    static const struct verdict timeout = {VERDICT_DENY, 408, "request", "request_timeout",
+                                           "the web server fell silent"};
+    enum connection_step step = CONNECTION_CLOSE;
+    if (connection_is_idle(connection) && !connection_retire(connection))
+        step = connection_advance(connection, &front->limits, spare);
+    else if (connection_awaits_reply(connection))
+        step = refuse(front, connection, timeout, spare);
+    if (follow(front, connection, step, spare))
+        queue_or_refuse(front, connection, spare);
+}
+
+/* Ends what has waited too long; when stopping, also what is idle. */
+static void keep_deadlines(struct front *front, bool idle_too, struct intake **spare)
+{
+    uint64_t now = clock_milliseconds();
+    pthread_mutex_lock(&front->lock);
+    size_t used = front->open ? front->used : 0;
+    pthread_mutex_unlock(&front->lock);
+    for (size_t i = 0; i < used; i++) {
+        struct connection *connection = &front->table[i];
+        if (atomic_load(&connection->state) != CONNECTION_WAITING)
+            continue;
+        bool due = atomic_load(&connection->deadline) <= now || (idle_too && atomic_load(&connection->idle));
+        if (due && claim(connection))
+            expire(front, connection, spare);
+    }
+}
+
+static void resume_accepting(struct front *front)
+{
+    pthread_mutex_lock(&front->lock);
+    bool paused = front->accept_paused && front->open < front->capacity;
+    if (paused)
+        front->accept_paused = false;
+    pthread_mutex_unlock(&front->lock);
+    if (paused && !atomic_load(&front->stopping))
+        watch(front, EPOLL_CTL_MOD, front->listener, EPOLLIN | EPOLLET, &front->listener);
+}
+
+static void begin_stop(struct front *front, struct intake **spare)
+{
+    atomic_store(&front->stopping, true);
+    epoll_ctl(front->events, EPOLL_CTL_DEL, front->listener, NULL);
+    struct connection *connection = accept_connections(front, spare); /* what waited in the backlog */
+    if (connection)
+        queue_or_refuse(front, connection, spare);
+    keep_deadlines(front, true, spare);
+}
+
+static void take_signals(struct front *front, int signals, struct intake **spare)
+{
+    struct signalfd_siginfo info;
+    while (read(signals, &info, sizeof info) == sizeof info) {
+        struct error error = {0};
+        if (info.ssi_signo == SIGUSR1 && !log_reopen(&error))
+            log_event(SEVERITY_WARNING, "log_reopen", "%s", error.message);
+        if (info.ssi_signo != SIGUSR1 && !atomic_load(&front->stopping))
+            begin_stop(front, spare);
+    }
+}
+
+static bool is_drained(struct front *front)
+{
+    pthread_mutex_lock(&front->lock);
+    bool drained = atomic_load(&front->stopping) && front->open == 0;
+    pthread_mutex_unlock(&front->lock);
+    return drained;
+}
+
+/* The keeper's own epoll set: signals, the alarm, and, while all threads are
+ * busy, the threads' set as a whole. True when everything was answered. */
+static bool keep(struct front *front, int signals)
+{
+    struct intake *spare = NULL;
+    int own = epoll_create1(EPOLL_CLOEXEC);
+    struct epoll_event items[] = {{.events = EPOLLIN, .data.fd = signals},
+                                  {.events = EPOLLIN | EPOLLET, .data.fd = front->alarm},
+                                  {.events = 0, .data.fd = front->events}};
+    for (size_t i = 0; i < sizeof items / sizeof *items; i++)
+        if (epoll_ctl(own, EPOLL_CTL_ADD, items[i].data.fd, &items[i]) != 0)
+            return false;
+    bool relieving = false;
+    uint64_t end = UINT64_MAX, tick = clock_milliseconds();
+    while (!is_drained(front) && clock_milliseconds() < end) {
+        struct epoll_event event = {0};
+        if (all_busy(front) != relieving) {
+            relieving = !relieving;
+            items[2].events = relieving ? EPOLLIN : 0;
+            epoll_ctl(own, EPOLL_CTL_MOD, front->events, &items[2]);
+        }
+        int count = epoll_wait(own, &event, 1, front->open ? TICK_MS : 10 * TICK_MS);
+        if (count == 1 && event.data.fd == signals)
+            take_signals(front, signals, &spare);
+        if (count == 1 && event.data.fd == front->events && all_busy(front))
+            relieve_threads(front, &spare);
+        if (atomic_load(&front->stopping) && end == UINT64_MAX)
+            end = clock_milliseconds() + front->policy->server.timeouts.drain;
+        if (clock_milliseconds() - tick < TICK_MS)
+            continue;
+        tick = clock_milliseconds();
+        keep_deadlines(front, atomic_load(&front->stopping), &spare);
+        resume_accepting(front);
+    }
+    close(own);
+    intake_free(spare);
+    return is_drained(front);
+}
+
+static int take_over_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGUSR1);
+    sigaddset(&set, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    sigdelset(&set, SIGHUP); /* the parent's business */
+    signal(SIGPIPE, SIG_IGN);
+    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static bool open_front(struct front *front)
+{
+    const struct server_rules *server = &front->policy->server;
+    front->limits = (struct connection_limits){.head = server->request.head,
+                                               .reply_spool = server->reply_spool,
+                                               .folder = server->spool,
+                                               .write_timeout = server->timeouts.write,
+                                               .connections = (unsigned)server->connections};
+    front->threads = server->threads;
+    front->capacity = server->connections;
+    front->table = calloc(front->capacity, sizeof *front->table);
+    front->events = epoll_create1(EPOLL_CLOEXEC);
+    front->nudge = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    front->alarm = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (!front->table || front->events < 0 || front->nudge < 0 || front->alarm < 0)
+        return false;
+    watch(front, EPOLL_CTL_ADD, front->nudge, EPOLLIN | EPOLLET, &front->nudge);
+    watch(front, EPOLL_CTL_ADD, front->listener, EPOLLIN | EPOLLET, &front->listener);
+    return true;
+}
+
+static void end_threads(struct front *front, pthread_t *threads, size_t count)
+{
+    atomic_store(&front->over, true);
+    /* Readable for good, so that no thread waits again. */
+    watch(front, EPOLL_CTL_MOD, front->nudge, EPOLLIN, &front->nudge);
+    ring(front->nudge);
+    for (size_t i = 0; i < count; i++)
+        pthread_join(threads[i], NULL);
+}
+
+int fastcgi_serve(const struct policy *policy, int listener, struct launcher *launcher)
+{
+    /* Static: threads that do not end in time may still look at it. */
+    static struct front front;
+    front.policy = policy;
+    front.listener = listener;
+    front.launcher = launcher;
+    pthread_mutex_init(&front.lock, NULL);
+    int signals = take_over_signals();
+    if (signals < 0 || !open_front(&front)) {
+        log_event(SEVERITY_ERROR, "start_failed", "cannot set up the front: error %d", errno);
+        return 1;
+    }
+    size_t count = 0;
+    pthread_t *threads = calloc(front.threads, sizeof *threads);
+    while (threads && count < front.threads && pthread_create(&threads[count], NULL, thread_main, &front) == 0)
+        count++;
+    if (count < front.threads) {
+        log_event(SEVERITY_ERROR, "start_failed", "cannot start %zu threads", front.threads);
+        return 1;
+    }
+    if (!keep(&front, signals)) {
+        log_event(SEVERITY_WARNING, "drain_timeout", "%zu connections were still open after timeouts.drain",
+                  front.open);
+        return 0;
+    }
+    end_threads(&front, threads, count);
+    free(threads);
+    free(front.table);
+    close(front.events);
+    close(front.nudge);
+    close(front.alarm);
+    close(signals);
+    return 0;
+}

@@ -1,0 +1,65 @@
+/*
+ * Intake: the state of one request under way on a FastCGI connection; private
+ * to connection.c (what comes in) and outbox.c (what goes out).
+ */
+#ifndef FRONT_INTAKE_H
+#define FRONT_INTAKE_H
+
+#include "base/arena.h"
+#include "front/connection.h"
+
+enum {
+    INTAKE_IN_SIZE = 32 * 1024,  /* of a body that fits, no thread waits for it */
+    INTAKE_OUT_SIZE = 64 * 1024,
+    INTAKE_HEAD_SIZE = 4 * 1024, /* at first */
+    INTAKE_VALUES_SIZE = 512,    /* of one GET_VALUES */
+};
+
+struct intake {
+    struct channel channel; /* first: a channel is its intake */
+    const struct connection_limits *limits;
+    struct arena *arena;
+    int descriptor;
+
+    /* The request. */
+    unsigned id; /* 0: none has begun */
+    bool keep, params_done, stdin_done, head_too_large;
+    bool discard; /* answered already: the rest of its body is dropped */
+    bool broken;  /* the peer broke the protocol, or is gone */
+    bool aborted; /* the reply broke off: close without END_REQUEST */
+    char *head;   /* the PARAMS stream; malloc'ed */
+    size_t head_length, head_capacity;
+
+    /* The record being read. */
+    unsigned char header[RECORD_HEADER_SIZE];
+    size_t header_length;
+    struct record record;
+    size_t content_left, padding_left;
+    unsigned char values[INTAKE_VALUES_SIZE]; /* BEGIN_REQUEST and GET_VALUES content */
+    size_t values_length;
+
+    /* in[body_start, body_end) is the body, in[raw_start, raw_end) records yet to be read. */
+    size_t body_start, body_end, raw_start, raw_end;
+    size_t in_used; /* high-water mark: what must be wiped */
+
+    /* Sent in this order: the spool's rest, then out[out_start, out_end). */
+    struct spool spool;
+    bool spool_broken;
+    size_t out_start, out_end;
+    size_t open_record; /* where the header of the unfinished STDOUT record stands, or SIZE_MAX */
+    unsigned char in[INTAKE_IN_SIZE];
+    unsigned char out[INTAKE_OUT_SIZE];
+};
+
+/* outbox.c: the channel's way out. */
+void outbox_open(struct intake *); /* an empty spool */
+bool outbox_send(struct channel *, struct text data);
+bool outbox_flush(struct channel *);
+uint64_t outbox_pending(const struct channel *);
+void outbox_finish(struct channel *);
+void outbox_abort(struct channel *);
+
+/* Queues one whole record between those of the reply. */
+void outbox_record(struct intake *, const unsigned char *record, size_t length);
+
+#endif

@@ -1,0 +1,166 @@
+/*
+ * The program on one page: a request comes in, a route is found, the guards
+ * judge, a handler answers, the reply leaves with safe headers, and the log
+ * says what happened. How a request arrives and how a program is started is
+ * not known here.
+ */
+#include "config.h"
+
+#include "front/serve.h"
+
+#include "base/clock.h"
+#include "policy/route.h"
+#include "respond/error_body.h"
+#include "respond/mask.h"
+#include "watch/access_log.h"
+
+/* What a body that a guard or a program must see whole may take in memory. */
+enum { SPOOL_MEMORY = 64 * 1024 };
+
+/* A client may be slow, but not for ever: so many silences it may take for one body. */
+enum { BODY_SILENCES = 20 };
+
+static const struct secure_headers *headers_of(const struct policy *policy, const struct exchange *exchange)
+{
+    return exchange->route ? &exchange->route->headers : &policy->headers;
+}
+
+static void dress_reply(const struct policy *policy, struct exchange *exchange)
+{
+    secure_headers_apply(headers_of(policy, exchange), exchange);
+    headers_set(&exchange->reply.headers, exchange->arena, text_of(policy->server.request_id_header),
+                text_of(exchange->id));
+}
+
+/* The reply to a request that no handler answers. */
+static void refuse(const struct policy *policy, struct exchange *exchange, struct verdict verdict)
+{
+    exchange->verdict = verdict;
+    struct text body = error_body(exchange);
+    dress_reply(policy, exchange);
+    exchange_send_head(exchange);
+    exchange_send(exchange, body);
+    exchange->channel->finish(exchange->channel);
+}
+
+static bool has_body_guards(const struct route *route)
+{
+    for (size_t i = 0; guards[i]; i++)
+        if (guards[i]->stage == ON_BODY && route->guards[i].rules)
+            return true;
+    return false;
+}
+
+static struct verdict collect_body(const struct policy *policy, struct exchange *exchange)
+{
+    if (exchange->body.spooled)
+        return PASS;
+    uint64_t silence = policy->server.timeouts.read;
+    return body_collect(&exchange->body, SPOOL_MEMORY, exchange->spool_folder, silence,
+                        clock_milliseconds() + BODY_SILENCES * silence);
+}
+
+static struct verdict judge(const struct policy *policy, struct exchange *exchange, const struct params *params,
+                            uint32_t *passed)
+{
+    struct verdict verdict =
+        request_read(&exchange->request, params, &policy->server.request, exchange->arena);
+    if (exchange->request.content_length < 0)
+        exchange->request.content_length = exchange->channel->body_length;
+    exchange->body.stated = exchange->request.content_length;
+    if (verdict.kind == VERDICT_PASS)
+        verdict = router_find(policy->router, exchange);
+    if (verdict.kind != VERDICT_PASS)
+        return verdict;
+    const struct route *route = exchange->route;
+    exchange->route_path = route->path;
+    verdict = guards_judge(route->guards, ON_HEAD, exchange, passed, access_log_reported);
+    if (verdict.kind != VERDICT_PASS || !has_body_guards(route))
+        return verdict;
+    verdict = collect_body(policy, exchange);
+    if (verdict.kind == VERDICT_PASS)
+        verdict = guards_judge(route->guards, ON_BODY, exchange, passed, access_log_reported);
+    return verdict;
+}
+
+static void begin_exchange(struct exchange *exchange)
+{
+    if (!exchange->started)
+        exchange->started = clock_microseconds();
+    exchange_make_id(exchange);
+    exchange->program_line = access_log_program;
+    exchange->body.channel = exchange->channel;
+    exchange->body.limit = UINT64_MAX;
+    exchange->body.spool.file = -1;
+}
+
+/* The handler's reply, from its first header to its last byte. */
+static struct verdict hand_over(const struct policy *policy, struct exchange *exchange)
+{
+    const struct route *route = exchange->route;
+    const struct handler *handler = route->handler;
+    struct verdict verdict = PASS;
+    if (handler->wants_body && handler->wants_body(route->settings, exchange))
+        verdict = collect_body(policy, exchange);
+    if (verdict.kind != VERDICT_PASS)
+        return verdict;
+    void *state = handler->begin(route->settings, exchange, &verdict);
+    if (!state)
+        return verdict;
+    const struct texts *allowed = handler->allowed_headers ? handler->allowed_headers(route->settings) : NULL;
+    mask_headers(&exchange->reply, allowed);
+    if (mask_wants_replacement(&exchange->reply, route->pass_errors)) {
+        verdict = FAULT(exchange->reply.status, handler->name, "internal_error", "the handler's own error");
+    } else {
+        const char *detail = NULL;
+        dress_reply(policy, exchange);
+        if (exchange_send_head(exchange) && handler->relay(state, exchange, &detail)) {
+            exchange->channel->finish(exchange->channel);
+        } else {
+            exchange->channel->abort(exchange->channel);
+            exchange->verdict = FAULT(exchange->reply.status, handler->name, "reply_cut",
+                                      detail ? detail : "the client is gone");
+        }
+    }
+    handler->end(state, exchange);
+    return verdict;
+}
+
+void serve_exchange(const struct policy *policy, struct exchange *exchange, const struct params *params)
+{
+    uint32_t passed = 0;
+    begin_exchange(exchange);
+    struct verdict verdict = judge(policy, exchange, params, &passed);
+    if (verdict.kind == VERDICT_PASS)
+        verdict = hand_over(policy, exchange);
+    if (verdict.kind != VERDICT_PASS)
+        refuse(policy, exchange, verdict);
+    if (exchange->route)
+        guards_finish(exchange->route->guards, exchange, passed);
+    body_close(&exchange->body);
+    access_log_write(exchange);
+}
+
+void serve_refusal(const struct policy *policy, struct exchange *exchange, struct verdict verdict)
+{
+    begin_exchange(exchange);
+    refuse(policy, exchange, verdict);
+    access_log_write(exchange);
+}
+
+struct verdict serve_judge(const struct policy *policy, struct exchange *exchange, const struct params *params)
+{
+    uint32_t passed = 0;
+    begin_exchange(exchange);
+    exchange->verdict = judge(policy, exchange, params, &passed);
+    return exchange->verdict;
+}
+
+void serve_preview(const struct policy *policy, struct exchange *exchange)
+{
+    if (exchange->verdict.kind == VERDICT_PASS)
+        exchange->reply.status = 200;
+    else
+        error_body(exchange);
+    dress_reply(policy, exchange);
+}

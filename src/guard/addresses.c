@@ -1,0 +1,81 @@
+/*
+ * addresses: who may call, by the client's address behind trusted proxies. An
+ * address that is not known is never allowed.
+ */
+#include "config.h"
+
+#include "base/arena.h"
+#include "guard/guard.h"
+
+struct addresses_rules {
+    struct networks allow, deny;
+};
+
+static bool decode_networks(struct decoder *decoder, const struct node *node, void *member)
+{
+    struct networks *networks = member;
+    struct texts texts;
+    bool good = decode_texts(decoder, node, &texts);
+    if (!good)
+        return false;
+    networks->items = arena_array(decoder->arena, texts.count, sizeof *networks->items);
+    networks->count = texts.count;
+    for (size_t i = 0; i < texts.count; i++)
+        if (!network_parse(texts.items[i], &networks->items[i]))
+            good = findings_add(decoder->findings, FINDING_ERROR, node->kind == NODE_LIST ? node->items[i] : node,
+                                "\"%.*s\" is not a network, expected one such as 192.0.2.0/24 or 2001:db8::/32",
+                                TEXT_ARGUMENTS(texts.items[i]));
+    return good;
+}
+
+static const struct field fields[] = {
+    {FIELD(FIELD_OWN, addresses_rules, allow, "allow"),
+     .own = decode_networks,
+     .expects = "a list of networks",
+     .help = "networks that may call; all others are refused"},
+    {FIELD(FIELD_OWN, addresses_rules, deny, "deny"),
+     .own = decode_networks,
+     .expects = "a list of networks",
+     .help = "networks that may not call, whatever `allow` says"},
+    {0},
+};
+
+static bool prepare(void *settings, struct decoder *decoder, const struct node *node)
+{
+    const struct addresses_rules *rules = settings;
+    if (rules->allow.count == 0 && rules->deny.count == 0)
+        return findings_add(decoder->findings, FINDING_ERROR, node,
+                            "both lists are empty, expected networks in `allow` or `deny`");
+    return true;
+}
+
+static struct verdict check(const void *settings, struct exchange *exchange)
+{
+    const struct addresses_rules *rules = settings;
+    const struct address *client = &exchange->request.client;
+    if (!client->known)
+        return DENY(403, "addresses", "address_not_allowed", "the client's address is not known");
+    if (networks_hold(&rules->deny, client))
+        return DENY(403, "addresses", "address_not_allowed", "the client's address is in `deny`");
+    if (rules->allow.count > 0 && !networks_hold(&rules->allow, client))
+        return DENY(403, "addresses", "address_not_allowed", "the client's address is not in `allow`");
+    return PASS;
+}
+
+static void advise(const void *settings, struct findings *findings, const struct node *node)
+{
+    const struct addresses_rules *rules = settings;
+    for (size_t i = 0; i < rules->allow.count; i++)
+        if (rules->allow.items[i].prefix == 0 || rules->allow.items[i].prefix == 96)
+            findings_add(findings, FINDING_ADVICE, node, "`allow` holds a network of all addresses");
+}
+
+const struct guard guard_addresses = {
+    .name = "addresses",
+    .help = "who may call, by address",
+    .stage = ON_HEAD,
+    .section = {sizeof(struct addresses_rules), fields},
+    .prepare = prepare,
+    .check = check,
+    .advise = advise,
+};

@@ -1,0 +1,59 @@
+/*
+ * Guard: one check of a request. It decides, and does nothing else: it sends
+ * nothing, logs nothing and starts nothing. Wherever it can be, the check is a
+ * pure function of its rules and the exchange.
+ */
+#ifndef GUARD_GUARD_H
+#define GUARD_GUARD_H
+
+#include "base/error.h"
+#include "data/decode.h"
+#include "http/exchange.h"
+
+enum stage { ON_HEAD, ON_BODY };
+
+struct guard {
+    const char *name; /* policy key = file name = log word = test name */
+    const char *help; /* one line for `fcgiguard help` */
+    enum stage stage;
+    struct section section; /* of the rules; the first field takes short forms */
+
+    /* Whether it judges routes that do not name it, with its default rules. */
+    bool always;
+
+    /* Checks and completes the decoded rules; NULL when there is nothing to do.
+     * A false with an error becomes a finding at the guard's key. */
+    bool (*prepare)(void *rules, struct decoder *, const struct node *);
+
+    struct verdict (*check)(const void *rules, struct exchange *);
+
+    /* Called in reverse order for the guards that passed, when the reply's
+     * status is known; NULL when there is nothing to do. */
+    void (*finish)(const void *rules, struct exchange *);
+
+    /* Risky but legal rules: adds advice; NULL when there are none. */
+    void (*advise)(const void *rules, struct findings *, const struct node *);
+};
+
+/* What a route has of one guard. */
+struct guard_rules {
+    void *rules;      /* NULL: the route does not use the guard */
+    bool report_only; /* mode: report, of the guard or its route */
+    const struct node *node; /* where they stand; NULL for defaults of the program */
+};
+
+/* All guards in the order they judge, ended by NULL (guard/order.c). */
+extern const struct guard *const guards[];
+enum { GUARDS_LIMIT = 32 };
+size_t guards_count(void);
+
+/* Runs the guards of one stage over the exchange, in order, until one does not
+ * pass. A guard that only reports is told to `reported` and
+ * does not stop the rest. Marks which passed in `passed` (a bit a guard). */
+struct verdict guards_judge(const struct guard_rules rules[], enum stage, struct exchange *,
+                            uint32_t *passed, void (*reported)(struct exchange *, struct verdict));
+
+/* Calls finish for those that passed, last first. */
+void guards_finish(const struct guard_rules rules[], struct exchange *, uint32_t passed);
+
+#endif

@@ -1,0 +1,90 @@
+/*
+ * hosts: the names a route answers to. A request for another host is refused,
+ * so that no link, cache entry or redirect can be made with a name of somebody
+ * else's choosing.
+ */
+#include "config.h"
+
+#include "base/arena.h"
+#include "guard/guard.h"
+#include "http/host.h"
+
+struct pattern {
+    struct host host; /* the name below the "*." of a wildcard */
+    bool wildcard;
+};
+
+struct hosts_rules {
+    struct texts names;
+    struct pattern *patterns; /* as many */
+};
+
+static const struct field fields[] = {
+    {FIELD(FIELD_TEXTS, hosts_rules, names, "names"),
+     .help = "hosts the route answers to: names, *.names, addresses, each with or without a port"},
+    {0},
+};
+
+static bool read_pattern(struct text text, struct arena *arena, struct pattern *pattern)
+{
+    pattern->wildcard = text_starts_with(text, TEXT("*."));
+    if (!host_parse(text_from(text, pattern->wildcard ? 2 : 0), arena, &pattern->host))
+        return false;
+    struct address address;
+    return !pattern->wildcard || !address_parse(pattern->host.name, &address);
+}
+
+static bool prepare(void *settings, struct decoder *decoder, const struct node *node)
+{
+    struct hosts_rules *rules = settings;
+    bool good = true;
+    if (rules->names.count == 0)
+        return findings_add(decoder->findings, FINDING_ERROR, node, "there is no host, expected at least one");
+    rules->patterns = arena_array(decoder->arena, rules->names.count, sizeof *rules->patterns);
+    for (size_t i = 0; i < rules->names.count; i++)
+        if (!read_pattern(rules->names.items[i], decoder->arena, &rules->patterns[i]))
+            good = findings_add(decoder->findings, FINDING_ERROR, node,
+                                "\"%.*s\" is not a host, expected one such as example.com, *.example.com, "
+                                "192.0.2.1 or [2001:db8::1], with or without a :port",
+                                TEXT_ARGUMENTS(rules->names.items[i]));
+    return good;
+}
+
+static bool name_fits(const struct pattern *pattern, struct text name)
+{
+    struct text base = pattern->host.name;
+    if (!pattern->wildcard)
+        return text_equal(name, base);
+    return name.length > base.length + 1 && text_ends_with(name, base) && name.at[name.length - base.length - 1] == '.';
+}
+
+static bool port_fits(const struct pattern *pattern, const struct request *request)
+{
+    struct text port = request->host_port;
+    if (pattern->host.port.length == 0)
+        return true;
+    if (port.length == 0)
+        port = request->secure ? TEXT("443") : TEXT("80");
+    return text_equal(pattern->host.port, port);
+}
+
+static struct verdict check(const void *settings, struct exchange *exchange)
+{
+    const struct hosts_rules *rules = settings;
+    const struct request *request = &exchange->request;
+    if (request->host.length == 0)
+        return DENY(400, "hosts", "host_missing", "the request names no host");
+    for (size_t i = 0; i < rules->names.count; i++)
+        if (name_fits(&rules->patterns[i], request->host) && port_fits(&rules->patterns[i], request))
+            return PASS;
+    return DENY(400, "hosts", "host_not_allowed", "the request is for another host");
+}
+
+const struct guard guard_hosts = {
+    .name = "hosts",
+    .help = "the hosts a route answers to",
+    .stage = ON_HEAD,
+    .section = {sizeof(struct hosts_rules), fields},
+    .prepare = prepare,
+    .check = check,
+};

@@ -1,0 +1,55 @@
+/*
+ * The order in which guards judge, and the loop that lets them.
+ */
+#include "config.h"
+
+#include "guard/guard.h"
+
+extern const struct guard guard_dotfiles, guard_hosts, guard_https, guard_addresses, guard_methods, guard_body,
+    guard_content_types;
+
+const struct guard *const guards[] = {
+    &guard_dotfiles, &guard_hosts, &guard_https, &guard_addresses, &guard_methods, &guard_body, &guard_content_types,
+    NULL,
+};
+
+_Static_assert(sizeof guards / sizeof *guards <= GUARDS_LIMIT, "a bit of `passed` for each guard");
+
+size_t guards_count(void)
+{
+    return sizeof guards / sizeof *guards - 1;
+}
+
+static struct verdict judge_one(const struct guard *guard, const struct guard_rules *rules,
+                                struct exchange *exchange)
+{
+    struct verdict verdict = guard->check(rules->rules, exchange);
+    if (!verdict.guard)
+        verdict.guard = guard->name;
+    if (exchange->observe)
+        exchange->observe(exchange, guard->name, verdict);
+    return verdict;
+}
+
+struct verdict guards_judge(const struct guard_rules rules[], enum stage stage, struct exchange *exchange,
+                            uint32_t *passed, void (*reported)(struct exchange *, struct verdict))
+{
+    for (size_t i = 0; guards[i]; i++) {
+        if (guards[i]->stage != stage || !rules[i].rules)
+            continue;
+        struct verdict verdict = judge_one(guards[i], &rules[i], exchange);
+        if (verdict.kind != VERDICT_PASS && !rules[i].report_only)
+            return verdict;
+        if (verdict.kind != VERDICT_PASS)
+            reported(exchange, verdict);
+        *passed |= UINT32_C(1) << i;
+    }
+    return PASS;
+}
+
+void guards_finish(const struct guard_rules rules[], struct exchange *exchange, uint32_t passed)
+{
+    for (size_t i = guards_count(); i-- > 0;)
+        if ((passed >> i & 1) && guards[i]->finish)
+            guards[i]->finish(rules[i].rules, exchange);
+}

@@ -1,0 +1,138 @@
+/*
+ * The settings of the exec handler: its policy keys, and what is wrong or
+ * risky about their values. What a program's file, user and environment must
+ * be like is known to src/process alone.
+ */
+#include "config.h"
+
+#include "handler/exec.h"
+#include "process/environment.h"
+
+#define DURATION_LEAST 100
+#define DURATION_MOST  (24 * 60 * 60 * 1000ull)
+
+const struct field exec_fields[] = {
+    {FIELD(FIELD_FILE, exec_settings, program.path, "program"),
+     .help = "the program to run; what ** matched is its PATH_INFO"},
+    {FIELD(FIELD_FILE, exec_settings, program.root, "root"),
+     .help = "a folder of programs; what ** matched names one beneath it"},
+    {FIELD(FIELD_TEXTS, exec_settings, program.arguments, "arguments"), .help = "arguments of the program"},
+    {FIELD(FIELD_TEXT, exec_settings, program.index, "index"),
+     .help = "the file to try where the path names a folder beneath root"},
+    {FIELD(FIELD_TEXTS, exec_settings, program.extensions, "extensions"),
+     .help = "beneath root, run only files whose names end so, as .cgi"},
+    {FIELD(FIELD_TEXT, exec_settings, program.user, "user"),
+     .help = "the user to run as; fcgiguard must be root"},
+    {FIELD(FIELD_TEXT, exec_settings, program.group, "group"),
+     .help = "the group to run as; fcgiguard must be root"},
+    {FIELD(FIELD_FILE, exec_settings, program.directory, "directory"),
+     .help = "the working directory; else the program's own folder"},
+    {FIELD(FIELD_PAIRS, exec_settings, program.environment, "environment"),
+     .help = "variables of every run; a value may be file:PATH or env:NAME"},
+    {FIELD(FIELD_TEXTS, exec_settings, pass, "pass"),
+     .help = "further parameters of the web server that are handed on, as REMOTE_USER"},
+    {FIELD(FIELD_CHOICE, exec_settings, input, "input"), .fallback = "stream", .choices = "stream|spool",
+     .help = "whether the body is handed on as it comes, or once it is complete"},
+    {FIELD(FIELD_DURATION, exec_settings, timeout, "timeout"), .fallback = "5m", .least = DURATION_LEAST,
+     .most = DURATION_MOST, .help = "how long a run may take"},
+    {FIELD(FIELD_DURATION, exec_settings, silence, "silence"), .fallback = "60s", .least = DURATION_LEAST,
+     .most = DURATION_MOST, .help = "how long a run may go without a byte either way"},
+    {FIELD(FIELD_SIZE, exec_settings, max_output, "max_output"), .fallback = "4gb", .least = 1,
+     .help = "the largest body of a reply"},
+    {FIELD(FIELD_NUMBER, exec_settings, program.cpu, "cpu"),
+     .help = "seconds of processor time of each process; 0 for no limit"},
+    {FIELD(FIELD_SIZE, exec_settings, program.memory, "memory"),
+     .help = "memory of each process; 0 for no limit"},
+    {FIELD(FIELD_NUMBER, exec_settings, program.files, "files"),
+     .help = "open files of each process; 0 for no limit"},
+    {FIELD(FIELD_NUMBER, exec_settings, program.processes, "processes"),
+     .help = "processes of the user it runs as; 0 for no limit"},
+    {FIELD(FIELD_SIZE, exec_settings, program.file_size, "file_size"),
+     .help = "the largest file it may write; 0 for no limit"},
+    {FIELD(FIELD_BOOL, exec_settings, program.allow_setuid, "allow_setuid"), .fallback = "false",
+     .help = "whether the file may have a set-user-id or set-group-id bit"},
+    {FIELD(FIELD_BOOL, exec_settings, program.allow_shared_owner, "allow_shared_owner"), .fallback = "false",
+     .help = "whether the file may belong to anyone"},
+    {FIELD(FIELD_TEXTS, exec_settings, steering, "steering"),
+     .help = "reply headers of the X-Sendfile kind that are let through"},
+    {0},
+};
+
+/* Where the n-th text of a list stands; a list of one may be written as a scalar. */
+static const struct node *item_node(const struct node *node, const char *key, size_t n)
+{
+    const struct node *list = node_get(node, key);
+    if (!list)
+        return node;
+    return list->kind == NODE_LIST && n < list->count ? list->items[n] : list;
+}
+
+static bool check_names(const struct exec_settings *settings, struct decoder *decoder,
+                        const struct node *node)
+{
+    bool good = true;
+    for (size_t i = 0; i < settings->pass.count; i++) {
+        struct text name = settings->pass.items[i];
+        const struct node *where = item_node(node, "pass", i);
+        if (!environment_name_allowed(name))
+            good = findings_add(
+                decoder->findings, FINDING_ERROR, where,
+                "\"%.*s\" is not a name that is handed on, expected upper-case letters, digits and "
+                "underscores, and neither LD_*, BASH_* nor IFS",
+                TEXT_ARGUMENTS(name));
+        else if (exec_name_is_reserved(name))
+            good = findings_add(decoder->findings, FINDING_ERROR, where,
+                                "\"%.*s\" is told by the request itself, expected another parameter",
+                                TEXT_ARGUMENTS(name));
+    }
+    for (size_t i = 0; i < settings->steering.count; i++) {
+        struct text name = settings->steering.items[i];
+        if (!text_is_token(name))
+            good = findings_add(decoder->findings, FINDING_ERROR, item_node(node, "steering", i),
+                                "\"%.*s\" is not the name of a header, expected one such as X-Sendfile",
+                                TEXT_ARGUMENTS(name));
+    }
+    return good;
+}
+
+static bool check_what(const struct exec_settings *settings, struct decoder *decoder, const struct node *node)
+{
+    const struct program *program = &settings->program;
+    const struct node *path = node && node->parent ? node_get(node->parent, "path") : NULL;
+    if (!program->path && !program->root)
+        return findings_add(decoder->findings, FINDING_ERROR, node,
+                            "there is nothing to run, expected program or root");
+    if (program->path && program->root)
+        return findings_add(decoder->findings, FINDING_ERROR, node_get(node, "root"),
+                            "program names what to run already, expected one of program and root");
+    if (program->root && path && path->kind == NODE_SCALAR && !text_ends_with(path->text, TEXT("/**")))
+        return findings_add(decoder->findings, FINDING_ERROR, node_get(node, "root"),
+                            "the route's path names no script, expected a path that ends in /**");
+    if (!program->root && (program->index || program->extensions.count > 0))
+        return findings_add(decoder->findings, FINDING_ERROR,
+                            node_get(node, program->index ? "index" : "extensions"),
+                            "it has no meaning with program, expected it with root only");
+    return true;
+}
+
+bool exec_prepare(void *rules, struct decoder *decoder, const struct node *node)
+{
+    struct exec_settings *settings = rules;
+    bool good = check_what(settings, decoder, node);
+    good = check_names(settings, decoder, node) && good;
+    return good && program_prepare(&settings->program, decoder, node);
+}
+
+void exec_advise(const void *rules, struct findings *findings, const struct node *node)
+{
+    const struct exec_settings *settings = rules;
+    if (settings->program.allow_setuid)
+        findings_add(findings, FINDING_ADVICE, item_node(node, "allow_setuid", 0),
+                     "programs with a set-id bit run with rights that fcgiguard cannot take away");
+    if (settings->program.allow_shared_owner)
+        findings_add(findings, FINDING_ADVICE, item_node(node, "allow_shared_owner", 0),
+                     "whoever owns the file decides what is run");
+    if (settings->steering.count > 0)
+        findings_add(findings, FINDING_ADVICE, item_node(node, "steering", 0),
+                     "the program can have the web server send any file that it may read");
+}

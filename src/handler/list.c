@@ -1,0 +1,12 @@
+/*
+ * The list of all handlers. A new one is a file of its own and a line here.
+ */
+#include "config.h"
+
+#include "handler/exec.h"
+#include "handler/handler.h"
+
+const struct handler *const handlers[] = {
+    &handler_exec,
+    NULL,
+};

@@ -1,0 +1,48 @@
+/*
+ * Channel: where one exchange's body comes from and its reply goes to. The
+ * front implements it for FastCGI connections and for plain CGI; nothing else
+ * knows which it is. No call blocks; whoever uses it polls the descriptors.
+ */
+#ifndef HTTP_CHANNEL_H
+#define HTTP_CHANNEL_H
+
+#include <sys/types.h>
+
+#include "base/text.h"
+
+struct channel {
+    /* Poll `input` for POLLIN while the body has not ended, `output` for
+     * POLLOUT while channel_pending() is not 0 and for POLLRDHUP always (it
+     * tells that the client is gone). They may be the same descriptor. */
+    int input, output;
+
+    /* Body bytes: how many were stored (at most `size`); 0 at the end of the
+     * body; -1 with errno EAGAIN (poll), ECONNABORTED (the client is gone) or
+     * EPROTO (the peer broke the protocol). Bytes may be held in memory: call
+     * it until EAGAIN before polling. */
+    ssize_t (*receive)(struct channel *, void *to, size_t size);
+
+    /* Takes all of `data` for the client and sends what it can when enough
+     * has come together. False when the client is gone; the data is dropped.
+     * Nothing limits what may be pending but the caller: who relays a stream
+     * stops reading it while pending() is over `pending_limit`. */
+    bool (*send)(struct channel *, struct text data);
+
+    /* Sends what it can of what is pending. False when the client is gone. */
+    bool (*flush)(struct channel *);
+
+    /* Bytes taken and not yet sent. */
+    uint64_t (*pending)(const struct channel *);
+    uint64_t pending_limit;
+
+    /* The reply is complete, and the channel sees to what is still pending. */
+    void (*finish)(struct channel *);
+
+    /* The reply broke off: the web server must learn that it is not complete. */
+    void (*abort)(struct channel *);
+
+    int64_t body_length; /* of the whole body, where that is known already; else -1 */
+    bool gone;           /* the client is known to be gone */
+};
+
+#endif

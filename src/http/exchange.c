@@ -1,0 +1,80 @@
+/*
+ * What is common to all exchanges: their name, and the way their reply goes
+ * out. Head first and once, and no more body than was promised. Where the
+ * bytes go is the channel's business.
+ */
+#include "config.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/random.h>
+
+#include "http/exchange.h"
+
+enum { UUID_BYTES = 16, RANDOM_SIZE = 64 * UUID_BYTES };
+
+/* One system call does for 64 requests of a thread. Never used before a fork,
+ * so no two processes draw the same numbers. */
+struct random_pool {
+    unsigned char bytes[RANDOM_SIZE];
+    size_t left;
+};
+static _Thread_local struct random_pool pool;
+
+static void fill_pool(void)
+{
+    while (pool.left < RANDOM_SIZE) {
+        ssize_t length = getrandom(pool.bytes + pool.left, RANDOM_SIZE - pool.left, 0);
+        if (length > 0)
+            pool.left += (size_t)length;
+        else if (errno != EINTR)
+            abort(); /* there is no kernel this runs on without it */
+    }
+}
+
+void exchange_make_id(struct exchange *exchange)
+{
+    static const char digits[] = "0123456789abcdef";
+    if (pool.left == 0)
+        fill_pool();
+    pool.left -= UUID_BYTES;
+    unsigned char *uuid = pool.bytes + pool.left;
+    uuid[6] = (unsigned char)((uuid[6] & 0x0f) | 0x40); /* RFC 9562, 5.4: version 4 */
+    uuid[8] = (unsigned char)((uuid[8] & 0x3f) | 0x80); /* and its variant */
+    char *to = exchange->id;
+    for (size_t i = 0; i < UUID_BYTES; i++) {
+        if (i == 4 || i == 6 || i == 8 || i == 10)
+            *to++ = '-';
+        *to++ = digits[uuid[i] >> 4];
+        *to++ = digits[uuid[i] & 0x0f];
+    }
+    *to = '\0';
+}
+
+bool exchange_send_head(struct exchange *exchange)
+{
+    assert(!exchange->head_sent);
+    exchange->head_sent = true;
+    return exchange->channel->send(exchange->channel, reply_head(&exchange->reply, exchange->arena));
+}
+
+bool exchange_send(struct exchange *exchange, struct text data)
+{
+    const struct reply *reply = &exchange->reply;
+    struct channel *channel = exchange->channel;
+    assert(exchange->head_sent);
+    if (!reply_has_body(reply, exchange->request.method))
+        return !channel->gone;
+    if (reply->length >= 0) {
+        uint64_t left = (uint64_t)reply->length - exchange->sent;
+        if (data.length > left) {
+            exchange->excess = true;
+            data.length = (size_t)left;
+        }
+    }
+    if (data.length == 0)
+        return !channel->gone;
+    exchange->sent += data.length;
+    return channel->send(channel, data);
+}

@@ -1,0 +1,66 @@
+/*
+ * Exchange: one request and its reply, from the first byte to the log line.
+ * It owns the request's arena; whoever made it ends it.
+ */
+#ifndef HTTP_EXCHANGE_H
+#define HTTP_EXCHANGE_H
+
+#include "http/body.h"
+#include "http/reply.h"
+#include "http/request.h"
+
+enum { REQUEST_ID_SIZE = 37 }; /* RFC 9562, version 4, as text with its NUL */
+enum { CAPTURES_LIMIT = 32 };
+
+struct capture {
+    const char *name;  /* of a {name} in the route's path */
+    struct text value; /* decoded */
+};
+
+struct exchange {
+    struct arena *arena;
+    struct channel *channel;
+    char id[REQUEST_ID_SIZE];
+    uint64_t started; /* clock_microseconds */
+
+    struct request request;
+    struct body body;
+
+    const struct route *route; /* NULL until found */
+    const char *route_path;    /* the route's path as the policy has it */
+    bool method_known;         /* the route was found by path and method */
+    struct text allow;         /* methods of all routes with this path, "GET, HEAD, POST" */
+    struct text script_name;   /* the part of the path before what ** matched, without trailing "/" */
+    struct text path_info;     /* what ** matched, with its leading "/"; empty when there is no ** */
+    struct capture captures[CAPTURES_LIMIT];
+    size_t capture_count;
+
+    struct verdict verdict;    /* the first that was not PASS, or PASS */
+    struct reply reply;
+    uint64_t sent;             /* body bytes handed to the channel */
+    bool head_sent;            /* the reply can no longer be changed */
+    bool excess;               /* the handler wrote more than its Content-Length; the rest was cut */
+
+    struct launcher *launcher;    /* who starts programs (process/launcher.h) */
+    const char *spool_folder;
+    uint64_t read_timeout, write_timeout; /* milliseconds of silence */
+
+    /* Takes a line of a program's standard error; NULL: it goes to the log as it is. */
+    void (*program_line)(const struct exchange *, const char *handler, struct text line);
+
+    /* explain's view of the guards; NULL otherwise. */
+    void (*observe)(struct exchange *, const char *guard, struct verdict);
+    void *observer;
+};
+
+/* Fills `id` from the system's random numbers. */
+void exchange_make_id(struct exchange *);
+
+/* Sends the reply's head, once. */
+bool exchange_send_head(struct exchange *);
+
+/* Sends body bytes; cut to the reply's length where one is stated, and dropped
+ * where no body may follow. False when the client is gone. */
+bool exchange_send(struct exchange *, struct text data);
+
+#endif

@@ -1,0 +1,135 @@
+/*
+ * Header lists and what may stand in one. Searches are linear: a list is as
+ * long as the policy's limit on headers at most, and made without searching.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+
+#include "base/arena.h"
+#include "http/headers.h"
+
+const struct text *headers_get(const struct headers *headers, const char *name)
+{
+    struct text wanted = text_of(name);
+    for (size_t i = 0; i < headers->count; i++)
+        if (text_equal_ignore_case(headers->items[i].name, wanted))
+            return &headers->items[i].value;
+    return NULL;
+}
+
+void headers_add(struct headers *headers, struct arena *arena, struct text name, struct text value)
+{
+    if (headers->count == headers->capacity) {
+        size_t capacity = headers->capacity ? 2 * headers->capacity : 16;
+        struct header *items = arena_array(arena, capacity, sizeof *items);
+        if (headers->count > 0)
+            memcpy(items, headers->items, headers->count * sizeof *items);
+        headers->items = items;
+        headers->capacity = capacity;
+    }
+    headers->items[headers->count++] = (struct header){name, value};
+}
+
+void headers_set(struct headers *headers, struct arena *arena, struct text name, struct text value)
+{
+    size_t kept = 0;
+    bool done = false;
+    for (size_t i = 0; i < headers->count; i++) {
+        bool same = text_equal_ignore_case(headers->items[i].name, name);
+        if (same && done)
+            continue;
+        headers->items[kept++] = same ? (struct header){name, value} : headers->items[i];
+        done |= same;
+    }
+    headers->count = kept;
+    if (!done)
+        headers_add(headers, arena, name, value);
+}
+
+size_t headers_remove(struct headers *headers, struct text name)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < headers->count; i++)
+        if (!text_equal_ignore_case(headers->items[i].name, name))
+            headers->items[kept++] = headers->items[i];
+    size_t removed = headers->count - kept;
+    headers->count = kept;
+    return removed;
+}
+
+bool header_value_is_safe(struct text value)
+{
+    for (size_t i = 0; i < value.length; i++) {
+        unsigned char byte = (unsigned char)value.at[i];
+        if ((byte < 0x20 && byte != '\t') || byte == 0x7f)
+            return false;
+    }
+    return true;
+}
+
+/* Sorted. Fields that RFC 9110 and its extensions define as lists, and the
+ * X-Forwarded ones that every proxy treats so. Transfer-Encoding is left out on
+ * purpose: two of them are nothing but an attempt at smuggling. */
+static const char *const lists[] = {
+    "accept",
+    "accept-charset",
+    "accept-encoding",
+    "accept-language",
+    "access-control-request-headers",
+    "baggage",
+    "cache-control",
+    "cdn-loop",
+    "connection",
+    "content-digest",
+    "content-encoding",
+    "content-language",
+    "cookie",
+    "digest",
+    "expect",
+    "forwarded",
+    "if-match",
+    "if-none-match",
+    "keep-alive",
+    "link",
+    "pragma",
+    "prefer",
+    "priority",
+    "repr-digest",
+    "sec-ch-ua",
+    "sec-ch-ua-full-version-list",
+    "sec-websocket-extensions",
+    "sec-websocket-protocol",
+    "signature",
+    "signature-input",
+    "te",
+    "tracestate",
+    "trailer",
+    "upgrade",
+    "via",
+    "want-content-digest",
+    "want-digest",
+    "want-repr-digest",
+    "warning",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-proto",
+};
+
+static int compare(const void *key, const void *item)
+{
+    const struct text *name = key;
+    const char *other = *(const char *const *)item;
+    size_t length = strlen(other);
+    int order = memcmp(name->at, other, name->length < length ? name->length : length);
+    if (order == 0 && name->length != length)
+        order = name->length < length ? -1 : 1;
+    return order;
+}
+
+bool header_is_list(struct text name)
+{
+    return name.length > 0 &&
+           bsearch(&name, lists, sizeof lists / sizeof *lists, sizeof *lists, compare) != NULL;
+}

@@ -1,0 +1,38 @@
+/*
+ * Headers: field names in one spelling (lower case, dashes) with one value
+ * each. In requests, made from HTTP_* parameters; in replies, in any order.
+ */
+#ifndef HTTP_HEADERS_H
+#define HTTP_HEADERS_H
+
+#include "base/text.h"
+
+struct header {
+    struct text name, value;
+};
+struct headers {
+    struct header *items;
+    size_t count, capacity;
+};
+
+/* The value, or NULL when there is none. `name` in lower case. */
+const struct text *headers_get(const struct headers *, const char *name);
+
+/* Adds one, also if the name is there already (Set-Cookie). */
+void headers_add(struct headers *, struct arena *, struct text name, struct text value);
+
+/* Replaces all of that name by one, case ignored. */
+void headers_set(struct headers *, struct arena *, struct text name, struct text value);
+
+/* Removes all of that name, case ignored; how many there were. */
+size_t headers_remove(struct headers *, struct text name);
+
+/* Whether a value may stand in a field line: no control character but the tab
+ * (RFC 9110, 5.5). */
+bool header_value_is_safe(struct text);
+
+/* Whether repeated lines of this request header (lower case) may be joined
+ * with ", " (RFC 9110, 5.3); "cookie" is joined with "; " (RFC 9113, 8.2.3). */
+bool header_is_list(struct text name);
+
+#endif

@@ -1,0 +1,118 @@
+/*
+ * Advice: settings that are legal and risky, said once each, where they stand.
+ * Guards and handlers advise on their own rules; this is the rest.
+ */
+#include "config.h"
+
+#include "policy/load.h"
+
+#include <unistd.h>
+
+static struct findings *findings_of(const struct loader *loader)
+{
+    return loader->decoder.findings;
+}
+
+static bool is_loopback(struct text address)
+{
+    return text_starts_with(address, TEXT("tcp:127.")) || text_starts_with(address, TEXT("tcp:[::1]:"));
+}
+
+static void advise_listen(const struct loader *loader)
+{
+    const struct listen_rules *rules = &loader->policy->server.listen;
+    const struct node *node = node_get(loader->root, "listen");
+    if (!rules->address || !node)
+        return;
+    struct text address = text_of(rules->address);
+    if (text_starts_with(address, TEXT("tcp:")) && !is_loopback(address))
+        findings_add(findings_of(loader), FINDING_ADVICE, node,
+                     "other machines can connect, and FastCGI knows no password; let a firewall admit the web "
+                     "server alone");
+    if (text_starts_with(address, TEXT("tcp:")) && is_loopback(address))
+        findings_add(findings_of(loader), FINDING_ADVICE, node,
+                     "every user of this machine can connect and say who the client is; a unix socket has a mode");
+    if (text_starts_with(address, TEXT("unix:")) && (rules->mode & 07))
+        findings_add(findings_of(loader), FINDING_ADVICE, node,
+                     "mode 0%o lets every user of this machine connect and say who the client is", rules->mode);
+}
+
+static void advise_server(const struct loader *loader)
+{
+    const struct server_rules *server = &loader->policy->server;
+    const struct node *root = loader->root;
+    if (!server->user && geteuid() == 0)
+        findings_add(findings_of(loader), FINDING_ADVICE, root,
+                     "started as root, the worker stays root, as no `user` is named");
+    if (!server->sandbox)
+        findings_add(findings_of(loader), FINDING_ADVICE, node_get(root, "sandbox"), "the worker is not confined");
+    if (server->log.level == SEVERITY_DEBUG)
+        findings_add(findings_of(loader), FINDING_ADVICE, node_get(root, "log"),
+                     "debug lines are many, and meant for a fault under search");
+}
+
+static bool any_route_has(const struct policy *policy, const char *guard)
+{
+    for (size_t i = 0; guards[i]; i++)
+        for (size_t j = 0; strcmp(guards[i]->name, guard) == 0 && j < policy->route_count; j++)
+            if (policy->routes[j].guards[i].node)
+                return true;
+    return false;
+}
+
+static void advise_routes(const struct loader *loader)
+{
+    const struct policy *policy = loader->policy;
+    if (!any_route_has(policy, "hosts"))
+        findings_add_key(findings_of(loader), FINDING_ADVICE, loader->routes,
+                         "no route names its `hosts`, so whatever a client writes in Host is served");
+    if (!any_route_has(policy, "https"))
+        findings_add_key(findings_of(loader), FINDING_ADVICE, loader->routes,
+                         "no route says `https: require`, so requests without encryption are served");
+}
+
+static bool names_method(const struct route *route, struct text method)
+{
+    for (size_t i = 0; i < route->methods.count; i++)
+        if (text_equal(route->methods.items[i], method))
+            return true;
+    return false;
+}
+
+static bool says(const struct node *map, const char *key, struct text value)
+{
+    const struct node *node = node_get(map, key);
+    return node && node->kind == NODE_SCALAR && text_equal(node->text, value);
+}
+
+/* Keys that a route and the defaults may have; said once where they stand. */
+static void advise_keys(const struct loader *loader, const struct node *map)
+{
+    struct findings *findings = findings_of(loader);
+    if (says(map, "pass_errors", TEXT("true")))
+        findings_add(findings, FINDING_ADVICE, node_get(map, "pass_errors"),
+                     "what a handler tells of its own faults reaches the client");
+    if (says(map, "mode", TEXT("report")))
+        findings_add(findings, FINDING_ADVICE, node_get(map, "mode"), "what guards refuse is only logged");
+}
+
+static void advise_route(const struct loader *loader, const struct route *route)
+{
+    const struct node *path = node_get(route->node, "path");
+    advise_keys(loader, route->node);
+    if (strcmp(route->path, "/**") == 0)
+        findings_add(findings_of(loader), FINDING_ADVICE, path, "admits every path of the site");
+    if (names_method(route, TEXT("TRACE")) || names_method(route, TEXT("CONNECT")))
+        findings_add(findings_of(loader), FINDING_ADVICE, path, "TRACE and CONNECT are no methods for programs");
+}
+
+void advice_give(const struct loader *loader)
+{
+    advise_listen(loader);
+    advise_server(loader);
+    advise_routes(loader);
+    if (loader->defaults)
+        advise_keys(loader, loader->defaults);
+    for (size_t i = 0; i < loader->policy->route_count; i++)
+        advise_route(loader, &loader->policy->routes[i]);
+}

@@ -1,0 +1,37 @@
+/*
+ * Load: what the files that read a policy share while they do; private to
+ * policy.c, server_rules.c, route_rules.c and advice.c.
+ */
+#ifndef POLICY_LOAD_H
+#define POLICY_LOAD_H
+
+#include "policy/policy.h"
+
+/* Rules with `mode` behind them: a guard's table with one row more. */
+struct guard_section {
+    struct section section;
+    size_t mode; /* offset */
+};
+
+struct loader {
+    struct policy *policy;
+    struct decoder decoder;
+    const struct node *root;
+    const struct node *defaults, *routes; /* as they stand in the file; NULL: not there */
+    struct guard_section guard_sections[GUARDS_LIMIT]; /* made when first used */
+};
+
+/* The keys at the top of the file, and their part of the work: fills
+ * policy->server and finds `defaults` and `routes`. */
+extern const struct section server_section;
+bool server_rules_load(struct loader *);
+
+/* A route's own keys; guards and handlers come on top of them. Fills
+ * policy->routes, ->headers and ->programs. */
+extern const struct section route_section;
+bool route_rules_load(struct loader *);
+
+/* Adds advice on settings that are legal and risky. */
+void advice_give(const struct loader *);
+
+#endif

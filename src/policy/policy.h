@@ -1,0 +1,79 @@
+/*
+ * Policy: the file an owner writes, loaded and checked, immutable afterwards.
+ * Everything in it lives in its arena.
+ */
+#ifndef POLICY_POLICY_H
+#define POLICY_POLICY_H
+
+#include "base/log.h"
+#include "guard/guard.h"
+#include "handler/handler.h"
+#include "process/program.h"
+#include "respond/secure_headers.h"
+
+struct listen_rules {       /* policy key `listen` */
+    const char *address;    /* "unix:/path" or "tcp:HOST:PORT"; NULL: given by whoever starts us */
+    unsigned mode;          /* of a unix socket; default 0660 */
+    const char *owner, *group;
+    uint64_t backlog;
+};
+
+struct server_rules {       /* keys at the top of the file */
+    struct listen_rules listen;
+    struct request_rules request;      /* `request`, and `proxies` in it */
+    uint64_t threads, queue, connections;
+    struct timeouts {
+        uint64_t read, write, idle, drain; /* milliseconds */
+    } timeouts;
+    struct log_rules {
+        const char *target;
+        int level;          /* enum severity */
+    } log;
+    const char *user, *group;  /* the worker's */
+    bool sandbox;
+    const char *spool;      /* folder for bodies that do not fit in memory */
+    uint64_t reply_spool;   /* bytes of one reply kept aside for a client that reads slowly */
+    const char *request_id_header; /* name of the reply's header, "X-Request-ID" */
+};
+
+struct route {
+    const char *path;        /* as written: "/api/users/{id}" */
+    struct texts methods;    /* upper case; HEAD is added to GET */
+    struct guard_rules guards[GUARDS_LIMIT]; /* by place in `guards` */
+    const struct handler *handler;
+    void *settings;
+    struct secure_headers headers;
+    bool pass_errors;        /* the handler's own 5xx bodies go out */
+    bool report_only;
+    const struct node *node; /* for messages */
+};
+
+struct policy {
+    struct arena *arena;
+    const char *file;
+    struct server_rules server;
+    struct route *routes;
+    size_t route_count;
+    struct router *router;
+    struct secure_headers headers; /* of replies to requests that have no route: the defaults' */
+    struct program **programs;
+    size_t program_count;
+    struct findings findings; /* advice is left here; errors too when loading failed */
+};
+
+/* Loads and checks a policy file. NULL on errors that are not about its text
+ * (error set), else a policy; when findings.errors is not 0 it must only be
+ * asked for its findings. End it with policy_free(). */
+struct policy *policy_load(const char *file, struct error *);
+
+/* The same for text in memory that stands for `file` (tests, fuzzing). */
+struct policy *policy_parse(struct text content, const char *file, bool json, struct error *);
+
+void policy_free(struct policy *);
+
+/* Every table of the policy, for `fcgiguard help` and the test of the man
+ * page: calls `visit` for each key with its full name ("listen.mode",
+ * "exec.cpu"; keys of routes without a prefix). */
+void policy_describe(void (*visit)(void *context, const char *key, const struct field *), void *context);
+
+#endif

@@ -1,0 +1,354 @@
+/*
+ * Router: a tree whose places are path segments. Literal segments are found by
+ * hash, so a place with ten thousand of them costs what a place with one does.
+ * A search enters each place at most once, because a place belongs to one
+ * position in the path. Nothing here knows what a route does.
+ */
+#include "config.h"
+
+#include "policy/route.h"
+
+#include "base/bytes.h"
+#include "policy/policy.h"
+
+/* Counts steps of a search; the unit test defines it. */
+#ifndef ROUTER_COUNT
+#define ROUTER_COUNT() ((void)0)
+#endif
+
+enum { SEGMENTS_LIMIT = 64, BRANCHES_AT_FIRST = 4, METHODS_AT_FIRST = 4, ALLOW_LIMIT = 8192 };
+
+struct pattern {
+    struct text segments[SEGMENTS_LIMIT]; /* without a last ** */
+    size_t count;
+    const char *names[CAPTURES_LIMIT];
+    size_t name_count;
+    bool rest; /* ends in ** */
+};
+
+/* One route at its place; its {name}s may be called otherwise than its neighbour's. */
+struct entry {
+    const struct route *route;
+    const char *const *names;
+    size_t name_count;
+};
+
+/* The routes with one pattern, by method. */
+struct leaf {
+    struct {
+        struct text method;
+        const struct entry *entry;
+    } *methods;
+    size_t count, capacity;
+    struct text allow;
+    struct leaf *next; /* of the router's list */
+};
+
+struct branch {
+    uint32_t hash;
+    struct text segment;
+    struct place *place; /* NULL: an empty slot */
+};
+
+struct place {
+    struct branch *branches; /* open addressing, a power of two, at most half full */
+    size_t branch_count, branch_capacity;
+    struct place *any; /* {name} */
+    struct leaf *here; /* patterns that end here */
+    struct leaf *rest; /* patterns that end in ** here */
+};
+
+struct router {
+    struct arena *arena;
+    struct place root;
+    struct leaf *leaves;
+};
+
+static uint32_t hash_text(struct text text)
+{
+    uint32_t hash = 2166136261u; /* FNV-1a */
+    for (size_t i = 0; i < text.length; i++)
+        hash = (hash ^ (unsigned char)text.at[i]) * 16777619u;
+    return hash;
+}
+
+/* The slot of a segment, or the empty one where it would go. */
+static struct branch *find_branch(const struct place *place, struct text segment)
+{
+    if (!place->branches)
+        return NULL;
+    uint32_t hash = hash_text(segment);
+    size_t mask = place->branch_capacity - 1;
+    for (size_t i = hash & mask;; i = (i + 1) & mask) {
+        struct branch *branch = &place->branches[i];
+        ROUTER_COUNT();
+        if (!branch->place || (branch->hash == hash && text_equal(branch->segment, segment)))
+            return branch;
+    }
+}
+
+static void grow_branches(struct router *router, struct place *place)
+{
+    struct place old = *place;
+    place->branch_capacity = old.branch_capacity ? 2 * old.branch_capacity : BRANCHES_AT_FIRST;
+    place->branches = arena_array(router->arena, place->branch_capacity, sizeof *place->branches);
+    for (size_t i = 0; i < old.branch_capacity; i++)
+        if (old.branches[i].place)
+            *find_branch(place, old.branches[i].segment) = old.branches[i];
+}
+
+static struct place *enter_branch(struct router *router, struct place *place, struct text segment)
+{
+    if (2 * (place->branch_count + 1) > place->branch_capacity)
+        grow_branches(router, place);
+    struct branch *branch = find_branch(place, segment);
+    if (!branch->place) {
+        place->branch_count++;
+        *branch = (struct branch){hash_text(segment), segment,
+                                  arena_alloc(router->arena, sizeof *branch->place)};
+    }
+    return branch->place;
+}
+
+/* ---- patterns */
+
+static bool is_name(struct text text)
+{
+    for (size_t i = 0; i < text.length; i++) {
+        char c = text.at[i];
+        bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+        if (!letter && (i == 0 || c < '0' || c > '9'))
+            return false;
+    }
+    return text.length > 0;
+}
+
+static const char *expected_instead(unsigned char c)
+{
+    switch (c) {
+    case '*':
+        return "no \"*\" but a last segment **";
+    case '{':
+    case '}':
+        return "no brace but a whole segment {name}";
+    case '?':
+    case '#':
+        return "a path without query and fragment";
+    case '\\':
+        return "no backslash";
+    case '%':
+        return "no \"%\", because paths are compared decoded";
+    default:
+        return c < 0x20 || c == 0x7f ? "no control character" : NULL;
+    }
+}
+
+/* What is expected of a literal that no request's path could have; NULL when it is good. */
+static const char *expected_literal(struct text segment)
+{
+    if (segment.length == 0)
+        return "no empty segment";
+    if (text_equal(segment, TEXT(".")) || text_equal(segment, TEXT("..")))
+        return "no segment of dots";
+    const char *expected = NULL;
+    for (size_t i = 0; i < segment.length && !expected; i++)
+        expected = expected_instead((unsigned char)segment.at[i]);
+    return expected || text_is_utf8(segment) ? expected : "UTF-8";
+}
+
+static bool add_name(struct pattern *pattern, struct text name, struct findings *findings, const struct node *node)
+{
+    if (!is_name(name))
+        return findings_add(findings, FINDING_ERROR, node,
+                            "{%.*s} is not a name, expected letters, digits and \"_\" in braces",
+                            TEXT_ARGUMENTS(name));
+    if (pattern->name_count == CAPTURES_LIMIT)
+        return findings_add(findings, FINDING_ERROR, node, "there are more than %d names in braces",
+                            (int)CAPTURES_LIMIT);
+    for (size_t i = 0; i < pattern->name_count; i++)
+        if (text_equal(text_of(pattern->names[i]), name))
+            return findings_add(findings, FINDING_ERROR, node, "{%s} is there twice", pattern->names[i]);
+    pattern->names[pattern->name_count++] = arena_copy(findings->arena, name.at, name.length);
+    return true;
+}
+
+static bool is_capture(struct text segment)
+{
+    return segment.length >= 2 && segment.at[0] == '{' && segment.at[segment.length - 1] == '}';
+}
+
+static bool add_segment(struct pattern *pattern, struct text segment, bool last, struct findings *findings,
+                        const struct node *node)
+{
+    if (last && text_equal(segment, TEXT("**"))) {
+        pattern->rest = true;
+        return true;
+    }
+    if (pattern->count == SEGMENTS_LIMIT)
+        return findings_add(findings, FINDING_ERROR, node, "there are more than %d segments",
+                            (int)SEGMENTS_LIMIT);
+    pattern->segments[pattern->count++] = segment;
+    if (is_capture(segment))
+        return add_name(pattern, (struct text){segment.at + 1, segment.length - 2}, findings, node);
+    const char *expected = last && segment.length == 0 ? NULL : expected_literal(segment);
+    if (expected)
+        return findings_add(findings, FINDING_ERROR, node, "the segment \"%.*s\" does not fit, expected %s",
+                            TEXT_ARGUMENTS(segment), expected);
+    return true;
+}
+
+static bool read_pattern(struct pattern *pattern, struct text path, struct findings *findings,
+                         const struct node *node)
+{
+    if (path.length == 0 || path.at[0] != '/')
+        return findings_add(findings, FINDING_ERROR, node, "\"%.*s\" does not begin with \"/\"",
+                            TEXT_ARGUMENTS(path));
+    for (size_t at = 0; at < path.length;) {
+        size_t length = text_find(text_from(path, at + 1), '/');
+        struct text segment = {path.at + at + 1, length};
+        at += 1 + length;
+        if (!add_segment(pattern, segment, at == path.length, findings, node))
+            return false;
+    }
+    return true;
+}
+
+/* ---- building */
+
+static struct leaf *find_leaf(struct router *router, const struct pattern *pattern)
+{
+    struct place *place = &router->root;
+    for (size_t i = 0; i < pattern->count; i++) {
+        if (!is_capture(pattern->segments[i])) {
+            place = enter_branch(router, place, pattern->segments[i]);
+            continue;
+        }
+        if (!place->any)
+            place->any = arena_alloc(router->arena, sizeof *place->any);
+        place = place->any;
+    }
+    struct leaf **leaf = pattern->rest ? &place->rest : &place->here;
+    if (!*leaf) {
+        *leaf = arena_alloc(router->arena, sizeof **leaf);
+        (*leaf)->next = router->leaves;
+        router->leaves = *leaf;
+    }
+    return *leaf;
+}
+
+static const struct entry *entry_for(const struct leaf *leaf, struct text method)
+{
+    for (size_t i = 0; i < leaf->count; i++)
+        if (text_equal(leaf->methods[i].method, method))
+            return leaf->methods[i].entry;
+    return NULL;
+}
+
+static void add_method(struct router *router, struct leaf *leaf, struct text method, const struct entry *entry)
+{
+    if (leaf->count == leaf->capacity) {
+        size_t capacity = leaf->capacity ? 2 * leaf->capacity : METHODS_AT_FIRST;
+        void *methods = arena_array(router->arena, capacity, sizeof *leaf->methods);
+        if (leaf->count)
+            memcpy(methods, leaf->methods, leaf->count * sizeof *leaf->methods);
+        leaf->methods = methods;
+        leaf->capacity = capacity;
+    }
+    leaf->methods[leaf->count].method = method;
+    leaf->methods[leaf->count++].entry = entry;
+}
+
+static bool add_route(struct router *router, const struct route *route, struct findings *findings)
+{
+    struct pattern pattern = {0};
+    const struct node *node = node_get(route->node, "path");
+    if (!read_pattern(&pattern, text_of(route->path), findings, node))
+        return false;
+    struct entry *entry = arena_alloc(router->arena, sizeof *entry);
+    const char **names = arena_array(router->arena, pattern.name_count, sizeof *names);
+    for (size_t i = 0; i < pattern.name_count; i++)
+        names[i] = pattern.names[i];
+    *entry = (struct entry){route, names, pattern.name_count};
+    struct leaf *leaf = find_leaf(router, &pattern);
+    const struct entry *twin = NULL;
+    for (size_t i = 0; i < route->methods.count && !twin; i++) {
+        twin = entry_for(leaf, route->methods.items[i]);
+        if (twin)
+            findings_add(findings, FINDING_ERROR, node, "%.*s of this path is in line %u already",
+                         TEXT_ARGUMENTS(route->methods.items[i]), node_get(twin->route->node, "path")->line);
+        else
+            add_method(router, leaf, route->methods.items[i], entry);
+    }
+    return !twin;
+}
+
+bool router_build(struct policy *policy)
+{
+    struct router *router = arena_alloc(policy->arena, sizeof *router);
+    bool good = true;
+    router->arena = policy->arena;
+    for (size_t i = 0; i < policy->route_count; i++)
+        if (policy->routes[i].path && !add_route(router, &policy->routes[i], &policy->findings))
+            good = false;
+    for (struct leaf *leaf = router->leaves; leaf; leaf = leaf->next) {
+        struct bytes allow = bytes_new(router->arena, ALLOW_LIMIT);
+        for (size_t i = 0; i < leaf->count; i++)
+            bytes_printf(&allow, "%s%.*s", i ? ", " : "", TEXT_ARGUMENTS(leaf->methods[i].method));
+        leaf->allow = bytes_text(&allow);
+    }
+    policy->router = router;
+    return good;
+}
+
+/* ---- searching */
+
+struct search {
+    struct text path;
+    struct text values[SEGMENTS_LIMIT];
+    size_t value_count;
+    size_t matched; /* bytes of the path in front of what ** matched */
+};
+
+/* `at` is the "/" in front of the next segment, or the path's end. */
+static const struct leaf *descend(struct search *search, const struct place *place, size_t at)
+{
+    ROUTER_COUNT();
+    search->matched = at;
+    if (at == search->path.length)
+        return place->here ? place->here : place->rest;
+    struct text segment = {search->path.at + at + 1, text_find(text_from(search->path, at + 1), '/')};
+    size_t next = at + 1 + segment.length;
+    const struct branch *branch = find_branch(place, segment);
+    const struct leaf *leaf = branch && branch->place ? descend(search, branch->place, next) : NULL;
+    if (!leaf && place->any && segment.length > 0) {
+        search->values[search->value_count++] = segment;
+        leaf = descend(search, place->any, next);
+        if (!leaf)
+            search->value_count--;
+    }
+    if (!leaf && place->rest) {
+        search->matched = at;
+        leaf = place->rest;
+    }
+    return leaf;
+}
+
+struct verdict router_find(const struct router *router, struct exchange *exchange)
+{
+    struct search search = {.path = exchange->request.path};
+    const struct leaf *leaf = descend(&search, &router->root, 0);
+    if (!leaf || leaf->count == 0)
+        return DENY(404, "route", "route_not_found", "no route has this path");
+    const struct entry *entry = entry_for(leaf, exchange->request.method);
+    exchange->method_known = entry != NULL;
+    if (!entry)
+        entry = leaf->methods[0].entry;
+    exchange->route = entry->route;
+    exchange->allow = leaf->allow;
+    exchange->script_name = (struct text){search.path.at, search.matched};
+    exchange->path_info = text_from(search.path, search.matched);
+    exchange->capture_count = entry->name_count;
+    for (size_t i = 0; i < entry->name_count; i++)
+        exchange->captures[i] = (struct capture){entry->names[i], search.values[i]};
+    return PASS;
+}

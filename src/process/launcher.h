@@ -1,0 +1,67 @@
+/*
+ * Launcher: how an exec handler gets its program started, whether by the
+ * parent over a socket pair or, as plain CGI, in this very process.
+ *
+ * A started program is a `struct run`. Stopping the run kills the program's
+ * whole process group; so does the death of the worker that asked for it.
+ */
+#ifndef PROCESS_LAUNCHER_H
+#define PROCESS_LAUNCHER_H
+
+#include "base/error.h"
+#include "base/text.h"
+
+struct launcher;
+
+struct launch {
+    unsigned program;       /* index in the policy */
+    struct text script;     /* path beneath the root; empty for a fixed program */
+    struct text script_name;/* URL path up to what `script` is counted from */
+    char *const *environment; /* "NAME=value", NULL-ended; names match [A-Z_][A-Z0-9_]*; without
+                                 SCRIPT_NAME, SCRIPT_FILENAME, PATH_INFO, PATH_TRANSLATED when `script` is set:
+                                 the parent adds them once it knows where the script's name ends */
+    int input, output, errors; /* become descriptors 0, 1, 2; the caller keeps and closes its own */
+};
+
+struct program_end {
+    int started;  /* 0, or the errno that kept it from being started */
+    int status;   /* as waitpid(2) gives it, when it was started */
+    char reason[256]; /* why it was not started; for the log */
+};
+
+enum {
+    LAUNCH_ENVIRONMENT_LIMIT = 96 * 1024, /* bytes of all names and values of one launch, each with its NUL */
+    LAUNCH_VARIABLES_LIMIT = 1000,        /* how many they may be */
+    LAUNCH_SCRIPT_LIMIT = 64 * 1024,      /* bytes of `script` and `script_name` together */
+};
+
+/* A program on its way. Poll `descriptor` for POLLIN: then it has ended, or
+ * could not be started, and launcher_end() will tell at once. */
+struct run {
+    int descriptor;
+    int process; /* its process id where this very process started it, else 0 */
+};
+
+/* Asks for a start; false with an error (E2BIG: one of the limits above is passed).
+ * A true only means that it was asked for. Safe from any thread. */
+bool launcher_start(struct launcher *, const struct launch *, struct run *, struct error *);
+
+/* Waits up to `milliseconds` for the end: 1 with `end` filled, 0 not yet, -1
+ * when the parent is gone. The group is killed when its leader has ended. */
+int launcher_end(struct run *, uint64_t milliseconds, struct program_end *end);
+
+/* Kills the group if it still runs, and closes. Once a run that was started. */
+void launcher_stop(struct run *);
+
+/* The worker's launcher: requests go over `socket` (SOCK_SEQPACKET) to a parent
+ * in the parent's loop (process/parent.h). The launcher owns the socket. */
+struct launcher *launcher_remote(int socket);
+
+/* A launcher that starts programs from this process (plain CGI). */
+struct program;
+struct launcher *launcher_local(struct program *const programs[], size_t count);
+
+/* Kills what still runs, closes the socket, frees. */
+void launcher_close(struct launcher *);
+
+#endif

@@ -1,0 +1,254 @@
+/*
+ * The launch message: writing it in the worker, reading it in the parent. The
+ * reader is the narrow door of privilege separation: it takes bytes and
+ * descriptors from a process that may have been taken over.
+ */
+#include "config.h"
+
+#include "process/message.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "process/environment.h"
+
+union control {
+    struct cmsghdr header; /* for its alignment */
+    char room[CMSG_SPACE(MESSAGE_DESCRIPTORS * sizeof(int))];
+};
+
+enum { FIXED_PARTS = 3 }; /* header, script, script name */
+
+/* ---- the worker's side */
+
+static struct iovec part(const void *at, size_t length)
+{
+    return (struct iovec){.iov_base = (void *)(uintptr_t)at, .iov_len = length};
+}
+
+static bool too_large(struct error *error, const char *what)
+{
+    errno = E2BIG;
+    return error_set_errno(error, "the program's %s too large", what);
+}
+
+/* One part a variable, with its NUL: nothing is copied before the kernel does. */
+static bool add_environment(char *const *variables, struct iovec *parts, size_t *count, uint32_t *bytes,
+                            struct error *error)
+{
+    size_t total = 0;
+    for (; *variables; variables++) {
+        size_t length = strlen(*variables) + 1;
+        total += length;
+        if (total > LAUNCH_ENVIRONMENT_LIMIT || *count == FIXED_PARTS + LAUNCH_VARIABLES_LIMIT)
+            return too_large(error, "environment is");
+        parts[(*count)++] = part(*variables, length);
+    }
+    *bytes = (uint32_t)total;
+    return true;
+}
+
+static void attach(struct msghdr *message, union control *control, const struct launch *launch, int lifeline)
+{
+    const int descriptors[MESSAGE_DESCRIPTORS] = {lifeline, launch->input, launch->output, launch->errors};
+    *control = (union control){.header = {.cmsg_level = SOL_SOCKET,
+                                          .cmsg_type = SCM_RIGHTS,
+                                          .cmsg_len = CMSG_LEN(sizeof descriptors)}};
+    memcpy(CMSG_DATA(&control->header), descriptors, sizeof descriptors);
+    message->msg_control = control->room;
+    message->msg_controllen = sizeof control->room;
+}
+
+bool message_send(int socket, const struct launch *launch, int lifeline, struct error *error)
+{
+    struct message_header header = {.version = MESSAGE_VERSION, .program = launch->program};
+    struct iovec parts[FIXED_PARTS + LAUNCH_VARIABLES_LIMIT];
+    size_t count = FIXED_PARTS;
+    union control control;
+    if (launch->script.length > LAUNCH_SCRIPT_LIMIT ||
+        launch->script_name.length > LAUNCH_SCRIPT_LIMIT - launch->script.length)
+        return too_large(error, "path is");
+    if (!add_environment(launch->environment, parts, &count, &header.environment, error))
+        return false;
+    header.script = (uint32_t)launch->script.length;
+    header.script_name = (uint32_t)launch->script_name.length;
+    parts[0] = part(&header, sizeof header);
+    parts[1] = part(launch->script.at, launch->script.length);
+    parts[2] = part(launch->script_name.at, launch->script_name.length);
+
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
+    attach(&message, &control, launch, lifeline);
+    ssize_t sent;
+    do {
+        sent = sendmsg(socket, &message, MSG_NOSIGNAL);
+    } while (sent < 0 && errno == EINTR);
+    return sent >= 0 || error_set_errno(error, "cannot ask the parent to start a program");
+}
+
+/* ---- the parent's side */
+
+static bool bad(struct error *error, const char *what)
+{
+    return error_set(error, "%s", what);
+}
+
+static bool has_nul(struct text text)
+{
+    return text_find(text, '\0') < text.length;
+}
+
+/* A path that program_open() takes further; what it may name is decided there. */
+static bool script_fits(struct text script)
+{
+    return script.length == 0 || (script.at[0] == '/' && !has_nul(script));
+}
+
+static bool parse_environment(struct message *message, char *block, size_t length, struct error *error)
+{
+    size_t count = 0;
+    if (length > 0 && block[length - 1] != '\0')
+        return bad(error, "the environment does not end in a NUL");
+    for (size_t at = 0; at < length;) {
+        struct text variable = text_of(block + at);
+        size_t name = text_find(variable, '=');
+        if (count == LAUNCH_VARIABLES_LIMIT)
+            return bad(error, "too many variables");
+        if (name == variable.length)
+            return bad(error, "a variable without \"=\"");
+        if (!environment_name_allowed((struct text){variable.at, name}))
+            return bad(error, "a variable whose name is not allowed");
+        message->environment[count++] = block + at;
+        at += variable.length + 1;
+    }
+    message->environment[count] = NULL;
+    return true;
+}
+
+bool message_parse(struct message *message, size_t length, struct error *error)
+{
+    struct message_header header;
+    if (length < sizeof header || length > sizeof message->buffer)
+        return bad(error, "no header");
+    memcpy(&header, message->buffer, sizeof header);
+    if (header.version != MESSAGE_VERSION)
+        return bad(error, "an unknown version");
+    /* Sums of 64 bits cannot wrap for three lengths of 32. */
+    uint64_t scripts = (uint64_t)header.script + header.script_name;
+    if (scripts > LAUNCH_SCRIPT_LIMIT || header.environment > LAUNCH_ENVIRONMENT_LIMIT ||
+        sizeof header + scripts + header.environment != length)
+        return bad(error, "lengths that do not fit");
+
+    char *at = message->buffer + sizeof header;
+    struct launch *launch = &message->launch;
+    launch->program = header.program;
+    launch->script = (struct text){at, header.script};
+    launch->script_name = (struct text){at + header.script, header.script_name};
+    launch->environment = message->environment;
+    if (!script_fits(launch->script) || has_nul(launch->script_name))
+        return bad(error, "a script that is no path");
+    return parse_environment(message, at + scripts, header.environment, error);
+}
+
+/* Takes the descriptors over before anything is judged, so that none is lost. */
+static size_t take_descriptors(struct message *message, struct msghdr *received)
+{
+    int *const places[MESSAGE_DESCRIPTORS] = {&message->lifeline, &message->launch.input, &message->launch.output,
+                                              &message->launch.errors};
+    size_t count = 0;
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(received); c; c = CMSG_NXTHDR(received, c)) {
+        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+            continue;
+        for (size_t at = 0; CMSG_LEN(at + sizeof(int)) <= c->cmsg_len; at += sizeof(int)) {
+            int descriptor;
+            memcpy(&descriptor, CMSG_DATA(c) + at, sizeof descriptor);
+            if (count < MESSAGE_DESCRIPTORS)
+                *places[count++] = descriptor;
+            else
+                (void)close(descriptor);
+        }
+    }
+    return count;
+}
+
+/* A socket, if it is one, must be local: closing the last copy of another may
+ * wait as long as its owner pleases (SO_LINGER), and the parent never waits.
+ * defuse() undoes that for the ones that came all the same. */
+static bool is_harmless(int descriptor, bool must_be_socket)
+{
+    int domain;
+    socklen_t size = sizeof domain;
+    if (getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &domain, &size) != 0)
+        return errno == ENOTSOCK && !must_be_socket;
+    return domain == AF_UNIX;
+}
+
+static bool are_harmless(const struct message *message, struct error *error)
+{
+    const struct launch *launch = &message->launch;
+    if (is_harmless(message->lifeline, true) && is_harmless(launch->input, false) &&
+        is_harmless(launch->output, false) && is_harmless(launch->errors, false))
+        return true;
+    return bad(error, "a descriptor that a program is not given");
+}
+
+static enum message_result defuse(const struct message *message)
+{
+    const int all[] = {message->lifeline, message->launch.input, message->launch.output, message->launch.errors};
+    const struct linger none = {0};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        if (all[i] >= 0)
+            (void)setsockopt(all[i], SOL_SOCKET, SO_LINGER, &none, sizeof none);
+    }
+    return MESSAGE_BAD;
+}
+
+static enum message_result judge(struct message *message, size_t length, size_t count, int flags, struct error *error)
+{
+    if (flags & MSG_TRUNC)
+        return bad(error, "a message that is too long"), MESSAGE_BAD;
+    if (!message_parse(message, length, error))
+        return MESSAGE_BAD;
+    /* Cut off with fewer than were asked for: we had no room for more. With all
+     * of them there: more were sent. */
+    if ((flags & MSG_CTRUNC) && count < MESSAGE_DESCRIPTORS)
+        return count == 0 || is_harmless(message->lifeline, true) ? MESSAGE_STARVED : MESSAGE_BAD;
+    if ((flags & MSG_CTRUNC) || count != MESSAGE_DESCRIPTORS)
+        return bad(error, "not the four descriptors"), MESSAGE_BAD;
+    return are_harmless(message, error) ? MESSAGE_LAUNCH : MESSAGE_BAD;
+}
+
+enum message_result message_receive(int socket, struct message *message, struct error *error)
+{
+    union control control;
+    struct iovec whole = {.iov_base = message->buffer, .iov_len = sizeof message->buffer};
+    struct msghdr received = {.msg_iov = &whole,
+                              .msg_iovlen = 1,
+                              .msg_control = control.room,
+                              .msg_controllen = sizeof control.room};
+    message->lifeline = message->launch.input = message->launch.output = message->launch.errors = -1;
+    ssize_t length = recvmsg(socket, &received, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    if (length < 0)
+        return errno == EAGAIN || errno == EINTR ? MESSAGE_NONE : MESSAGE_END;
+    size_t count = take_descriptors(message, &received);
+    if (length == 0 && count == 0)
+        return MESSAGE_END;
+    enum message_result result = judge(message, (size_t)length, count, received.msg_flags, error);
+    return result == MESSAGE_BAD ? defuse(message) : result;
+}
+
+static void close_one(int *descriptor)
+{
+    if (*descriptor >= 0)
+        (void)close(*descriptor);
+    *descriptor = -1;
+}
+
+void message_close(struct message *message)
+{
+    close_one(&message->launch.input);
+    close_one(&message->launch.output);
+    close_one(&message->launch.errors);
+    close_one(&message->lifeline);
+}

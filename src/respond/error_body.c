@@ -1,0 +1,111 @@
+/*
+ * What a client is told. One table has the sentence for every code; nothing
+ * the client sent, and nothing of the verdict's detail, is in it.
+ */
+#include "config.h"
+
+#include "respond/error_body.h"
+
+#include <stdio.h>
+
+#include "base/bytes.h"
+#include "http/host.h"
+
+enum { BODY_LIMIT = 4096 };
+
+static const struct {
+    const char *code, *message;
+} messages[] = {
+    {"bad_reply", "The handler of this request gave no valid answer"},
+    {"address_not_allowed", "Requests from your address are not allowed"},
+    {"body_incomplete", "The request's body ended too early"},
+    {"body_invalid", "The request's body could not be read"},
+    {"body_timeout", "The request's body took too long to arrive"},
+    {"body_too_large", "The request's body is too large"},
+    {"content_length_invalid", "The request's length is not valid"},
+    {"content_type_not_allowed", "The request's content type is not accepted here"},
+    {"dotfile", "There is nothing at this address"},
+    {"forbidden", "This request is not allowed"},
+    {"head_too_large", "The request's headers are too large"},
+    {"header_duplicate", "A header that may stand once stands more than once"},
+    {"header_name", "A header's name is not valid"},
+    {"header_too_large", "One of the request's headers is too large"},
+    {"header_value", "A header's value is not valid"},
+    {"headers_too_many", "The request has too many headers"},
+    {"host_duplicate", "The request names more than one host"},
+    {"host_invalid", "The request's host is not valid"},
+    {"host_missing", "The request names no host"},
+    {"host_not_allowed", "This host is not served here"},
+    {"https_redirect", "This address is served by HTTPS"},
+    {"https_required", "This address is served by HTTPS only"},
+    {"internal_error", "Something went wrong on our side"},
+    {"method_invalid", "The request's method is not valid"},
+    {"method_not_allowed", "This method is not allowed here"},
+    {"overloaded", "The server is busy, please try again"},
+    {"path_above_root", "The path leads out of its root"},
+    {"path_bad_escape", "The path has a percent sign that encodes nothing"},
+    {"path_bad_utf8", "The path is not valid UTF-8"},
+    {"path_control_character", "The path has a control character"},
+    {"path_encoded_slash", "The path has an encoded slash or a backslash"},
+    {"path_not_absolute", "The request's target is not a path"},
+    {"path_nul", "The path has a NUL character"},
+    {"program_failed", "The handler of this request could not be started"},
+    {"program_timeout", "The handler of this request took too long"},
+    {"request_invalid", "The request is not valid"},
+    {"request_timeout", "The request took too long to arrive"},
+    {"route_not_found", "There is nothing at this address"},
+    {"script_not_found", "There is nothing at this address"},
+    {"spool_failed", "Something went wrong on our side"},
+    {"target_missing", "The request has no target"},
+    {"target_too_long", "The request's target is too long"},
+    {"transfer_encoding", "The request's length is stated twice"},
+};
+
+const char *error_message(const char *code, int status)
+{
+    for (size_t i = 0; i < sizeof messages / sizeof *messages; i++)
+        if (strcmp(messages[i].code, code) == 0)
+            return messages[i].message;
+    const char *reason = reply_reason(status);
+    return *reason ? reason : "The request was refused";
+}
+
+static void set(struct exchange *exchange, const char *name, struct text value)
+{
+    headers_set(&exchange->reply.headers, exchange->arena, text_of(name), value);
+}
+
+/* To the same target by HTTPS. A port of the request's was that of HTTP. */
+static void set_location(struct exchange *exchange)
+{
+    const struct request *request = &exchange->request;
+    const struct host host = {.name = request->host};
+    struct text name = host_format(&host, exchange->arena);
+    set(exchange, "Location",
+        text_of(arena_printf(exchange->arena, "https://%.*s%.*s", TEXT_ARGUMENTS(name),
+                             TEXT_ARGUMENTS(request->target))));
+}
+
+struct text error_body(struct exchange *exchange)
+{
+    const struct verdict *verdict = &exchange->verdict;
+    struct bytes body = bytes_new(exchange->arena, BODY_LIMIT);
+    exchange->reply = (struct reply){.status = verdict->status};
+    bytes_add(&body, "{\"error\":", 9);
+    bytes_add_json(&body, text_of(verdict->code));
+    bytes_add(&body, ",\"message\":", 11);
+    bytes_add_json(&body, text_of(error_message(verdict->code, verdict->status)));
+    bytes_add(&body, ",\"requestId\":", 13);
+    bytes_add_json(&body, text_of(exchange->id));
+    bytes_add(&body, "}\n", 2);
+    set(exchange, "Content-Type", TEXT("application/json"));
+    set(exchange, "Cache-Control", TEXT("no-store"));
+    if (verdict->status == 405 && exchange->allow.length > 0)
+        set(exchange, "Allow", exchange->allow);
+    if (verdict->status == 503)
+        set(exchange, "Retry-After", TEXT("1"));
+    if (verdict->kind == VERDICT_ANSWER && verdict->status == 308)
+        set_location(exchange);
+    exchange->reply.length = (int64_t)body.length;
+    return bytes_text(&body);
+}

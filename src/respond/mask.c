@@ -1,0 +1,66 @@
+/*
+ * Which of a handler's headers stay inside.
+ */
+#include "config.h"
+
+#include "respond/mask.h"
+
+/* Each of these makes some web server send a file, ask another address, or
+ * change how it treats the reply. A "-" at the end stands for any rest. */
+static const char *const steering[] = {"x-sendfile", "x-sendfile2", "x-lighttpd-", "x-accel-", "x-reproxy-"};
+
+/* RFC 9110, 7.6.1; Status is the head's own; Variable-* would become the
+ * environment of another program (FastCGI specification, 6.3). */
+static const char *const structural[] = {"connection", "keep-alive", "proxy-connection", "te",     "trailer",
+                                         "transfer-encoding", "upgrade", "status",   "variable-"};
+
+static bool is_among(struct text name, const char *const names[], size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct text known = text_of(names[i]);
+        bool is_prefix = known.at[known.length - 1] == '-';
+        if (name.length >= known.length && (is_prefix || name.length == known.length) &&
+            text_equal_ignore_case((struct text){name.at, known.length}, known))
+            return true;
+    }
+    return false;
+}
+
+static bool is_allowed(const struct texts *allowed, struct text name)
+{
+    for (size_t i = 0; allowed && i < allowed->count; i++)
+        if (text_equal_ignore_case(allowed->items[i], name))
+            return true;
+    return false;
+}
+
+/* Whether Connection names it: then it is for the next hop only. */
+static bool is_named(struct text connection, struct text name)
+{
+    struct text option;
+    while (text_next(&connection, ',', &option))
+        if (text_equal_ignore_case(text_trim(option), name))
+            return true;
+    return false;
+}
+
+void mask_headers(struct reply *reply, const struct texts *allowed)
+{
+    const struct text *found = headers_get(&reply->headers, "connection");
+    struct text connection = found ? *found : TEXT("");
+    size_t kept = 0;
+    for (size_t i = 0; i < reply->headers.count; i++) {
+        struct header header = reply->headers.items[i];
+        bool steers = is_among(header.name, steering, sizeof steering / sizeof *steering);
+        bool hops = is_among(header.name, structural, sizeof structural / sizeof *structural) ||
+                    is_named(connection, header.name);
+        if (!hops && (!steers || is_allowed(allowed, header.name)))
+            reply->headers.items[kept++] = header;
+    }
+    reply->headers.count = kept;
+}
+
+bool mask_wants_replacement(const struct reply *reply, bool pass_errors)
+{
+    return reply->from_handler && reply->status >= 500 && !pass_errors;
+}

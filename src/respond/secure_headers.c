@@ -1,0 +1,159 @@
+/*
+ * The presets, and how a policy changes them. Values are those of the stacks
+ * they are named after, to the letter.
+ */
+#include "config.h"
+
+#include "respond/secure_headers.h"
+
+#include "base/arena.h"
+
+struct preset_header {
+    const char *name, *value;
+};
+
+#define HSTS "Strict-Transport-Security"
+
+/* For programs that answer other programs: nothing of a reply is ever a page. */
+static const struct preset_header api[] = {
+    {"X-Content-Type-Options", "nosniff"},
+    {"X-Frame-Options", "DENY"},
+    {"Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"},
+    {"Referrer-Policy", "no-referrer"},
+    {HSTS, "max-age=31536000; includeSubDomains"},
+    {"Permissions-Policy", "geolocation=(), microphone=(), camera=()"},
+    {"Cross-Origin-Opener-Policy", "same-origin"},
+    {"Cross-Origin-Resource-Policy", "same-origin"},
+    {"X-XSS-Protection", "0"},
+    {0},
+};
+
+/* helmet 8 with its defaults. */
+static const struct preset_header helmet[] = {
+    {"Content-Security-Policy",
+     "default-src 'self';base-uri 'self';font-src 'self' https: data:;form-action 'self';"
+     "frame-ancestors 'self';img-src 'self' data:;object-src 'none';script-src 'self';"
+     "script-src-attr 'none';style-src 'self' https: 'unsafe-inline';upgrade-insecure-requests"},
+    {"Cross-Origin-Opener-Policy", "same-origin"},
+    {"Cross-Origin-Resource-Policy", "same-origin"},
+    {"Origin-Agent-Cluster", "?1"},
+    {"Referrer-Policy", "no-referrer"},
+    {HSTS, "max-age=31536000; includeSubDomains"},
+    {"X-Content-Type-Options", "nosniff"},
+    {"X-DNS-Prefetch-Control", "off"},
+    {"X-Download-Options", "noopen"},
+    {"X-Frame-Options", "SAMEORIGIN"},
+    {"X-Permitted-Cross-Domain-Policies", "none"},
+    {"X-XSS-Protection", "0"},
+    {0},
+};
+
+/* The usual middleware of a FastAPI application. */
+static const struct preset_header fastapi[] = {
+    {"X-Content-Type-Options", "nosniff"},
+    {"X-Frame-Options", "DENY"},
+    {"X-XSS-Protection", "1; mode=block"},
+    {HSTS, "max-age=31536000; includeSubDomains"},
+    {"Content-Security-Policy", "default-src 'self'"},
+    {"Referrer-Policy", "strict-origin-when-cross-origin"},
+    {"Permissions-Policy", "geolocation=(), microphone=(), camera=()"},
+    {0},
+};
+
+/* The usual add_header lines of an nginx gateway. */
+static const struct preset_header nginx[] = {
+    {"X-Frame-Options", "DENY"},
+    {"X-Content-Type-Options", "nosniff"},
+    {"X-XSS-Protection", "1; mode=block"},
+    {HSTS, "max-age=31536000; includeSubDomains"},
+    {"Content-Security-Policy", "default-src 'self'"},
+    {0},
+};
+
+static const struct preset_header off[] = {{0}};
+
+const char *const secure_headers_presets[] = {"api", "helmet", "fastapi", "nginx", "off", NULL};
+static const struct preset_header *const presets[] = {api, helmet, fastapi, nginx, off};
+
+/* What tells an attacker where to look. */
+static struct text telling[] = {{"server", 6}, {"x-powered-by", 12}};
+
+static bool apply_preset(struct decoder *decoder, const struct node *node, struct text name,
+                         struct secure_headers *headers)
+{
+    for (size_t i = 0; secure_headers_presets[i]; i++) {
+        if (!text_equal(text_of(secure_headers_presets[i]), name))
+            continue;
+        for (const struct preset_header *header = presets[i]; header->name; header++)
+            headers_add(&headers->set, decoder->arena, text_of(header->name), text_of(header->value));
+        if (presets[i] != off)
+            headers->remove = (struct texts){telling, sizeof telling / sizeof *telling};
+        return true;
+    }
+    return findings_add(decoder->findings, FINDING_ERROR, node,
+                        "\"%.*s\" is not a preset, expected one of api, helmet, fastapi, nginx, off",
+                        TEXT_ARGUMENTS(name));
+}
+
+/* What says how the reply is built, or belongs to the handler alone. */
+static bool is_structural(struct text name)
+{
+    static const char *const names[] = {"status",     "content-length", "content-type", "content-encoding",
+                                        "connection", "transfer-encoding", "set-cookie", "location",
+                                        "date",       "trailer",        "upgrade",      "keep-alive"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (text_equal_ignore_case(name, text_of(names[i])))
+            return true;
+    return false;
+}
+
+static bool apply_header(struct decoder *decoder, const struct node *node, struct secure_headers *headers)
+{
+    struct text name = node->name;
+    if (!text_is_token(name))
+        return findings_add_key(decoder->findings, FINDING_ERROR, node, "this is not a header's name");
+    if (is_structural(name))
+        return findings_add_key(decoder->findings, FINDING_ERROR, node,
+                                "this header is the handler's and the server's, expected one that only guards");
+    if (node->kind != NODE_SCALAR || node->text.length == 0 || !header_value_is_safe(node->text))
+        return findings_add(decoder->findings, FINDING_ERROR, node,
+                            "this is not a header's value, expected one line of text, or off");
+    if (node->plain && (text_equal(node->text, TEXT("off")) || text_equal(node->text, TEXT("false"))))
+        headers_remove(&headers->set, name);
+    else
+        headers_set(&headers->set, decoder->arena, name, node->text);
+    return true;
+}
+
+bool secure_headers_decode(struct decoder *decoder, const struct node *node, void *member)
+{
+    struct secure_headers *headers = member;
+    bool good = true;
+    if (node->kind == NODE_SCALAR)
+        return apply_preset(decoder, node, node->text, headers);
+    if (node->kind != NODE_MAP)
+        return findings_add(decoder->findings, FINDING_ERROR, node,
+                            "this does not fit, expected api, helmet, fastapi, nginx, off, or a map of headers");
+    const struct node *preset = node_get(node, "preset");
+    if (!apply_preset(decoder, preset ? preset : node, preset ? preset->text : TEXT("api"), headers))
+        good = false;
+    for (size_t i = 0; i < node->count; i++)
+        if (node->items[i] != preset && !apply_header(decoder, node->items[i], headers))
+            good = false;
+    return good;
+}
+
+void secure_headers_apply(const struct secure_headers *headers, struct exchange *exchange)
+{
+    struct headers *reply = &exchange->reply.headers;
+    for (size_t i = 0; i < headers->remove.count; i++)
+        headers_remove(reply, headers->remove.items[i]);
+    for (size_t i = 0; i < headers->set.count; i++) {
+        const struct header *header = &headers->set.items[i];
+        /* RFC 6797, 7.2: not over HTTP. */
+        if (!exchange->request.secure && text_equal_ignore_case(header->name, TEXT(HSTS)))
+            headers_remove(reply, header->name);
+        else
+            headers_set(reply, exchange->arena, header->name, header->value);
+    }
+}

@@ -1,0 +1,182 @@
+/*
+ * Log lines of exchanges, built on the stack. Each field has a budget, in
+ * bytes as they are written, so that a line always fits and what a client
+ * sends can never push out what we have to say.
+ */
+#include "config.h"
+
+#include "watch/access_log.h"
+
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+enum {
+    PATH_BUDGET = 1024,
+    AGENT_BUDGET = 256,
+    DETAIL_BUDGET = 512,
+    ROUTE_BUDGET = 256,
+    WORD_BUDGET = 64,
+    PROGRAM_BUDGET = 2048,
+};
+
+struct line {
+    size_t length;
+    char at[LOG_LINE_SIZE];
+};
+
+static void add(struct line *line, const char *at, size_t length)
+{
+    if (length < sizeof line->at - line->length) {
+        memcpy(line->at + line->length, at, length);
+        line->length += length;
+    }
+}
+
+static void add_word(struct line *line, const char *word)
+{
+    add(line, word, strlen(word));
+}
+
+/* The JSON escape of the character at the front (RFC 8259, 7), or NULL. */
+static const char *escape(struct text rest, size_t length, char buffer[8])
+{
+    unsigned char c = (unsigned char)rest.at[0];
+    if (length == 0)
+        return "\\ufffd";
+    if (length > 1)
+        return NULL;
+    if (c == '"' || c == '\\')
+        snprintf(buffer, 8, "\\%c", c);
+    else if (c < 0x20 || c == 0x7f)
+        snprintf(buffer, 8, "\\u%04x", c);
+    else
+        return NULL;
+    return buffer;
+}
+
+/* A JSON string of at most `budget` bytes between its quotes; a cut one ends in "...". */
+static void add_string(struct line *line, struct text text, size_t budget)
+{
+    char buffer[8];
+    size_t used = 0;
+    add(line, "\"", 1);
+    while (text.length > 0) {
+        size_t length = text_utf8_sequence(text);
+        const char *escaped = escape(text, length, buffer);
+        size_t size = escaped ? strlen(escaped) : length;
+        if (used + size > budget - 3) {
+            add(line, "...", 3);
+            break;
+        }
+        add(line, escaped ? escaped : text.at, size);
+        used += size;
+        text = text_from(text, length ? length : 1);
+    }
+    add(line, "\"", 1);
+}
+
+static void add_field(struct line *line, const char *name, struct text value, size_t budget)
+{
+    add_word(line, ",\"");
+    add_word(line, name);
+    add_word(line, "\":");
+    add_string(line, value, budget);
+}
+
+static void begin(struct line *line, enum severity severity, const char *event, const struct exchange *exchange)
+{
+    char time[CLOCK_RFC3339_SIZE];
+    line->length = (size_t)snprintf(line->at, sizeof line->at,
+                                    "{\"time\":\"%s\",\"level\":\"%s\",\"event\":\"%s\",\"requestId\":\"%s\"",
+                                    clock_rfc3339(clock_wall_milliseconds(), time), severity_name(severity), event,
+                                    exchange->id);
+}
+
+static void end(struct line *line, enum severity severity)
+{
+    add(line, "}", 1);
+    log_line(severity, (struct text){line->at, line->length});
+}
+
+/* The canonical path; where there is none, what was sent, up to its query. */
+static struct text path_of(const struct request *request)
+{
+    if (request->path.length > 0)
+        return request->path;
+    return (struct text){request->target.at, text_find(request->target, '?')};
+}
+
+static void add_verdict(struct line *line, const struct verdict *verdict)
+{
+    add_field(line, "guard", text_of(verdict->guard), WORD_BUDGET);
+    add_field(line, "code", text_of(verdict->code), WORD_BUDGET);
+    if (verdict->detail)
+        add_field(line, "detail", text_of(verdict->detail), DETAIL_BUDGET);
+}
+
+static void add_request(struct line *line, const struct exchange *exchange)
+{
+    char address[ADDRESS_TEXT_SIZE];
+    const struct request *request = &exchange->request;
+    add_field(line, "method", request->method, WORD_BUDGET);
+    add_field(line, "path", path_of(request), PATH_BUDGET);
+    add_field(line, "address", text_of(address_format(&request->client, address)), WORD_BUDGET);
+    if (exchange->route_path)
+        add_field(line, "route", text_of(exchange->route_path), ROUTE_BUDGET);
+}
+
+static enum severity severity_of(const struct exchange *exchange)
+{
+    if (exchange->verdict.kind == VERDICT_FAULT || exchange->reply.status >= 500)
+        return SEVERITY_WARNING;
+    int status = exchange->reply.status;
+    if (exchange->verdict.kind == VERDICT_DENY || status == 401 || status == 403 || status == 429)
+        return SEVERITY_NOTICE;
+    return SEVERITY_INFO;
+}
+
+void access_log_write(const struct exchange *exchange)
+{
+    struct line line;
+    char numbers[128];
+    enum severity severity = severity_of(exchange);
+    if (!log_wants(severity))
+        return;
+    uint64_t duration = clock_microseconds() - exchange->started;
+    const struct text *agent = headers_get(&exchange->request.headers, "user-agent");
+    begin(&line, severity, "request", exchange);
+    add_request(&line, exchange);
+    snprintf(numbers, sizeof numbers, ",\"status\":%d,\"duration\":%llu.%03llu,\"sent\":%llu",
+             exchange->reply.status, (unsigned long long)(duration / 1000), (unsigned long long)(duration % 1000),
+             (unsigned long long)exchange->sent);
+    add_word(&line, numbers);
+    if (agent)
+        add_field(&line, "userAgent", *agent, AGENT_BUDGET);
+    if (exchange->verdict.kind != VERDICT_PASS)
+        add_verdict(&line, &exchange->verdict);
+    end(&line, severity);
+}
+
+void access_log_reported(struct exchange *exchange, struct verdict verdict)
+{
+    struct line line;
+    if (!log_wants(SEVERITY_NOTICE))
+        return;
+    begin(&line, SEVERITY_NOTICE, "reported", exchange);
+    add_request(&line, exchange);
+    add_verdict(&line, &verdict);
+    end(&line, SEVERITY_NOTICE);
+}
+
+void access_log_program(const struct exchange *exchange, const char *handler, struct text text)
+{
+    struct line line;
+    if (!log_wants(SEVERITY_WARNING))
+        return;
+    begin(&line, SEVERITY_WARNING, "program", exchange);
+    add_field(&line, "handler", text_of(handler), WORD_BUDGET);
+    add_field(&line, "line", text, PROGRAM_BUDGET);
+    end(&line, SEVERITY_WARNING);
+}

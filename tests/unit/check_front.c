@@ -1,0 +1,719 @@
+/*
+ * Tests of the front: FastCGI connections over a socket pair, record by
+ * record, and the listening socket. The threads are tested end to end.
+ */
+#include "config.h"
+
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "front/connection.h"
+#include "front/listen.h"
+
+static struct connection_limits limits = {
+    .head = 16 * 1024, .reply_spool = 8 << 20, .folder = "/tmp", .write_timeout = 1000, .connections = 100};
+static struct connection connection;
+static struct intake *spare;
+static int peer;
+
+static unsigned char wire[4 << 20];
+static size_t wire_length;
+
+static void open_pair(void)
+{
+    int pair[2];
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+    connection = (struct connection){.descriptor = pair[0]};
+    peer = pair[1];
+    wire_length = 0;
+}
+
+static void close_pair(void)
+{
+    connection_close(&connection, &spare);
+    intake_free(spare);
+    spare = NULL;
+    close(peer);
+}
+
+static void put(unsigned type, unsigned id, const void *content, size_t length)
+{
+    record_write(wire + wire_length, type, id, length, 0);
+    wire_length += RECORD_HEADER_SIZE;
+    if (length)
+        memcpy(wire + wire_length, content, length);
+    wire_length += length;
+}
+
+static void put_begin(unsigned id, unsigned role, unsigned flags)
+{
+    unsigned char content[8] = {(unsigned char)(role >> 8), (unsigned char)role, (unsigned char)flags};
+    put(RECORD_BEGIN_REQUEST, id, content, sizeof content);
+}
+
+static void put_body(unsigned id, const char *body, size_t length)
+{
+    while (length > 0) {
+        size_t piece = length < 60000 ? length : 60000;
+        put(RECORD_STDIN, id, body, piece);
+        body += piece;
+        length -= piece;
+    }
+    put(RECORD_STDIN, id, NULL, 0);
+}
+
+static void put_request(const char *uri, const char *body, size_t length)
+{
+    char pair[300];
+    int size = snprintf(pair, sizeof pair, "%c%cREQUEST_URI%s", 11, (int)strlen(uri), uri);
+    put_begin(1, ROLE_RESPONDER, RECORD_KEEP_CONNECTION);
+    put(RECORD_PARAMS, 1, pair, (size_t)size);
+    put(RECORD_PARAMS, 1, NULL, 0);
+    put_body(1, body, length);
+}
+
+static enum connection_step advance(void)
+{
+    return connection_advance(&connection, &limits, &spare);
+}
+
+/* Sends all that was put, letting the connection read whenever the socket is full. */
+static enum connection_step deliver(void)
+{
+    enum connection_step step = CONNECTION_READ;
+    size_t sent = 0;
+    while (sent < wire_length) {
+        ssize_t length = send(peer, wire + sent, wire_length - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (length > 0)
+            sent += (size_t)length;
+        else
+            break;
+    }
+    wire_length -= sent;
+    memmove(wire, wire + sent, wire_length);
+    step = advance();
+    return step;
+}
+
+static void reply(const char *text)
+{
+    struct channel *channel = connection_channel(&connection);
+    ck_assert(channel->send(channel, text_of(text)));
+    channel->finish(channel);
+}
+
+static enum connection_step settle(bool keep)
+{
+    return connection_settle(&connection, &limits, keep, &spare);
+}
+
+/* What came back: STDOUT content, and the last record's type. */
+static char output[9 << 20];
+static size_t output_length;
+static unsigned last_type, last_status;
+
+static void collect(void)
+{
+    static unsigned char raw[9 << 20];
+    static size_t raw_length;
+    ssize_t length;
+    raw_length = 0;
+    output_length = 0;
+    last_type = 0;
+    do {
+        while ((length = recv(peer, raw + raw_length, sizeof raw - raw_length, MSG_DONTWAIT)) > 0)
+            raw_length += (size_t)length;
+    } while (connection.descriptor >= 0 && connection.intake &&
+             connection_channel(&connection)->pending(connection_channel(&connection)) > 0 &&
+             connection_channel(&connection)->flush(connection_channel(&connection)));
+    while ((length = recv(peer, raw + raw_length, sizeof raw - raw_length, MSG_DONTWAIT)) > 0)
+        raw_length += (size_t)length;
+    for (size_t at = 0; at < raw_length;) {
+        ck_assert_uint_le(at + RECORD_HEADER_SIZE, raw_length);
+        struct record record = record_read(raw + at);
+        at += RECORD_HEADER_SIZE;
+        ck_assert_uint_eq(record.version, 1);
+        ck_assert_uint_le(at + record.content + record.padding, raw_length);
+        if (record.type == RECORD_STDOUT) {
+            memcpy(output + output_length, raw + at, record.content);
+            output_length += record.content;
+        }
+        last_type = record.type;
+        last_status = record.type == RECORD_END_REQUEST ? raw[at + 4] : 0;
+        at += record.content + record.padding;
+    }
+    output[output_length] = '\0';
+}
+
+static const char *uri(void)
+{
+    static struct params params;
+    ck_assert(connection_params(&connection, 100, &params));
+    ck_assert_uint_eq(params.count, 1);
+    return arena_copy(connection_arena(&connection), params.items[0].value.at, params.items[0].value.length);
+}
+
+static size_t read_body(char *to, size_t size)
+{
+    struct channel *channel = connection_channel(&connection);
+    size_t total = 0;
+    ssize_t length;
+    for (;;) {
+        length = channel->receive(channel, to + total, size - total);
+        if (length > 0)
+            total += (size_t)length;
+        else if (length < 0 && errno == EAGAIN && wire_length > 0)
+            deliver();
+        else
+            break;
+    }
+    ck_assert_int_eq(length, 0);
+    return total;
+}
+
+START_TEST(test_request_in_one_piece)
+{
+    char body[100];
+    open_pair();
+    put_request("/a", "hello", 5);
+    ck_assert_int_eq(deliver(), CONNECTION_READY);
+    ck_assert_str_eq(uri(), "/a");
+    ck_assert_uint_eq(read_body(body, sizeof body), 5);
+    ck_assert_mem_eq(body, "hello", 5);
+    reply("Status: 200 OK\r\n\r\nyes");
+    ck_assert_int_eq(settle(true), CONNECTION_READ);
+    ck_assert(connection_is_idle(&connection));
+    collect();
+    ck_assert_str_eq(output, "Status: 200 OK\r\n\r\nyes");
+    ck_assert_uint_eq(last_type, RECORD_END_REQUEST);
+    ck_assert_uint_eq(last_status, END_COMPLETE);
+    close_pair();
+}
+END_TEST
+
+START_TEST(test_request_byte_by_byte)
+{
+    open_pair();
+    put_request("/slow", "abc", 3);
+    for (size_t i = 0; i < wire_length; i++) {
+        ck_assert_int_eq(send(peer, wire + i, 1, 0), 1);
+        ck_assert_int_eq(advance(), i + 1 < wire_length ? CONNECTION_READ : CONNECTION_READY);
+    }
+    ck_assert_str_eq(uri(), "/slow");
+    wire_length = 0;
+    char body[10];
+    ck_assert_uint_eq(read_body(body, sizeof body), 3);
+    close_pair();
+}
+END_TEST
+
+START_TEST(test_large_body_is_streamed)
+{
+    static char body[1 << 20], got[2 << 20];
+    for (size_t i = 0; i < sizeof body; i++)
+        body[i] = (char)(i * 7 + i / 1000);
+    open_pair();
+    put_request("/large", body, sizeof body);
+    ck_assert_int_eq(deliver(), CONNECTION_READY);
+    ck_assert_uint_eq(read_body(got, sizeof got), sizeof body);
+    ck_assert_mem_eq(got, body, sizeof body);
+    reply("ok");
+    ck_assert_int_eq(settle(true), CONNECTION_READ);
+    close_pair();
+}
+END_TEST
+
+/* An early reply leaves the body unread: it is dropped, whatever it looks like. */
+START_TEST(test_body_is_never_taken_for_records)
+{
+    static char forged[200000];
+    open_pair();
+    put_request("/FORGED", NULL, 0);
+    size_t one = wire_length;
+    for (size_t at = 0; at + one <= sizeof forged; at += one)
+        memcpy(forged + at, wire, one);
+    wire_length = 0;
+    put_request("/first", forged, sizeof forged);
+    ck_assert_int_eq(deliver(), CONNECTION_READY);
+    ck_assert_str_eq(uri(), "/first");
+    reply("Status: 413\r\n\r\n");
+    enum connection_step step = settle(true);
+    while (wire_length > 0) {
+        ck_assert_int_eq(step, CONNECTION_READ);
+        ck_assert(!connection_awaits_reply(&connection));
+        step = deliver();
+    }
+    ck_assert_int_eq(step, CONNECTION_READ);
+    ck_assert(connection_is_idle(&connection));
+    collect();
+    ck_assert_str_eq(output, "Status: 413\r\n\r\n");
+    put_request("/second", "x", 1);
+    ck_assert_int_eq(deliver(), CONNECTION_READY);
+    ck_assert_str_eq(uri(), "/second");
+    close_pair();
+}
+END_TEST
+
+START_TEST(test_pipelined_requests_are_served_in_turn)
+{
+    open_pair();
+    put_request("/one", "1", 1);
+    put_request("/two", "2", 1);
+    ck_assert_int_eq(deliver(), CONNECTION_READY);
+    ck_assert_str_eq(uri(), "/one");
+    reply("1");
+    ck_assert_int_eq(settle(true), CONNECTION_READY);
+    ck_assert_str_eq(uri(), "/two");
+    reply("2");
+    ck_assert_int_eq(settle(true), CONNECTION_READ);
+    ck_assert(connection_is_idle(&connection));
+    collect();
+    ck_assert_str_eq(output, "12");
+    close_pair();
+}
+END_TEST
+
+START_TEST(test_connection_is_closed_when_it_is_not_kept)
+{
+    open_pair();
+    put_request("/one", NULL, 0);
+    ck_assert_int_eq(deliver(), CONNECTION_READY);
+    reply("1");
+    ck_assert_int_eq(settle(false), CONNECTION_CLOSE);
+    close_pair();
+}
+END_TEST
+
+START_TEST(test_management_records_are_answered)
+{
+    static const char names[] = "\x0e\x00"
+                                "FCGI_MAX_CONNS"
+                                "\x0d\x00"
+                                "FCGI_MAX_REQS"
+                                "\x0f\x00"
+                                "FCGI_MPXS_CONNS"
+                                "\x0e\x00"
+                                "FCGI_MAX_CONNS";
+    open_pair();
+    put(RECORD_GET_VALUES, 0, names, sizeof names - 1);
+    ck_assert_int_eq(deliver(), CONNECTION_READ);
+    ck_assert(connection_is_idle(&connection));
+    collect();
+    ck_assert_uint_eq(last_type, RECORD_GET_VALUES_RESULT);
+    put(77, 0, "?", 1);
+    ck_assert_int_eq(deliver(), CONNECTION_READ);
+    collect();
+    ck_assert_uint_eq(last_type, RECORD_UNKNOWN_TYPE);
+    /* In the middle of a request's parameters and body. */
+    put_begin(1, ROLE_RESPONDER, 0);
+    put(RECORD_GET_VALUES, 0, names, sizeof names - 1);
+    put(RECORD_PARAMS, 1, NULL, 0);
+    put(RECORD_STDIN, 1, "ab", 2);
+    put(RECORD_GET_VALUES, 0, names, sizeof names - 1);
+    put(RECORD_STDIN, 1, "cd", 2);
+    put(RECORD_STDIN, 1, NULL, 0);
+    ck_assert_int_eq(deliver(), CONNECTION_READY);
+    char body[10];
+    ck_assert_uint_eq(read_body(body, sizeof body), 4);
+    ck_assert_mem_eq(body, "abcd", 4);
+    reply("done");
+    settle(true);
+    collect();
+    ck_assert_str_eq(output, "done");
+    close_pair();
+}
+END_TEST
+
+START_TEST(test_lengths_that_lie)
+{
+    static const unsigned char pairs[] = {0xbf, 0xff, 0xff, 0xff, 0xbf, 0xff, 0xff, 0xff, 'A', 'B'};
+    struct params params;
+    open_pair();
+    put_begin(1, ROLE_RESPONDER, 0);
+    put(RECORD_PARAMS, 1, pairs, sizeof pairs);
+    put(RECORD_PARAMS, 1, NULL, 0);
+    put(RECORD_STDIN, 1, NULL, 0);
+    ck_assert_int_eq(deliver(), CONNECTION_READY);
+    ck_assert(!connection_params(&connection, 100, &params));
+    close_pair();
+}
+END_TEST
+
+START_TEST(test_roles)
+{
+    open_pair();
+    put_begin(1, ROLE_AUTHORIZER, RECORD_KEEP_CONNECTION);
+    put(RECORD_PARAMS, 1, "\x01\x01"
+                          "AB",
+        4);
+    put(RECORD_PARAMS, 1, NULL, 0);
+    ck_assert_int_eq(deliver(), CONNECTION_READ);
+    collect();
+    ck_assert_uint_eq(last_type, RECORD_END_REQUEST);
+    ck_assert_uint_eq(last_status, END_UNKNOWN_ROLE);
+    put_request("/after", NULL, 0);
+    ck_assert_int_eq(deliver(), CONNECTION_READY);
+    ck_assert_str_eq(uri(), "/after");
+    close_pair();
+    open_pair();
+    put_begin(1, 99, 0);
+    ck_assert_int_eq(deliver(), CONNECTION_CLOSE);
+    close_pair();
+}
+END_TEST
+
+START_TEST(test_a_second_request_id_is_refused)
+{
+    open_pair();
+    put_begin(1, ROLE_RESPONDER, RECORD_KEEP_CONNECTION);
+    put_begin(2, ROLE_RESPONDER, RECORD_KEEP_CONNECTION);
+    put(RECORD_PARAMS, 2, "x", 1);
+    put(RECORD_STDIN, 2, "forged", 6);
+    ck_assert_int_eq(deliver(), CONNECTION_READ);
+    collect();
+    ck_assert_uint_eq(last_status, END_CANT_MULTIPLEX);
+    put(RECORD_PARAMS, 1, NULL, 0);
+    put_body(1, "mine", 4);
+    ck_assert_int_eq(deliver(), CONNECTION_READY);
+    char body[10];
+    ck_assert_uint_eq(read_body(body, sizeof body), 4);
+    ck_assert_mem_eq(body, "mine", 4);
+    close_pair();
+}
+END_TEST
+
+static void put_version_2(void)
+{
+    put_begin(1, ROLE_RESPONDER, 0);
+    wire[0] = 2;
+}
+static void put_short_begin(void)
+{
+    put(RECORD_BEGIN_REQUEST, 1, "\0\1", 2);
+}
+static void put_begin_twice(void)
+{
+    put_begin(1, ROLE_RESPONDER, 0);
+    put_begin(1, ROLE_RESPONDER, 0);
+}
+static void put_stdin_before_params_end(void)
+{
+    put_begin(1, ROLE_RESPONDER, 0);
+    put(RECORD_STDIN, 1, "x", 1);
+}
+static void put_params_after_end(void)
+{
+    put_begin(1, ROLE_RESPONDER, 0);
+    put(RECORD_PARAMS, 1, NULL, 0);
+    put(RECORD_PARAMS, 1, "\1\1AB", 4);
+}
+static void put_data(void)
+{
+    put_begin(1, ROLE_RESPONDER, 0);
+    put(RECORD_DATA, 1, "x", 1);
+}
+static void put_large_management(void)
+{
+    static const char zeros[1000];
+    put(RECORD_GET_VALUES, 0, zeros, sizeof zeros);
+}
+static void put_bad_values(void)
+{
+    put(RECORD_GET_VALUES, 0, "\x50", 1);
+}
+
+START_TEST(test_protocol_errors_close)
+{
+    static void (*const cases[])(void) = {
+        put_version_2,        put_short_begin, put_begin_twice,      put_stdin_before_params_end,
+        put_params_after_end, put_data,        put_large_management, put_bad_values};
+    open_pair();
+    cases[_i]();
+    ck_assert_int_eq(deliver(), CONNECTION_CLOSE);
+    close_pair();
+}
+END_TEST
+
+START_TEST(test_head_over_the_limit)
+{
+    static char value[17 * 1024];
+    open_pair();
+    put_begin(1, ROLE_RESPONDER, RECORD_KEEP_CONNECTION);
+    put(RECORD_PARAMS, 1, value, sizeof value);
+    ck_assert_int_eq(deliver(), CONNECTION_TOO_LARGE);
+    reply("431");
+    ck_assert_int_eq(settle(true), CONNECTION_READ);
+    put(RECORD_PARAMS, 1, value, sizeof value);
+    put(RECORD_PARAMS, 1, NULL, 0);
+    put(RECORD_STDIN, 1, NULL, 0);
+    ck_assert_int_eq(deliver(), CONNECTION_CLOSE);
+    collect();
+    ck_assert_str_eq(output, "431");
+    close_pair();
+}
+END_TEST
+
+START_TEST(test_peer_goes_away)
+{
+    struct channel *channel;
+    open_pair();
+    put_begin(1, ROLE_RESPONDER, 0);
+    put(RECORD_PARAMS, 1, "\1\1AB", 4); /* ends on a pair's boundary, yet is not complete */
+    deliver();
+    shutdown(peer, SHUT_WR);
+    ck_assert_int_eq(advance(), CONNECTION_CLOSE);
+    close_pair();
+
+    static char large[100000];
+    open_pair();
+    put_request("/cut", large, sizeof large);
+    wire_length -= 20000; /* the body stops short */
+    ck_assert_int_eq(deliver(), CONNECTION_READY);
+    shutdown(peer, SHUT_WR);
+    channel = connection_channel(&connection);
+    ssize_t length;
+    static char sink[200000];
+    while ((length = channel->receive(channel, sink, sizeof sink)) > 0)
+        continue;
+    ck_assert_int_eq(length, -1);
+    ck_assert_int_eq(errno, ECONNABORTED);
+    close_pair();
+
+    open_pair();
+    put_begin(1, ROLE_RESPONDER, 0);
+    put(RECORD_PARAMS, 1, NULL, 0);
+    put(RECORD_ABORT_REQUEST, 1, NULL, 0);
+    ck_assert_int_eq(deliver(), CONNECTION_CLOSE);
+    close_pair();
+}
+END_TEST
+
+START_TEST(test_reply_to_a_client_that_does_not_read)
+{
+    static char piece[100000];
+    size_t total = 0;
+    open_pair();
+    put_request("/download", NULL, 0);
+    ck_assert_int_eq(deliver(), CONNECTION_READY);
+    struct channel *channel = connection_channel(&connection);
+    for (size_t i = 0; i < sizeof piece; i++)
+        piece[i] = (char)(i % 251);
+    for (size_t round = 0; round < 60; round++) {
+        size_t length = round % 3 ? sizeof piece - round * 17 : 100 + round;
+        ck_assert(channel->send(channel, (struct text){piece, length}));
+        if (round % 5 == 0)
+            ck_assert(channel->flush(channel));
+        total += length;
+    }
+    channel->finish(channel);
+    ck_assert_uint_gt(channel->pending(channel), 1 << 20);
+    ck_assert_int_eq(settle(true), CONNECTION_WRITE);
+    collect();
+    ck_assert_uint_eq(output_length, total);
+    ck_assert_uint_eq(last_type, RECORD_END_REQUEST);
+    size_t at = 0;
+    for (size_t round = 0; round < 60; round++) {
+        size_t length = round % 3 ? sizeof piece - round * 17 : 100 + round;
+        ck_assert_mem_eq(output + at, piece, length);
+        at += length;
+    }
+    ck_assert_int_eq(advance(), CONNECTION_READ);
+    ck_assert(connection_is_idle(&connection));
+    close_pair();
+}
+END_TEST
+
+/* Without a spool it waits for the client, and gives up on one that never reads. */
+START_TEST(test_reply_without_a_spool)
+{
+    static char piece[1 << 20];
+    struct connection_limits saved = limits;
+    limits.reply_spool = 0;
+    limits.write_timeout = 50;
+    open_pair();
+    put_request("/download", NULL, 0);
+    ck_assert_int_eq(deliver(), CONNECTION_READY);
+    struct channel *channel = connection_channel(&connection);
+    ck_assert(!channel->send(channel, (struct text){piece, sizeof piece}));
+    ck_assert(channel->gone);
+    ck_assert_int_eq(settle(true), CONNECTION_CLOSE);
+    close_pair();
+    limits = saved;
+}
+END_TEST
+
+START_TEST(test_aborted_reply_has_no_end)
+{
+    open_pair();
+    put_request("/broken", NULL, 0);
+    ck_assert_int_eq(deliver(), CONNECTION_READY);
+    struct channel *channel = connection_channel(&connection);
+    channel->send(channel, TEXT("half"));
+    channel->abort(channel);
+    ck_assert_int_eq(settle(true), CONNECTION_CLOSE);
+    collect();
+    ck_assert_str_eq(output, "half");
+    ck_assert_uint_eq(last_type, RECORD_STDOUT);
+    close_pair();
+}
+END_TEST
+
+START_TEST(test_retiring_loses_no_request)
+{
+    open_pair();
+    ck_assert(connection_retire(&connection));
+    ck_assert_int_eq(send(peer, "x", 1, MSG_NOSIGNAL), -1);
+    ck_assert_int_eq(errno, EPIPE);
+    close_pair();
+    open_pair();
+    put_request("/just-in-time", NULL, 0);
+    ck_assert_int_eq(send(peer, wire, wire_length, 0), (ssize_t)wire_length);
+    ck_assert(!connection_retire(&connection));
+    ck_assert_int_eq(advance(), CONNECTION_READY);
+    ck_assert_str_eq(uri(), "/just-in-time");
+    close_pair();
+}
+END_TEST
+
+/* ---- the listening socket */
+
+static char folder[] = "/tmp/check_front.XXXXXX";
+static char socket_path[64], address[80];
+
+static void make_folder(void)
+{
+    strcpy(folder + sizeof folder - 7, "XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    snprintf(socket_path, sizeof socket_path, "%s/s", folder);
+    snprintf(address, sizeof address, "unix:%s", socket_path);
+}
+
+static void remove_folder(void)
+{
+    unlink(socket_path);
+    ck_assert_int_eq(rmdir(folder), 0);
+}
+
+START_TEST(test_unix_socket_gets_its_mode)
+{
+    struct listen_rules rules = {.address = address, .mode = 0640, .backlog = 5};
+    struct error error = {0};
+    struct stat file;
+    make_folder();
+    int listener = listen_open(&rules, &error);
+    ck_assert_msg(listener > 2, "%s", error.message);
+    ck_assert_int_eq(stat(socket_path, &file), 0);
+    ck_assert_uint_eq(file.st_mode & 07777, 0640);
+    ck_assert(fcntl(listener, F_GETFD) & FD_CLOEXEC);
+    listen_close(&rules, listener);
+    ck_assert_int_eq(stat(socket_path, &file), -1);
+    remove_folder();
+}
+END_TEST
+
+START_TEST(test_live_socket_is_not_stolen)
+{
+    struct listen_rules rules = {.address = address, .mode = 0660, .backlog = 5};
+    struct error error = {0};
+    make_folder();
+    int listener = listen_open(&rules, &error);
+    ck_assert_int_gt(listener, 2);
+    ck_assert_int_eq(listen_open(&rules, &error), -1);
+    ck_assert_ptr_nonnull(strstr(error.message, "in use"));
+    close(listener); /* and now it is stale */
+    error = (struct error){0};
+    listener = listen_open(&rules, &error);
+    ck_assert_msg(listener > 2, "%s", error.message);
+    listen_close(&rules, listener);
+    remove_folder();
+}
+END_TEST
+
+START_TEST(test_other_files_are_not_removed)
+{
+    struct listen_rules rules = {.address = address, .mode = 0660, .backlog = 5};
+    struct error error = {0};
+    struct stat file;
+    make_folder();
+    close(open(socket_path, O_CREAT | O_WRONLY, 0600));
+    ck_assert_int_eq(listen_open(&rules, &error), -1);
+    ck_assert_ptr_nonnull(strstr(error.message, "is not a socket"));
+    ck_assert_int_eq(stat(socket_path, &file), 0);
+    remove_folder();
+}
+END_TEST
+
+START_TEST(test_addresses)
+{
+    static const struct {
+        const char *address, *message;
+    } cases[] = {
+        {"tcp:127.0.0.1:0", NULL},
+        {"tcp:[::1]:0", NULL},
+        {"tcp:localhost:0", "is not tcp:ADDRESS:PORT"},
+        {"tcp:127.0.0.1", "is not tcp:ADDRESS:PORT"},
+        {"tcp:127.0.0.1:http", "is not tcp:ADDRESS:PORT"},
+        {"tcp::9000", "is not tcp:ADDRESS:PORT"},
+        {"tcp:[]:9000", "is not tcp:ADDRESS:PORT"},
+        {"unix:relative", "is not an absolute path"},
+        {"unix:/a-name-that-is-far-too-long/and-longer-still-than-that/0123456789012345678901234567890123456789012345678901234567890123456789012345",
+         "is not an absolute path"},
+        {"unix:/no/such/folder/s", "No such file"},
+        {"/run/x", "is neither"},
+        {NULL, "nothing to listen on"},
+    };
+    struct listen_rules rules = {.address = cases[_i].address, .mode = 0660, .backlog = 5};
+    struct error error = {0};
+    int listener = listen_open(&rules, &error);
+    if (cases[_i].message) {
+        ck_assert_int_eq(listener, -1);
+        ck_assert_msg(strstr(error.message, cases[_i].message) != NULL, "%s", error.message);
+    } else {
+        ck_assert_msg(listener > 2, "%s", error.message);
+        listen_close(&rules, listener);
+    }
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("front");
+    TCase *records = tcase_create("connection");
+    TCase *sockets = tcase_create("listen");
+    tcase_add_test(records, test_request_in_one_piece);
+    tcase_add_test(records, test_request_byte_by_byte);
+    tcase_add_test(records, test_large_body_is_streamed);
+    tcase_add_test(records, test_body_is_never_taken_for_records);
+    tcase_add_test(records, test_pipelined_requests_are_served_in_turn);
+    tcase_add_test(records, test_connection_is_closed_when_it_is_not_kept);
+    tcase_add_test(records, test_management_records_are_answered);
+    tcase_add_test(records, test_lengths_that_lie);
+    tcase_add_test(records, test_roles);
+    tcase_add_test(records, test_a_second_request_id_is_refused);
+    tcase_add_loop_test(records, test_protocol_errors_close, 0, 8);
+    tcase_add_test(records, test_head_over_the_limit);
+    tcase_add_test(records, test_peer_goes_away);
+    tcase_add_test(records, test_reply_to_a_client_that_does_not_read);
+    tcase_add_test(records, test_reply_without_a_spool);
+    tcase_add_test(records, test_aborted_reply_has_no_end);
+    tcase_add_test(records, test_retiring_loses_no_request);
+    tcase_add_test(sockets, test_unix_socket_gets_its_mode);
+    tcase_add_test(sockets, test_live_socket_is_not_stolen);
+    tcase_add_test(sockets, test_other_files_are_not_removed);
+    tcase_add_loop_test(sockets, test_addresses, 0, 12);
+    suite_add_tcase(suite, records);
+    suite_add_tcase(suite, sockets);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_ENV);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
