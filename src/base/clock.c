@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <time.h>
 
+#define LATEST INT64_C(253402300799999) /* 9999-12-31T23:59:59.999Z */
+
 uint64_t clock_microseconds(void)
 {
     struct timespec now;
@@ -29,6 +31,9 @@ int64_t clock_wall_milliseconds(void)
 
 char *clock_rfc3339(int64_t wall_milliseconds, char to[CLOCK_RFC3339_SIZE])
 {
+    /* RFC 3339 has years of four digits; a clock before 1970 has not been set. */
+    if (wall_milliseconds < 0 || wall_milliseconds > LATEST)
+        wall_milliseconds = wall_milliseconds < 0 ? 0 : LATEST;
     time_t seconds = (time_t)(wall_milliseconds / 1000);
     struct tm parts;
     gmtime_r(&seconds, &parts);

@@ -1,6 +1,7 @@
 /*
- * The process's one log. A lock keeps lines of several threads apart; a single
- * write(2) keeps those of several processes apart.
+ * The process's one log. A single write(2) keeps lines apart, those of several
+ * threads and processes alike; only where a write may wait, threads wait in
+ * line for it.
  */
 #include "config.h"
 
@@ -12,26 +13,31 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <syslog.h>
 #include <sys/stat.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #include "base/arena.h"
 #include "base/bytes.h"
 #include "base/clock.h"
 
-enum { MESSAGE_LIMIT = 2048 };
+enum { MESSAGE_SIZE = 512 }; /* six times as long in JSON at worst, and still within a line */
 
 static struct {
     pthread_mutex_t lock;
-    char *path;     /* of a file, else NULL */
-    int descriptor; /* -1: syslog */
-    bool may_block; /* not a regular file */
+    char *path;             /* of a file, else NULL */
+    int descriptor;         /* -1: syslog */
+    _Atomic bool may_block; /* not a regular file */
+    _Atomic bool torn;      /* the last line broke off: a full disk */
     enum severity least;
-    uint64_t dropped;
-} state = {.lock = PTHREAD_MUTEX_INITIALIZER, .descriptor = STDERR_FILENO, .may_block = true, .least = SEVERITY_INFO};
+    _Atomic uint64_t dropped;
+} state = {.lock = PTHREAD_MUTEX_INITIALIZER,
+           .descriptor = STDERR_FILENO,
+           .may_block = true,
+           .least = SEVERITY_INFO};
 
 const char *severity_name(enum severity severity)
 {
@@ -53,7 +59,8 @@ static bool is_regular(int descriptor)
 
 static int open_file(const char *path, struct error *error)
 {
-    int descriptor = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+    /* O_NONBLOCK: a FIFO without a reader is an error, and one that is full no reason to wait. */
+    int descriptor = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
     if (descriptor < 0)
         error_set_errno(error, "cannot open the log file %s", path);
     return descriptor;
@@ -96,12 +103,14 @@ bool log_reopen(struct error *error)
     bool done = true;
     if (state.path) {
         int descriptor = open_file(state.path, error);
-        done = descriptor >= 0;
-        if (done) {
-            close(state.descriptor);
-            state.descriptor = descriptor;
+        /* In one step, under the same number: threads may be writing. */
+        done = descriptor >= 0 && dup3(descriptor, state.descriptor, O_CLOEXEC) >= 0;
+        if (descriptor >= 0 && !done)
+            error_set_errno(error, "cannot reopen the log file %s", state.path);
+        if (done)
             state.may_block = !is_regular(descriptor);
-        }
+        if (descriptor >= 0)
+            close(descriptor);
     }
     pthread_mutex_unlock(&state.lock);
     return done;
@@ -128,22 +137,36 @@ static bool write_line(const char *line, size_t length)
     do
         written = write(state.descriptor, line, length);
     while (written < 0 && errno == EINTR);
+    if (written > 0 && written < (ssize_t)length)
+        state.torn = true;
     return written == (ssize_t)length;
 }
 
-/* Tells of lines that are missing; with the lock held. */
+/* Tells of lines that are missing; false when that is not taken either. */
 static bool confess(void)
 {
     char line[256], time[CLOCK_RFC3339_SIZE];
-    if (state.dropped == 0)
+    uint64_t dropped = atomic_exchange(&state.dropped, 0);
+    if (dropped == 0)
         return true;
-    int length = snprintf(line, sizeof line,
-                          "{\"time\":\"%s\",\"level\":\"warning\",\"event\":\"lines_dropped\",\"count\":%llu}\n",
-                          clock_rfc3339(clock_wall_milliseconds(), time), (unsigned long long)state.dropped);
-    if (!write_line(line, (size_t)length))
-        return false;
-    state.dropped = 0;
-    return true;
+    bool torn = atomic_exchange(&state.torn, false);
+    int length = snprintf(
+        line, sizeof line,
+        "%s{\"time\":\"%s\",\"level\":\"warning\",\"event\":\"lines_dropped\",\"count\":%llu}\n",
+        torn ? "\n" : "", clock_rfc3339(clock_wall_milliseconds(), time), (unsigned long long)dropped);
+    if (write_line(line, (size_t)length))
+        return true;
+    atomic_fetch_add(&state.dropped, dropped);
+    if (torn)
+        state.torn = true;
+    return false;
+}
+
+static void write_or_drop(const char *line, size_t length)
+{
+    if ((atomic_load_explicit(&state.dropped, memory_order_relaxed) > 0 && !confess()) ||
+        !write_line(line, length))
+        atomic_fetch_add(&state.dropped, 1);
 }
 
 void log_line(enum severity severity, struct text object)
@@ -152,19 +175,24 @@ void log_line(enum severity severity, struct text object)
     assert(object.length < sizeof line);
     if (!log_wants(severity))
         return;
+    if (state.descriptor < 0) {
+        syslog(syslog_priority(severity), "%.*s", TEXT_ARGUMENTS(object));
+        return;
+    }
     memcpy(line, object.at, object.length);
     line[object.length] = '\n';
+    if (!state.may_block) {
+        write_or_drop(line, object.length + 1);
+        return;
+    }
     pthread_mutex_lock(&state.lock);
-    if (state.descriptor < 0)
-        syslog(syslog_priority(severity), "%.*s", TEXT_ARGUMENTS(object));
-    else if (!confess() || !write_line(line, object.length + 1))
-        state.dropped++;
+    write_or_drop(line, object.length + 1);
     pthread_mutex_unlock(&state.lock);
 }
 
 void log_event(enum severity severity, const char *event, const char *format, ...)
 {
-    char message[MESSAGE_LIMIT / 4], time[CLOCK_RFC3339_SIZE];
+    char message[MESSAGE_SIZE], time[CLOCK_RFC3339_SIZE];
     va_list arguments;
     if (!log_wants(severity))
         return;

@@ -63,6 +63,15 @@ struct text text_from(struct text text, size_t from)
     return (struct text){text.at + from, text.length - from};
 }
 
+struct text text_cut(struct text text, size_t limit)
+{
+    if (text.length <= limit)
+        return text;
+    while (limit > 0 && ((unsigned char)text.at[limit] & 0xc0) == 0x80)
+        limit--;
+    return (struct text){text.at, limit};
+}
+
 bool text_next(struct text *rest, char separator, struct text *piece)
 {
     if (rest->length == 0)
@@ -121,7 +130,12 @@ size_t text_utf8_sequence(struct text text)
     if (left == 0)
         return 0;
     unsigned char first = at[0];
-    size_t length = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
+    size_t length = first < 0x80   ? 1
+                    : first < 0xc2 ? 0
+                    : first < 0xe0 ? 2
+                    : first < 0xf0 ? 3
+                    : first < 0xf5 ? 4
+                                   : 0;
     unsigned char least = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
     unsigned char most = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;
     if (length == 0 || length > left || (length > 1 && (at[1] < least || at[1] > most)))

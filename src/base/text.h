@@ -45,6 +45,9 @@ struct text text_from(struct text, size_t from);
  * nothing is left. "a,,b" gives "a", "" and "b"; the empty text gives nothing. */
 bool text_next(struct text *rest, char separator, struct text *piece);
 
+/* At most `limit` bytes of its front, without half a UTF-8 sequence at the end. */
+struct text text_cut(struct text, size_t limit);
+
 /* The index of the first `byte`, or the length when there is none. */
 size_t text_find(struct text, char byte);
 

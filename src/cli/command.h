@@ -13,8 +13,8 @@ enum { EXIT_GOOD, EXIT_BAD, EXIT_USAGE };
 
 struct command {
     const char *name;
-    const char *usage; /* its options and arguments */
-    const char *help;  /* one line without a full stop */
+    const char *usage;                 /* its options and arguments */
+    const char *help;                  /* one line without a full stop */
     int (*run)(int argc, char **argv); /* argv[0] is the command; the result is the exit status */
 };
 

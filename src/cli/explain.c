@@ -195,7 +195,8 @@ static void print_outcome(const struct exchange *exchange)
     }
     printf("%-*s admitted\n", WIDTH, "verdict");
     printf("%-*s %-*s %s\n", WIDTH, "handler", NAME_WIDTH, route->handler->name,
-           route->handler->describe ? route->handler->describe(route->settings, exchange) : route->handler->help);
+           route->handler->describe ? route->handler->describe(route->settings, exchange)
+                                    : route->handler->help);
 }
 
 static void print_reply(const struct exchange *exchange)
@@ -258,9 +259,9 @@ static bool read_header(const char *argument, struct header *header)
 static int read_question(struct question *question, int argc, char **argv)
 {
     static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'},  {"header", required_argument, NULL, 'H'},
-        {"data", required_argument, NULL, 'd'},    {"address", required_argument, NULL, 'a'},
-        {"secure", no_argument, NULL, 's'},        {0}};
+        {"config", required_argument, NULL, 'c'}, {"header", required_argument, NULL, 'H'},
+        {"data", required_argument, NULL, 'd'},   {"address", required_argument, NULL, 'a'},
+        {"secure", no_argument, NULL, 's'},       {0}};
     for (int option; (option = getopt_long(argc, argv, ":c:H:d:a:s", options, NULL)) != -1;) {
         struct address address;
         if (option == 'c')
@@ -306,7 +307,8 @@ static int explain(int argc, char **argv)
 
 const struct command explain_command = {
     .name = "explain",
-    .usage = "[-c|--config FILE] METHOD PATH [-H|--header 'NAME: VALUE']... [-d|--data BODY] [-a|--address ADDRESS] "
+    .usage = "[-c|--config FILE] METHOD PATH [-H|--header 'NAME: VALUE']... [-d|--data BODY] [-a|--address "
+             "ADDRESS] "
              "[-s|--secure]",
     .help = "tell what would happen to a request, guard by guard",
     .run = explain,

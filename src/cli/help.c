@@ -29,9 +29,10 @@ static void collect(void *context, const char *key, const struct field *field)
 static const char *type_name(enum field_type type)
 {
     static const char *const names[] = {
-        [FIELD_TEXT] = "text",         [FIELD_BOOL] = "bool",   [FIELD_NUMBER] = "number", [FIELD_SIZE] = "size",
-        [FIELD_DURATION] = "duration", [FIELD_MODE] = "mode",   [FIELD_CHOICE] = "choice", [FIELD_TEXTS] = "list",
-        [FIELD_PAIRS] = "map",         [FIELD_FILE] = "file",   [FIELD_SECTION] = "map",   [FIELD_OWN] = "value",
+        [FIELD_TEXT] = "text",     [FIELD_BOOL] = "bool",         [FIELD_NUMBER] = "number",
+        [FIELD_SIZE] = "size",     [FIELD_DURATION] = "duration", [FIELD_MODE] = "mode",
+        [FIELD_CHOICE] = "choice", [FIELD_TEXTS] = "list",        [FIELD_PAIRS] = "map",
+        [FIELD_FILE] = "file",     [FIELD_SECTION] = "map",       [FIELD_OWN] = "value",
     };
     return names[type];
 }
@@ -51,9 +52,10 @@ static int print_all(const struct keys *keys)
 {
     puts("usage: fcgiguard COMMAND [OPTION]...\n\nCommands:");
     for (size_t i = 0; commands[i]; i++)
-        printf("  %-8s %s\n%s%s%s", commands[i]->name, commands[i]->help, *commands[i]->usage ? "           " : "",
-               commands[i]->usage, *commands[i]->usage ? "\n" : "");
-    puts("\nOptions:\n  -h, --help     print this\n  -V, --version  print the version\n\nKeys of a policy, with type and "
+        printf("  %-8s %s\n%s%s%s", commands[i]->name, commands[i]->help,
+               *commands[i]->usage ? "           " : "", commands[i]->usage, *commands[i]->usage ? "\n" : "");
+    puts("\nOptions:\n  -h, --help     print this\n  -V, --version  print the version\n\nKeys of a policy, "
+         "with type and "
          "default; \"fcgiguard help KEY\" tells more:");
     for (size_t i = 0; i < keys->count; i++)
         print_row(keys->names[i], keys->fields[i]);
@@ -78,9 +80,11 @@ static void print_key(const struct keys *keys, size_t at)
     const struct field *field = keys->fields[at];
     printf("%s: %s\n", keys->names[at], field->help ? field->help : "");
     if (field->type != FIELD_SECTION)
-        printf("  value:   %s\n  default: %s\n", decode_expectation(field, keys->arena), fallback_text(field));
+        printf("  value:   %s\n  default: %s\n", decode_expectation(field, keys->arena),
+               fallback_text(field));
     else if (field->section->fields[0].key)
-        printf("  A value that is no map stands for %s.%s.\n", keys->names[at], field->section->fields[0].key);
+        printf("  A value that is no map stands for %s.%s.\n", keys->names[at],
+               field->section->fields[0].key);
     for (size_t i = at + 1; i < keys->count; i++)
         if (is_beneath(keys->names[i], keys->names[at]))
             print_row(keys->names[i], keys->fields[i]);

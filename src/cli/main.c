@@ -37,7 +37,8 @@ int command_misused(const struct command *command, const char *format, ...)
     vfprintf(stderr, format, arguments);
     va_end(arguments);
     if (command)
-        fprintf(stderr, "\nusage: fcgiguard %s%s%s\n", command->name, *command->usage ? " " : "", command->usage);
+        fprintf(stderr, "\nusage: fcgiguard %s%s%s\n", command->name, *command->usage ? " " : "",
+                command->usage);
     else
         fputs("\nusage: fcgiguard COMMAND [OPTION]...; \"fcgiguard help\" lists commands\n", stderr);
     return EXIT_USAGE;

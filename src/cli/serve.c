@@ -46,15 +46,27 @@ static struct listener *listeners;
 
 /* ---- the process as it should have been started */
 
-/* mod_fcgid hands over stray descriptors; systemd hands over some that are meant. */
-static void close_strays(void)
+/* How many sockets systemd gave to this very process (sd_listen_fds(3)). */
+static unsigned systemd_sockets(void)
 {
     const char *process = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
-    uint64_t owner, meant = 0;
-    if (!process || !count || !text_number(text_of(process), INT32_MAX, &owner) || (pid_t)owner != getpid() ||
-        !text_number(text_of(count), INT16_MAX, &meant))
-        meant = 0;
-    close_range(FIRST_STRAY + (unsigned)meant, ~0U, 0);
+    uint64_t owner, sockets;
+    bool ours = process && count && text_number(text_of(process), INT32_MAX, &owner) &&
+                (pid_t)owner == getpid() && text_number(text_of(count), INT16_MAX, &sockets);
+    return ours ? (unsigned)sockets : 0;
+}
+
+static bool is_listening(int descriptor)
+{
+    int value = 0;
+    socklen_t size = sizeof value;
+    return getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, &value, &size) == 0 && value;
+}
+
+/* mod_fcgid hands over stray descriptors. */
+static void close_strays(void)
+{
+    close_range(FIRST_STRAY + systemd_sockets(), ~0U, 0);
     for (int descriptor = STDIN_FILENO; descriptor <= STDERR_FILENO; descriptor++)
         if (fcntl(descriptor, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0)
             abort(); /* else a socket would become standard output */
@@ -97,8 +109,8 @@ static bool same_text(const char *one, const char *other)
 
 static bool same_socket_file(const struct listen_rules *one, const struct listen_rules *other)
 {
-    return one->mode == other->mode && one->backlog == other->backlog && same_text(one->owner, other->owner) &&
-           same_text(one->group, other->group);
+    return one->mode == other->mode && one->backlog == other->backlog &&
+           same_text(one->owner, other->owner) && same_text(one->group, other->group);
 }
 
 static struct listener *open_listener(const struct listen_rules *rules, struct error *error)
@@ -123,8 +135,9 @@ static struct listener *next_listener(const struct service *current, const struc
     if (!listener_was_given && !same_text(old->address, rules->address))
         return open_listener(rules, error);
     if (!listener_was_given && !same_socket_file(old, rules))
-        log_event(SEVERITY_NOTICE, "socket_kept", "a socket that stays open keeps its mode, owner, group and backlog "
-                                             "until the next start");
+        log_event(SEVERITY_NOTICE, "socket_kept",
+                  "a socket that stays open keeps its mode, owner, group and backlog "
+                  "until the next start");
     current->listener->users++;
     return current->listener;
 }
@@ -172,13 +185,20 @@ static void log_findings(const struct findings *findings)
     free(lines);
 }
 
+/* Nothing runs as root because somebody forgot to say as whom. */
+static bool names_user(const struct policy *policy, struct error *error)
+{
+    return geteuid() != 0 || policy->server.user ||
+           error_set(error, "%s names no `user`, which it must where fcgiguard is started as root", policy_file);
+}
+
 static struct generation *load(const struct generation *generation)
 {
     const struct service *current = generation->context;
     struct error error = {0};
     struct listener *listener = NULL;
     struct policy *policy = policy_load(policy_file, &error);
-    if (policy && policy->findings.errors == 0)
+    if (policy && policy->findings.errors == 0 && names_user(policy, &error))
         listener = next_listener(current, &policy->server.listen, &error);
     if (listener && log_open(policy->server.log.target, (enum severity)policy->server.log.level, &error))
         return new_generation(policy, listener);
@@ -230,8 +250,9 @@ static bool confine(const struct policy *policy, struct error *error)
         folder = strndup(path, slash == path ? 1 : (size_t)(slash - path));
         writable[1] = folder;
     }
-    bool done = privileges_drop(policy->server.user, policy->server.group, error) &&
-                (!policy->server.sandbox || sandbox_enter(&(struct sandbox_paths){readable, writable}, error));
+    bool done =
+        privileges_drop(policy->server.user, policy->server.group, error) &&
+        (!policy->server.sandbox || sandbox_enter(&(struct sandbox_paths){readable, writable}, error));
     free(folder);
     return done;
 }
@@ -255,18 +276,16 @@ static int work(struct generation *generation, int socket)
 
 static int start(void)
 {
-    static const struct parent_calls calls = {.load = load, .release = release, .work = work, .reopen = reopen};
-    int listening = 0;
-    socklen_t size = sizeof listening;
+    static const struct parent_calls calls = {
+        .load = load, .release = release, .work = work, .reopen = reopen};
     struct error error = {0};
     struct policy *policy = command_load(policy_file);
     if (!policy)
         return EXIT_BAD;
-    listener_was_given =
-        (getsockopt(STDIN_FILENO, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) == 0 && listening) ||
-        getenv("LISTEN_PID");
+    listener_was_given = is_listening(STDIN_FILENO) || systemd_sockets() > 0;
     struct listener *listener = NULL;
-    if (log_open(policy->server.log.target, (enum severity)policy->server.log.level, &error))
+    if (names_user(policy, &error) &&
+        log_open(policy->server.log.target, (enum severity)policy->server.log.level, &error))
         listener = open_listener(&policy->server.listen, &error);
     if (!listener) {
         fprintf(stderr, "fcgiguard: %s\n", error.message);

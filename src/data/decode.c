@@ -6,7 +6,6 @@
 
 #include "data/decode.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -16,7 +15,7 @@
 #include "base/bytes.h"
 #include "data/file.h"
 
-enum { SECRET_LIMIT = 64 * 1024, QUOTE_LIMIT = 60, EXPECTATION_LIMIT = 1024 };
+enum { SECRET_LIMIT = 64 * 1024, QUOTE_LIMIT = 60, EXPECTATION_LIMIT = 1024, CHOICES_LIMIT = 16 };
 
 /* ---- numbers with units */
 
@@ -131,17 +130,20 @@ const char *decode_expectation(const struct field *field, struct arena *arena)
 }
 
 /* `"value" is not right, expected ...`; the value is cut, and a map or list only named. */
-static bool refuse(struct decoder *decoder, const struct field *field, const struct node *node, const char *what)
+static bool refuse(struct decoder *decoder, const struct field *field, const struct node *node,
+                   const char *what)
 {
     const char *expected = decode_expectation(field, decoder->arena);
     if (node->kind == NODE_NULL)
-        return findings_add(decoder->findings, FINDING_ERROR, node, "there is no value, expected %s", expected);
+        return findings_add(decoder->findings, FINDING_ERROR, node, "there is no value, expected %s",
+                            expected);
     if (node->kind != NODE_SCALAR)
         return findings_add(decoder->findings, FINDING_ERROR, node, "a %s does not fit here, expected %s",
                             node->kind == NODE_LIST ? "list" : "map", expected);
-    bool cut = node->text.length > QUOTE_LIMIT;
+    struct text quoted = text_cut(node->text, QUOTE_LIMIT);
     return findings_add(decoder->findings, FINDING_ERROR, node, "\"%.*s%s\" %s, expected %s",
-                        cut ? QUOTE_LIMIT : (int)node->text.length, node->text.at, cut ? "..." : "", what, expected);
+                        TEXT_ARGUMENTS(quoted), quoted.length < node->text.length ? "..." : "", what,
+                        expected);
 }
 
 /* ---- one type each */
@@ -172,7 +174,8 @@ static bool decode_in_range(struct decoder *decoder, const struct field *field, 
     return true;
 }
 
-static bool decode_bool(struct decoder *decoder, const struct field *field, const struct node *node, bool *value)
+static bool decode_bool(struct decoder *decoder, const struct field *field, const struct node *node,
+                        bool *value)
 {
     bool yes = is_text(node) && node->plain && text_equal(node->text, TEXT("true"));
     if (!yes && !(is_text(node) && node->plain && text_equal(node->text, TEXT("false"))))
@@ -181,7 +184,8 @@ static bool decode_bool(struct decoder *decoder, const struct field *field, cons
     return true;
 }
 
-static bool decode_mode(struct decoder *decoder, const struct field *field, const struct node *node, unsigned *value)
+static bool decode_mode(struct decoder *decoder, const struct field *field, const struct node *node,
+                        unsigned *value)
 {
     unsigned mode = 0;
     bool good = is_text(node) && node->text.length <= 4;
@@ -195,15 +199,24 @@ static bool decode_mode(struct decoder *decoder, const struct field *field, cons
     return true;
 }
 
-static bool decode_choice(struct decoder *decoder, const struct field *field, const struct node *node, int *value)
+static bool decode_choice(struct decoder *decoder, const struct field *field, const struct node *node,
+                          int *value)
 {
+    const char *names[CHOICES_LIMIT];
     struct text choices = text_of(field->choices), choice;
-    for (int i = 0; is_text(node) && text_next(&choices, '|', &choice); i++) {
-        if (text_equal(node->text, choice)) {
-            *value = i;
+    size_t count = 0;
+    while (count < CHOICES_LIMIT && text_next(&choices, '|', &choice)) {
+        if (is_text(node) && text_equal(node->text, choice)) {
+            *value = (int)count;
             return true;
         }
+        names[count++] = arena_copy(decoder->arena, choice.at, choice.length);
     }
+    const char *nearest = is_text(node) ? findings_nearest(node->text.at, names, count) : NULL;
+    if (nearest)
+        return findings_add(decoder->findings, FINDING_ERROR, node,
+                            "\"%s\" is not known, expected %s; did you mean \"%s\"?", node->text.at,
+                            decode_expectation(field, decoder->arena), nearest);
     return refuse(decoder, field, node, "is not known");
 }
 
@@ -275,14 +288,15 @@ bool decode_field(struct decoder *decoder, const struct field *field, const stru
     case FIELD_PAIRS:
         return decode_pairs(decoder, field, node, member);
     case FIELD_SECTION:
+        if (node->kind == NODE_NULL)
+            return refuse(decoder, field, node, "");
         return decode_section(decoder, field->section, node, member);
     case FIELD_OWN:
         if (node->kind == NODE_NULL)
             return refuse(decoder, field, node, "");
         return field->own(decoder, node, member);
     }
-    assert(!"a field has a type");
-    return false;
+    abort(); /* a row without a type */
 }
 
 /* ---- sections */
@@ -329,8 +343,8 @@ static bool refuse_key(struct decoder *decoder, const struct section *section, c
         return findings_add_key(decoder->findings, FINDING_ERROR, node,
                                 "this key is not known, expected one of %.*s; did you mean \"%s\"?",
                                 TEXT_ARGUMENTS(bytes_text(&list)), nearest);
-    return findings_add_key(decoder->findings, FINDING_ERROR, node, "this key is not known, expected one of %.*s",
-                            TEXT_ARGUMENTS(bytes_text(&list)));
+    return findings_add_key(decoder->findings, FINDING_ERROR, node,
+                            "this key is not known, expected one of %.*s", TEXT_ARGUMENTS(bytes_text(&list)));
 }
 
 static const struct field *find_field(const struct section *section, struct text key)
@@ -360,11 +374,12 @@ static bool miss_key(struct decoder *decoder, const struct field *field, const s
     if (!node)
         return findings_add_at(decoder->findings, FINDING_ERROR, 1, 1, "the key `%s` is missing, expected %s",
                                field->key, expected);
-    return findings_add(decoder->findings, FINDING_ERROR, node, "the key `%s` is missing, expected %s", field->key,
-                        expected);
+    return findings_add(decoder->findings, FINDING_ERROR, node, "the key `%s` is missing, expected %s",
+                        field->key, expected);
 }
 
-bool decode_section(struct decoder *decoder, const struct section *section, const struct node *node, void *target)
+bool decode_section(struct decoder *decoder, const struct section *section, const struct node *node,
+                    void *target)
 {
     bool good = true;
     bool is_map = node && node->kind == NODE_MAP;
@@ -384,7 +399,8 @@ bool decode_section(struct decoder *decoder, const struct section *section, cons
 
 /* ---- secrets */
 
-static bool refuse_secret(struct decoder *decoder, const struct node *node, const char *name, const char *what)
+static bool refuse_secret(struct decoder *decoder, const struct node *node, const char *name,
+                          const char *what)
 {
     return findings_add(decoder->findings, FINDING_ERROR, node, "%s %s", name, what);
 }
@@ -400,11 +416,12 @@ static bool read_secret_file(struct decoder *decoder, const struct node *node, c
             close(file);
         return findings_add(decoder->findings, FINDING_ERROR, node, "%s cannot be read: %s", path, reason);
     }
-    const char *problem = !S_ISREG(status.st_mode)              ? "is not a regular file"
-                          : status.st_mode & (S_IROTH | S_IWOTH) ? "can be read or written by everybody, expected mode "
-                                                                   "0640 or 0600"
-                          : status.st_size > SECRET_LIMIT        ? "is larger than 64kb"
-                                                                 : NULL;
+    const char *problem = !S_ISREG(status.st_mode) ? "is not a regular file"
+                          : status.st_mode & (S_IROTH | S_IWOTH)
+                              ? "can be read or written by everybody, expected mode "
+                                "0640 or 0600"
+                          : status.st_size > SECRET_LIMIT ? "is larger than 64kb"
+                                                          : NULL;
     ssize_t length = 0;
     char *bytes = problem ? NULL : arena_alloc(decoder->arena, (size_t)status.st_size + 1);
     if (bytes)
@@ -415,9 +432,7 @@ static bool read_secret_file(struct decoder *decoder, const struct node *node, c
     if (problem)
         return refuse_secret(decoder, node, path, problem);
     if (length > 0 && bytes[length - 1] == '\n')
-        length--;
-    if (length > 0 && bytes[length - 1] == '\r')
-        length--;
+        length -= length > 1 && bytes[length - 2] == '\r' ? 2 : 1;
     *secret = (struct text){bytes, (size_t)length};
     return length > 0 || refuse_secret(decoder, node, path, "is empty");
 }
@@ -430,13 +445,13 @@ bool decode_secret(struct decoder *decoder, const struct node *node, struct text
         return read_secret_file(decoder, node, absolute(decoder, text_from(name, 5)), secret);
     if (!is_text(node) || !text_starts_with(name, TEXT("env:")) || name.length == 4) {
         /* What stands here may be the secret itself: it is not repeated. */
-        return findings_add(decoder->findings, FINDING_ERROR, node, "this is not the name of a secret, expected %s",
-                            row.expects);
+        return findings_add(decoder->findings, FINDING_ERROR, node,
+                            "this is not the name of a secret, expected %s", row.expects);
     }
     const char *value = getenv(name.at + 4);
     if (!value || !*value)
-        return refuse_secret(decoder, node, name.at + 4, value ? "is empty in the environment"
-                                                               : "is not in the environment");
+        return refuse_secret(decoder, node, name.at + 4,
+                             value ? "is empty in the environment" : "is not in the environment");
     *secret = text_of(arena_copy(decoder->arena, value, strlen(value)));
     return true;
 }

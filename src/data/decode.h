@@ -40,6 +40,7 @@ struct decoder {
     struct arena *arena; /* of the policy: what is decoded lives as long */
     struct findings *findings;
     const char *folder; /* absolute folder of the policy file */
+    const char *user, *group; /* of the whole file, for sections that name none; NULL where it names none */
 };
 
 struct field {

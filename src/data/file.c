@@ -20,7 +20,8 @@ static bool read_all(int file, size_t size, struct text *content, struct finding
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
-            return findings_add_at(findings, FINDING_ERROR, 0, 0, "cannot be read: %s", strerrordesc_np(errno));
+            return findings_add_at(findings, FINDING_ERROR, 0, 0, "cannot be read: %s",
+                                   strerrordesc_np(errno));
         length += (size_t)got;
     }
     *content = (struct text){bytes, length};

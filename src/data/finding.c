@@ -22,12 +22,21 @@ struct findings findings_new(struct arena *arena, const char *file)
     return (struct findings){.arena = arena, .file = file};
 }
 
-/* Messages quote what a file says, and are read on terminals. */
-static void make_printable(char *message)
+/* Messages and paths quote what a file says, and are read on terminals: no
+ * control characters, those of ISO 6429 at U+0080 to U+009F included. */
+static char *make_printable(char *message)
 {
-    for (; *message; message++)
-        if ((unsigned char)*message < 0x20 || *message == 0x7f)
-            *message = '?';
+    struct text rest = text_of(message);
+    for (char *at = message; rest.length > 0;) {
+        size_t length = text_utf8_sequence(rest), step = length ? length : 1;
+        bool is_control = (unsigned char)*at < 0x20 || *at == 0x7f ||
+                          (length == 2 && (unsigned char)at[0] == 0xc2 && (unsigned char)at[1] < 0xa0);
+        if (length == 0 || is_control)
+            memset(at, '?', step);
+        at += step;
+        rest = text_from(rest, step);
+    }
+    return message;
 }
 
 static void add(struct findings *findings, enum finding_kind kind, unsigned line, unsigned column,
@@ -37,20 +46,18 @@ static void add(struct findings *findings, enum finding_kind kind, unsigned line
     if (++*count > FINDINGS_LIMIT)
         return;
     struct finding *finding = arena_alloc(findings->arena, sizeof *finding);
-    char *message = arena_vprintf(findings->arena, format, arguments);
-    make_printable(message);
     *finding = (struct finding){.next = findings->first,
                                 .kind = kind,
                                 .line = line,
                                 .column = column,
                                 .order = findings->errors + findings->advice,
-                                .path = path,
-                                .message = message};
+                                .path = make_printable(arena_printf(findings->arena, "%s", path)),
+                                .message = make_printable(arena_vprintf(findings->arena, format, arguments))};
     findings->first = finding;
 }
 
-bool findings_add(struct findings *findings, enum finding_kind kind, const struct node *node, const char *format,
-                  ...)
+bool findings_add(struct findings *findings, enum finding_kind kind, const struct node *node,
+                  const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -83,7 +90,8 @@ bool findings_add_at(struct findings *findings, enum finding_kind kind, unsigned
 
 static int compare(const void *left, const void *right)
 {
-    const struct finding *a = *(const struct finding *const *)left, *b = *(const struct finding *const *)right;
+    const struct finding *a = *(const struct finding *const *)left,
+                         *b = *(const struct finding *const *)right;
     if (a->line != b->line)
         return a->line < b->line ? -1 : 1;
     if (a->column != b->column)
@@ -105,7 +113,8 @@ void findings_print(const struct findings *findings, enum finding_kind kind, FIL
 {
     const struct finding *sorted[FINDINGS_LIMIT];
     size_t count = 0, all = kind == FINDING_ERROR ? findings->errors : findings->advice;
-    for (const struct finding *finding = findings->first; finding && count < FINDINGS_LIMIT; finding = finding->next)
+    for (const struct finding *finding = findings->first; finding && count < FINDINGS_LIMIT;
+         finding = finding->next)
         if (finding->kind == kind)
             sorted[count++] = finding;
     qsort(sorted, count, sizeof *sorted, compare);

@@ -156,7 +156,8 @@ const struct node *json_parse(struct text content, struct findings *findings)
 {
     json_error_t problem;
     /* Without JSON_ALLOW_NUL a string cannot hold one. */
-    json_t *value = json_loadb(content.at ? content.at : "", content.length, JSON_REJECT_DUPLICATES, &problem);
+    json_t *value =
+        json_loadb(content.at ? content.at : "", content.length, JSON_REJECT_DUPLICATES, &problem);
     if (!value) {
         findings_add_at(findings, FINDING_ERROR, problem.line > 0 ? (unsigned)problem.line : 1,
                         problem.column > 0 ? (unsigned)problem.column : 1, "is not JSON: %s", problem.text);

@@ -9,6 +9,8 @@
 
 #include "data/file.h"
 
+enum { QUOTE_LIMIT = 60 };
+
 struct anchor {
     struct anchor *next;
     const char *name;
@@ -18,15 +20,75 @@ struct anchor {
 struct reader {
     yaml_parser_t parser;
     yaml_event_t event;
+    struct text content;
     struct findings *findings;
     struct anchor *anchors;
     size_t nodes, depth, aliases;
 };
 
+/* What libyaml itself refuses ends the reading; the rules of our own do not, so
+ * that one run tells of all that breaks them. */
 static bool fail(struct reader *reader, yaml_mark_t mark, const char *message)
 {
-    return findings_add_at(reader->findings, FINDING_ERROR, (unsigned)mark.line + 1, (unsigned)mark.column + 1, "%s",
-                           message);
+    return findings_add_at(reader->findings, FINDING_ERROR, (unsigned)mark.line + 1,
+                           (unsigned)mark.column + 1, "%s", message);
+}
+
+/* libyaml speaks to those who know its grammar; these are said again for those
+ * who write a policy. The others are clear enough. */
+static const struct {
+    const char *problem, *plain;
+} problems[] = {
+    {"mapping values are not allowed in this context",
+     "a \":\" does not fit here; quote a text that holds \": \", and begin the keys of a map in one column"},
+    {"found character that cannot start any token",
+     "no value begins with this character; quote it, and use spaces instead of tabs"},
+    {"found a tab character that violates indentation", "a tab does not indent, expected spaces"},
+    {"found a tab character where an indentation space is expected",
+     "a tab does not indent, expected spaces"},
+    {"block sequence entries are not allowed in this context",
+     "a list entry does not fit here, expected \"- \" on a line of its own"},
+    {"did not find expected node content", "expected a value"},
+    {"did not find expected key", "expected a key; the keys of a map begin in one column"},
+    {"did not find expected <document start>", "nothing more was expected"},
+    {"could not find expected ':'", "expected \":\" and a space behind a key"},
+    {"found undefined tag handle", "tags are not known here"},
+    {"did not find expected ',' or ']'", "expected \",\" or the \"]\" of a list"},
+    {"did not find expected ',' or '}'", "expected \",\" or the \"}\" of a map"},
+    {"found unknown escape character", "this escape is not known; within '' a backslash is only a backslash"},
+    {"found incompatible YAML document", "expected YAML 1.1 or 1.2"},
+};
+
+static bool explain(struct reader *reader)
+{
+    const yaml_parser_t *parser = &reader->parser;
+    const char *problem = parser->problem ? parser->problem : "cannot be read";
+    if (strncmp(problem, "found unexpected", 16) == 0 && parser->context && strstr(parser->context, "quoted"))
+        return fail(reader, parser->context_mark, "this quote does not end");
+    for (size_t i = 0; i < sizeof problems / sizeof *problems; i++)
+        if (strcmp(problem, problems[i].problem) == 0)
+            return fail(reader, parser->problem_mark, problems[i].plain);
+    return findings_add_at(reader->findings, FINDING_ERROR, (unsigned)parser->problem_mark.line + 1,
+                           (unsigned)parser->problem_mark.column + 1, "is not YAML: %s%s%s", problem,
+                           parser->context ? ", " : "", parser->context ? parser->context : "");
+}
+
+/* libyaml reads ahead, so it knows only the offset of a character it refuses. */
+static bool explain_character(struct reader *reader)
+{
+    unsigned line = 1, column = 1;
+    for (size_t i = 0; i < reader->parser.problem_offset && i < reader->content.length; i++) {
+        if (reader->content.at[i] == '\n') {
+            line++;
+            column = 1;
+        } else if (((unsigned char)reader->content.at[i] & 0xc0) != 0x80) {
+            column++;
+        }
+    }
+    return findings_add_at(reader->findings, FINDING_ERROR, line, column, "is not YAML: %s",
+                           text_is_utf8(reader->content)
+                               ? "a control character must be written as an escape in \"\""
+                               : "this is not UTF-8");
 }
 
 /* The next event, which replaces the one before. */
@@ -35,12 +97,7 @@ static bool next(struct reader *reader)
     yaml_event_delete(&reader->event);
     if (yaml_parser_parse(&reader->parser, &reader->event))
         return true;
-    const yaml_parser_t *parser = &reader->parser;
-    bool marked = parser->error == YAML_SCANNER_ERROR || parser->error == YAML_PARSER_ERROR;
-    return findings_add_at(reader->findings, FINDING_ERROR, marked ? (unsigned)parser->problem_mark.line + 1 : 1,
-                           marked ? (unsigned)parser->problem_mark.column + 1 : 1, "is not YAML: %s%s%s",
-                           parser->problem ? parser->problem : "cannot be read", parser->context ? ", " : "",
-                           parser->context ? parser->context : "");
+    return reader->parser.error == YAML_READER_ERROR ? explain_character(reader) : explain(reader);
 }
 
 static struct node *new_node(struct reader *reader, enum node_kind kind, yaml_mark_t mark)
@@ -73,11 +130,16 @@ static struct node *read_scalar(struct reader *reader)
     const yaml_event_t *event = &reader->event;
     const yaml_char_t *tag = event->data.scalar.tag;
     struct text text = {(const char *)event->data.scalar.value, event->data.scalar.length};
-    bool plain = event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE && !tag;
-    if (tag && !tag_is(tag, YAML_STR_TAG) && !tag_is(tag, "!"))
-        return fail(reader, event->start_mark, "tags are not known here"), NULL;
+    bool plain = tag ? tag_is(tag, YAML_NULL_TAG) || tag_is(tag, YAML_BOOL_TAG) ||
+                           tag_is(tag, YAML_INT_TAG) || tag_is(tag, YAML_FLOAT_TAG)
+                     : event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
+    if (tag && !plain && !tag_is(tag, YAML_STR_TAG) && !tag_is(tag, "!"))
+        fail(reader, event->start_mark,
+             "this tag is not known, expected one of the core schema such as !!str");
+    if (tag_is(tag, YAML_NULL_TAG) && !is_null(text))
+        fail(reader, event->start_mark, "this is not null");
     if (text_find(text, '\0') < text.length)
-        return fail(reader, event->start_mark, "a value holds a NUL character"), NULL;
+        fail(reader, event->start_mark, "a value holds a NUL character");
     struct node *node = new_node(reader, plain && is_null(text) ? NODE_NULL : NODE_SCALAR, event->start_mark);
     if (!node)
         return NULL;
@@ -195,7 +257,7 @@ static struct node *read_value(struct reader *reader, struct names *names)
         return NULL;
     }
     if (key->plain && text_equal(key->text, TEXT("<<")))
-        return fail(reader, mark, "merge keys (<<) are not known here"), NULL;
+        fail(reader, mark, "merge keys (<<) are not known here");
     struct node *value = next(reader) ? read_node(reader) : NULL;
     if (!value)
         return NULL;
@@ -203,12 +265,10 @@ static struct node *read_value(struct reader *reader, struct names *names)
     value->name_line = key->line;
     value->name_column = key->column;
     const struct node *other = add_name(reader, names, value);
-    if (other) {
+    if (other)
         findings_add_at(reader->findings, FINDING_ERROR, key->line, key->column,
-                        "the key \"%.*s\" stands here already, in line %u", TEXT_ARGUMENTS(key->text),
-                        other->name_line);
-        return NULL;
-    }
+                        "the key \"%.*s\" stands here already, in line %u",
+                        TEXT_ARGUMENTS(text_cut(key->text, QUOTE_LIMIT)), other->name_line);
     return value;
 }
 
@@ -262,6 +322,8 @@ static struct node *read_alias(struct reader *reader)
         if (node) {
             node->line = (unsigned)mark.line + 1;
             node->column = (unsigned)mark.column + 1;
+            node->name = (struct text){0};
+            node->name_line = node->name_column = 0;
         }
         return node;
     }
@@ -293,8 +355,10 @@ static struct node *read_node(struct reader *reader)
         anchor = event->data.mapping_start.anchor;
         tag = event->data.mapping_start.tag;
     }
-    if (tag && !tag_is(tag, YAML_SEQ_TAG) && !tag_is(tag, YAML_MAP_TAG))
-        return fail(reader, event->start_mark, "tags are not known here"), NULL;
+    if (tag && !tag_is(tag, "!") &&
+        !tag_is(tag, event->type == YAML_SEQUENCE_START_EVENT ? YAML_SEQ_TAG : YAML_MAP_TAG))
+        fail(reader, event->start_mark,
+             "this tag is not known, expected one of the core schema such as !!map");
     /* The event is gone once the node has been read. */
     const char *name =
         anchor ? arena_copy(reader->findings->arena, anchor, strlen((const char *)anchor)) : NULL;
@@ -319,17 +383,20 @@ static const struct node *read_document(struct reader *reader)
         findings_add_at(reader->findings, FINDING_ERROR, 1, 1, "is empty");
         return NULL;
     }
+    size_t errors = reader->findings->errors;
     const struct node *root = next(reader) ? read_node(reader) : NULL;
     if (!root || !next(reader) || !next(reader)) /* the document's end, and what follows */
         return NULL;
     if (reader->event.type != YAML_STREAM_END_EVENT)
-        return fail(reader, reader->event.start_mark, "a second document begins here"), NULL;
-    return root;
+        fail(reader, reader->event.start_mark, "a second document begins here");
+    return reader->findings->errors == errors ? root : NULL;
 }
 
 const struct node *yaml_parse(struct text content, struct findings *findings)
 {
-    struct reader reader = {.findings = findings};
+    if (text_starts_with(content, TEXT("\xef\xbb\xbf"))) /* a mark, which is in no column */
+        content = text_from(content, 3);
+    struct reader reader = {.content = content, .findings = findings};
     if (!yaml_parser_initialize(&reader.parser)) {
         findings_add_at(findings, FINDING_ERROR, 0, 0, "cannot be read: out of memory");
         return NULL;

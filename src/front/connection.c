@@ -54,6 +54,7 @@ static struct intake *take_intake(struct connection *connection, const struct co
         intake->arena = arena_new();
         intake->spool.file = -1;
     }
+    intake->connection = connection;
     intake->descriptor = connection->descriptor;
     intake->channel.input = intake->channel.output = connection->descriptor;
     intake->channel.receive = intake_receive;
@@ -306,6 +307,7 @@ static size_t make_room(struct intake *intake)
 static bool fill(struct intake *intake)
 {
     size_t room = make_room(intake);
+    intake->connection->may_have_more = true;
     if (room == 0) {
         errno = EAGAIN;
         return false;
@@ -314,6 +316,7 @@ static bool fill(struct intake *intake)
     do
         length = recv(intake->descriptor, intake->in + intake->raw_end, room, MSG_DONTWAIT);
     while (length < 0 && errno == EINTR);
+    intake->connection->may_have_more = length == (ssize_t)room;
     if (length > 0) {
         intake->raw_end += (size_t)length;
         if (intake->in_used < intake->raw_end)
@@ -440,6 +443,11 @@ bool connection_awaits_reply(const struct connection *connection)
 {
     const struct intake *intake = connection->intake;
     return intake && intake->id != 0 && !intake->discard && !intake->broken;
+}
+
+bool connection_is_complete(const struct connection *connection)
+{
+    return connection->intake && connection->intake->stdin_done;
 }
 
 bool connection_is_idle(const struct connection *connection)

@@ -33,7 +33,8 @@ enum connection_state {
 struct connection {
     int descriptor;
     _Atomic int state;
-    bool watched;              /* known to epoll */
+    uint32_t armed;            /* what epoll was told to wait for; 0: not known to it */
+    bool may_have_more;        /* the last read may have left bytes in the socket */
     _Atomic uint64_t deadline; /* while waiting; clock_milliseconds */
     _Atomic bool idle;         /* while waiting: between two requests */
     struct intake *intake;     /* NULL while idle */
@@ -70,6 +71,9 @@ bool connection_retire(struct connection *);
 
 /* Whether a request has begun that has no reply yet. */
 bool connection_awaits_reply(const struct connection *);
+
+/* Whether the whole request is here, its body included. */
+bool connection_is_complete(const struct connection *);
 
 /* Whether it is between two requests. */
 bool connection_is_idle(const struct connection *);

@@ -1,11 +1,12 @@
 /*
- * The FastCGI front's threads. All of them wait on one epoll set that holds
- * the listening socket and every connection without a request under way; the
- * one that is woken reads, and serves when a request is complete, so a request
- * on an idle machine is never handed from thread to thread. When all threads
- * are busy, the keeper (the first thread) does the reading for them: it queues
- * what is complete and refuses what the queue cannot hold. It also keeps the
- * deadlines and takes the signals.
+ * The FastCGI front's threads. One of them leads: it waits on the epoll set
+ * that holds the listening socket and every connection without a request under
+ * way, reads, and answers what needs no waiting itself, so that such a request
+ * is never handed from thread to thread. Before it waits for a handler or a
+ * body, it lets another thread lead; no more run at once than there are
+ * processors. When every thread waits, the keeper (the first thread) reads in
+ * their place: it queues what is complete and refuses what the queue cannot
+ * hold. It also keeps the deadlines and takes the signals.
  */
 #include "config.h"
 
@@ -26,25 +27,35 @@
 #include "front/connection.h"
 #include "front/serve.h"
 
-enum { TICK_MS = 100, KEEPER_EVENTS = 64, EXTRA_PARAMS = 200 };
+enum { TICK_MS = 100, KEEPER_EVENTS = 64, LEADER_EVENTS = 16, EXTRA_PARAMS = 200 };
 
 struct front {
     const struct policy *policy;
     struct launcher *launcher;
     struct connection_limits limits;
     int listener;
-    int events;   /* epoll: listener, connections, nudge */
-    int nudge;    /* wakes one waiting thread: something is queued */
-    int alarm;    /* wakes the keeper: all threads are busy, or the last connection has gone */
+    int events; /* epoll: listener, connections */
+    int alarm;  /* wakes the keeper, and the thread that leads if there is one */
     struct connection *table;
-    size_t threads, capacity;
+    size_t threads, capacity, processors;
     atomic_bool stopping, over;
 
     pthread_mutex_t lock; /* of what follows */
+    pthread_cond_t work;  /* something is queued, or nobody leads */
     struct connection *unused;
     struct connection *queue_first, *queue_last;
-    size_t queued, busy, open, used; /* used: slots of the table ever taken */
+    size_t queued, open, used; /* used: slots of the table ever taken */
+    size_t parked;             /* threads without work */
+    size_t active;             /* threads that run, as far as they have not begun to wait for a handler */
+    bool led;                  /* a thread waits for events, or will when it has answered */
     bool accept_paused;
+};
+
+/* A thread's place among the others while it serves. */
+struct turn {
+    struct front *front;
+    bool leads, waits;
+    struct connection *batch; /* complete requests it will answer next, unless it has to wait */
 };
 
 static void ring(int descriptor)
@@ -76,7 +87,8 @@ static struct connection *open_connection(struct front *front, int descriptor)
     pthread_mutex_unlock(&front->lock);
     if (connection) {
         connection->descriptor = descriptor;
-        connection->watched = false;
+        connection->armed = 0;
+        connection->may_have_more = false;
         atomic_store(&connection->state, CONNECTION_CLAIMED);
     }
     return connection;
@@ -101,73 +113,101 @@ static bool claim(struct connection *connection)
     return atomic_compare_exchange_strong(&connection->state, &waiting, CONNECTION_CLAIMED);
 }
 
-/* ---- the queue, and how many threads are busy */
+/* ---- whose turn it is */
 
-/* A thread without work: takes a queued request, and counts as busy then. */
-static struct connection *take_queued(struct front *front, bool was_busy)
+/* With the lock held: lets a parked thread run where there is work for it. */
+static void call_thread(struct front *front)
 {
-    pthread_mutex_lock(&front->lock);
-    struct connection *connection = front->queue_first;
-    if (connection) {
-        front->queue_first = connection->next;
-        front->queued--;
-    }
-    bool is_busy = connection != NULL;
-    if (was_busy && !is_busy)
-        front->busy--;
-    bool last = !was_busy && is_busy && ++front->busy == front->threads;
-    pthread_mutex_unlock(&front->lock);
-    if (last)
-        ring(front->alarm);
-    return connection;
+    bool has_work = front->queue_first || !front->led;
+    if (has_work && front->parked > 0 && front->active < front->processors)
+        pthread_cond_signal(&front->work);
+    else if (has_work && front->parked == 0)
+        ring(front->alarm); /* the keeper where nobody leads, else the leader */
 }
 
-static void become_busy(struct front *front)
+/* With the lock held. */
+static void put(struct front *front, struct connection *connection)
 {
-    pthread_mutex_lock(&front->lock);
-    bool last = ++front->busy == front->threads;
-    pthread_mutex_unlock(&front->lock);
-    if (last)
-        ring(front->alarm);
-}
-
-static bool all_busy(struct front *front)
-{
-    pthread_mutex_lock(&front->lock);
-    bool all = front->busy == front->threads;
-    pthread_mutex_unlock(&front->lock);
-    return all;
+    connection->next = NULL;
+    if (front->queue_first)
+        front->queue_last->next = connection;
+    else
+        front->queue_first = connection;
+    front->queue_last = connection;
+    front->queued++;
 }
 
 static bool enqueue(struct front *front, struct connection *connection)
 {
     pthread_mutex_lock(&front->lock);
-    bool room = front->queued < front->policy->server.queue || front->busy < front->threads;
-    bool idle = front->busy < front->threads;
+    bool room = front->queued < front->policy->server.queue + front->parked;
     if (room) {
-        connection->next = NULL;
-        if (front->queue_first)
-            front->queue_last->next = connection;
-        else
-            front->queue_first = connection;
-        front->queue_last = connection;
-        front->queued++;
+        put(front, connection);
+        call_thread(front);
     }
     pthread_mutex_unlock(&front->lock);
-    if (room && idle)
-        ring(front->nudge);
     return room;
+}
+
+static struct connection *next_of_batch(struct turn *turn)
+{
+    struct connection *connection = turn->batch;
+    if (connection)
+        turn->batch = connection->next;
+    return connection;
+}
+
+/* The exchange begins to wait for a handler or a body: another thread's turn. */
+static void begin_to_wait(struct exchange *exchange)
+{
+    struct turn *turn = exchange->owner;
+    struct front *front = turn->front;
+    if (turn->waits)
+        return;
+    turn->waits = true;
+    pthread_mutex_lock(&front->lock);
+    front->active--;
+    if (turn->leads)
+        front->led = false;
+    turn->leads = false;
+    /* These few are let in whatever the queue's limit is: they were accepted. */
+    for (struct connection *connection; (connection = next_of_batch(turn));)
+        put(front, connection);
+    call_thread(front);
+    pthread_mutex_unlock(&front->lock);
+}
+
+/* With the lock held. */
+static struct connection *dequeue(struct front *front)
+{
+    struct connection *connection = front->queue_first;
+    if (connection) {
+        front->queue_first = connection->next;
+        front->queued--;
+    }
+    return connection;
+}
+
+/* Whether nobody reads what comes in, and nobody can but the keeper. */
+static bool needs_relief(struct front *front)
+{
+    pthread_mutex_lock(&front->lock);
+    bool needed = !front->led && (front->parked == 0 || front->active >= front->processors);
+    pthread_mutex_unlock(&front->lock);
+    return needed;
 }
 
 /* ---- one connection */
 
-static struct exchange new_exchange(const struct front *front, struct connection *connection)
+static struct exchange new_exchange(const struct front *front, struct connection *connection, struct turn *turn)
 {
     const struct timeouts *timeouts = &front->policy->server.timeouts;
     return (struct exchange){.arena = connection_arena(connection),
                              .channel = connection_channel(connection),
                              .started = clock_microseconds(),
                              .launcher = front->launcher,
+                             .waits = turn ? begin_to_wait : NULL,
+                             .owner = turn,
                              .spool_folder = front->policy->server.spool,
                              .read_timeout = timeouts->read,
                              .write_timeout = timeouts->write};
@@ -178,9 +218,10 @@ static enum connection_step settle(struct front *front, struct connection *conne
     return connection_settle(connection, &front->limits, !atomic_load(&front->stopping), spare);
 }
 
-static enum connection_step answer(struct front *front, struct connection *connection, struct intake **spare)
+static enum connection_step answer(struct turn *turn, struct connection *connection, struct intake **spare)
 {
-    struct exchange exchange = new_exchange(front, connection);
+    struct front *front = turn->front;
+    struct exchange exchange = new_exchange(front, connection, turn);
     struct params params;
     if (connection_params(connection, front->policy->server.request.headers + EXTRA_PARAMS, &params))
         serve_exchange(front->policy, &exchange, &params);
@@ -193,7 +234,7 @@ static enum connection_step answer(struct front *front, struct connection *conne
 static enum connection_step refuse(struct front *front, struct connection *connection, struct verdict verdict,
                                    struct intake **spare)
 {
-    struct exchange exchange = new_exchange(front, connection);
+    struct exchange exchange = new_exchange(front, connection, NULL);
     serve_refusal(front->policy, &exchange, verdict);
     return settle(front, connection, spare);
 }
@@ -206,16 +247,24 @@ static uint64_t patience(const struct front *front, const struct connection *con
     return connection_is_idle(connection) ? timeouts->idle : timeouts->read;
 }
 
+/* Tells epoll what to wait for. Events are edges, so that a connection on which
+ * one request follows another costs no call here: only what changes is told,
+ * and an edge is made again where bytes may have been left unread. */
+static void arm(struct front *front, struct connection *connection, uint32_t events)
+{
+    if (connection->armed == events && !connection->may_have_more)
+        return;
+    watch(front, connection->armed ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, connection->descriptor, events, connection);
+    connection->armed = events;
+}
+
 /* Lets a claimed connection wait; false when an event has come already, so
  * that whoever claimed it must go on. */
 static bool await(struct front *front, struct connection *connection, enum connection_step step)
 {
-    uint32_t events = EPOLLONESHOT | EPOLLIN | EPOLLRDHUP | (step == CONNECTION_WRITE ? EPOLLOUT : 0u);
-    int operation = connection->watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
-    connection->watched = true;
     atomic_store(&connection->deadline, clock_milliseconds() + patience(front, connection, step));
     atomic_store(&connection->idle, connection_is_idle(connection));
-    watch(front, operation, connection->descriptor, events, connection);
+    arm(front, connection, EPOLLIN | EPOLLRDHUP | EPOLLET | (step == CONNECTION_WRITE ? EPOLLOUT : 0u));
     int claimed = CONNECTION_CLAIMED;
     if (atomic_compare_exchange_strong(&connection->state, &claimed, CONNECTION_WAITING))
         return true;
@@ -229,8 +278,12 @@ static bool follow(struct front *front, struct connection *connection, enum conn
                    struct intake **spare)
 {
     for (;;) {
-        if (step == CONNECTION_READY)
+        if (step == CONNECTION_READY) {
+            /* A body that is still coming is the serving thread's alone. */
+            if (connection->armed && !connection_is_complete(connection))
+                arm(front, connection, EPOLLET);
             return true;
+        }
         if (step == CONNECTION_TOO_LARGE) {
             step = refuse(front, connection,
                           DENY(431, "request", "head_too_large", "its parameters are over request.head"), spare);
@@ -308,7 +361,7 @@ static struct connection *handle_event(struct front *front, const struct epoll_e
 {
     if (event->data.ptr == &front->listener)
         return accept_connections(front, spare);
-    if (event->data.ptr == &front->nudge)
+    if (event->data.ptr == &front->alarm)
         return NULL;
     struct connection *connection = event->data.ptr;
     if (!claim(connection)) {
@@ -326,33 +379,88 @@ static bool has_hung_up(const struct connection *connection)
     return recv(connection->descriptor, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
-static void serve_connection(struct front *front, struct connection *connection, struct intake **spare)
+static void serve_connection(struct turn *turn, struct connection *connection, struct intake **spare)
 {
-    while (follow(front, connection, answer(front, connection, spare), spare))
+    while (follow(turn->front, connection, answer(turn, connection, spare), spare))
         continue;
+}
+
+/* Waits for events, and collects the requests that are complete. */
+static void lead(struct turn *turn, struct intake **spare)
+{
+    struct front *front = turn->front;
+    struct epoll_event events[LEADER_EVENTS];
+    int count = epoll_wait(front->events, events, LEADER_EVENTS, -1);
+    for (int i = 0; i < count; i++) {
+        struct connection *connection = handle_event(front, &events[i], spare);
+        if (connection) {
+            connection->next = turn->batch;
+            turn->batch = connection;
+        }
+    }
+    pthread_mutex_lock(&front->lock);
+    front->active++;
+    /* As many as it could take: there is work for two. */
+    if (count == LEADER_EVENTS) {
+        turn->leads = front->led = false;
+        call_thread(front);
+    }
+    pthread_mutex_unlock(&front->lock);
+}
+
+/* With the lock held: finds a queued request, or the lead, or a place to park. */
+static void find_work(struct turn *turn)
+{
+    struct front *front = turn->front;
+    while (!atomic_load(&front->over)) {
+        bool may_run = front->active < front->processors;
+        if (may_run && (turn->batch = dequeue(front))) {
+            turn->batch->next = NULL;
+            front->active++;
+            return;
+        }
+        if (may_run && !front->led) {
+            turn->leads = front->led = true;
+            return;
+        }
+        front->parked++;
+        pthread_cond_wait(&front->work, &front->lock);
+        front->parked--;
+    }
+}
+
+/* With the lock held. */
+static void end_turn(const struct turn *turn)
+{
+    struct front *front = turn->front;
+    if (turn->leads)
+        front->led = false;
+    if (!turn->waits)
+        front->active--;
 }
 
 static void *thread_main(void *argument)
 {
     struct front *front = argument;
     struct intake *spare = NULL;
-    bool busy = false;
-    while (!atomic_load(&front->over)) {
-        struct epoll_event event;
-        struct connection *connection = take_queued(front, busy);
-        busy = connection != NULL;
-        if (busy && has_hung_up(connection)) {
-            close_connection(front, connection, &spare);
-            continue;
+    pthread_mutex_lock(&front->lock);
+    for (;;) {
+        struct turn turn = {.front = front};
+        find_work(&turn);
+        pthread_mutex_unlock(&front->lock);
+        bool was_queued = turn.batch != NULL;
+        if (turn.leads)
+            lead(&turn, &spare);
+        else if (!was_queued)
+            break; /* it is over */
+        for (struct connection *connection; (connection = next_of_batch(&turn));) {
+            if (was_queued && has_hung_up(connection))
+                close_connection(front, connection, &spare);
+            else
+                serve_connection(&turn, connection, &spare);
         }
-        if (!busy && epoll_wait(front->events, &event, 1, -1) == 1)
-            connection = handle_event(front, &event, &spare);
-        if (!connection)
-            continue;
-        if (!busy)
-            become_busy(front);
-        busy = true;
-        serve_connection(front, connection, &spare);
+        pthread_mutex_lock(&front->lock);
+        end_turn(&turn);
     }
     intake_free(spare);
     return NULL;
@@ -458,7 +566,7 @@ static bool keep(struct front *front, int signals)
     uint64_t end = UINT64_MAX, tick = clock_milliseconds();
     while (!is_drained(front) && clock_milliseconds() < end) {
         struct epoll_event event = {0};
-        if (all_busy(front) != relieving) {
+        if (needs_relief(front) != relieving) {
             relieving = !relieving;
             items[2].events = relieving ? EPOLLIN : 0;
             epoll_ctl(own, EPOLL_CTL_MOD, front->events, &items[2]);
@@ -466,7 +574,7 @@ static bool keep(struct front *front, int signals)
         int count = epoll_wait(own, &event, 1, front->open ? TICK_MS : 10 * TICK_MS);
         if (count == 1 && event.data.fd == signals)
             take_signals(front, signals, &spare);
-        if (count == 1 && event.data.fd == front->events && all_busy(front))
+        if (count == 1 && event.data.fd == front->events && needs_relief(front))
             relieve_threads(front, &spare);
         if (atomic_load(&front->stopping) && end == UINT64_MAX)
             end = clock_milliseconds() + front->policy->server.timeouts.drain;
@@ -495,6 +603,12 @@ static int take_over_signals(void)
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+static size_t count_processors(void)
+{
+    long count = sysconf(_SC_NPROCESSORS_ONLN);
+    return count > 0 ? (size_t)count : 1;
+}
+
 static bool open_front(struct front *front)
 {
     const struct server_rules *server = &front->policy->server;
@@ -504,14 +618,14 @@ static bool open_front(struct front *front)
                                                .write_timeout = server->timeouts.write,
                                                .connections = (unsigned)server->connections};
     front->threads = server->threads;
+    front->processors = count_processors();
     front->capacity = server->connections;
     front->table = calloc(front->capacity, sizeof *front->table);
     front->events = epoll_create1(EPOLL_CLOEXEC);
-    front->nudge = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     front->alarm = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (!front->table || front->events < 0 || front->nudge < 0 || front->alarm < 0)
+    if (!front->table || front->events < 0 || front->alarm < 0)
         return false;
-    watch(front, EPOLL_CTL_ADD, front->nudge, EPOLLIN | EPOLLET, &front->nudge);
+    watch(front, EPOLL_CTL_ADD, front->alarm, EPOLLIN | EPOLLET, &front->alarm);
     watch(front, EPOLL_CTL_ADD, front->listener, EPOLLIN | EPOLLET, &front->listener);
     return true;
 }
@@ -520,8 +634,11 @@ static void end_threads(struct front *front, pthread_t *threads, size_t count)
 {
     atomic_store(&front->over, true);
     /* Readable for good, so that no thread waits again. */
-    watch(front, EPOLL_CTL_MOD, front->nudge, EPOLLIN, &front->nudge);
-    ring(front->nudge);
+    watch(front, EPOLL_CTL_MOD, front->alarm, EPOLLIN, &front->alarm);
+    ring(front->alarm);
+    pthread_mutex_lock(&front->lock);
+    pthread_cond_broadcast(&front->work);
+    pthread_mutex_unlock(&front->lock);
     for (size_t i = 0; i < count; i++)
         pthread_join(threads[i], NULL);
 }
@@ -534,6 +651,7 @@ int fastcgi_serve(const struct policy *policy, int listener, struct launcher *la
     front.listener = listener;
     front.launcher = launcher;
     pthread_mutex_init(&front.lock, NULL);
+    pthread_cond_init(&front.work, NULL);
     int signals = take_over_signals();
     if (signals < 0 || !open_front(&front)) {
         log_event(SEVERITY_ERROR, "start_failed", "cannot set up the front: error %d", errno);
@@ -556,7 +674,6 @@ int fastcgi_serve(const struct policy *policy, int listener, struct launcher *la
     free(threads);
     free(front.table);
     close(front.events);
-    close(front.nudge);
     close(front.alarm);
     close(signals);
     return 0;

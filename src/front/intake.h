@@ -19,6 +19,7 @@ struct intake {
     struct channel channel; /* first: a channel is its intake */
     const struct connection_limits *limits;
     struct arena *arena;
+    struct connection *connection;
     int descriptor;
 
     /* The request. */

@@ -51,11 +51,18 @@ static bool has_body_guards(const struct route *route)
     return false;
 }
 
+static void begin_to_wait(struct exchange *exchange)
+{
+    if (exchange->waits)
+        exchange->waits(exchange);
+}
+
 static struct verdict collect_body(const struct policy *policy, struct exchange *exchange)
 {
     if (exchange->body.spooled)
         return PASS;
     uint64_t silence = policy->server.timeouts.read;
+    begin_to_wait(exchange);
     return body_collect(&exchange->body, SPOOL_MEMORY, exchange->spool_folder, silence,
                         clock_milliseconds() + BODY_SILENCES * silence);
 }
@@ -104,6 +111,7 @@ static struct verdict hand_over(const struct policy *policy, struct exchange *ex
         verdict = collect_body(policy, exchange);
     if (verdict.kind != VERDICT_PASS)
         return verdict;
+    begin_to_wait(exchange);
     void *state = handler->begin(route->settings, exchange, &verdict);
     if (!state)
         return verdict;

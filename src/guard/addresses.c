@@ -22,20 +22,17 @@ static bool decode_networks(struct decoder *decoder, const struct node *node, vo
     networks->count = texts.count;
     for (size_t i = 0; i < texts.count; i++)
         if (!network_parse(texts.items[i], &networks->items[i]))
-            good = findings_add(decoder->findings, FINDING_ERROR, node->kind == NODE_LIST ? node->items[i] : node,
-                                "\"%.*s\" is not a network, expected one such as 192.0.2.0/24 or 2001:db8::/32",
-                                TEXT_ARGUMENTS(texts.items[i]));
+            good = findings_add(
+                decoder->findings, FINDING_ERROR, node->kind == NODE_LIST ? node->items[i] : node,
+                "\"%.*s\" is not a network, expected one such as 192.0.2.0/24 or 2001:db8::/32",
+                TEXT_ARGUMENTS(texts.items[i]));
     return good;
 }
 
 static const struct field fields[] = {
-    {FIELD(FIELD_OWN, addresses_rules, allow, "allow"),
-     .own = decode_networks,
-     .expects = "a list of networks",
-     .help = "networks that may call; all others are refused"},
-    {FIELD(FIELD_OWN, addresses_rules, deny, "deny"),
-     .own = decode_networks,
-     .expects = "a list of networks",
+    {FIELD(FIELD_OWN, addresses_rules, allow, "allow"), .own = decode_networks,
+     .expects = "a list of networks", .help = "networks that may call; all others are refused"},
+    {FIELD(FIELD_OWN, addresses_rules, deny, "deny"), .own = decode_networks, .expects = "a list of networks",
      .help = "networks that may not call, whatever `allow` says"},
     {0},
 };
@@ -62,12 +59,22 @@ static struct verdict check(const void *settings, struct exchange *exchange)
     return PASS;
 }
 
+static bool is_network(const struct network *network, struct text text)
+{
+    struct network other;
+    return network_parse(text, &other) && network->prefix == other.prefix &&
+           address_equal(&network->base, &other.base);
+}
+
 static void advise(const void *settings, struct findings *findings, const struct node *node)
 {
+    static const struct text all[] = {{"0.0.0.0/0", 9}, {"::/0", 4}};
     const struct addresses_rules *rules = settings;
     for (size_t i = 0; i < rules->allow.count; i++)
-        if (rules->allow.items[i].prefix == 0 || rules->allow.items[i].prefix == 96)
-            findings_add(findings, FINDING_ADVICE, node, "`allow` holds a network of all addresses");
+        for (size_t j = 0; j < sizeof all / sizeof *all; j++)
+            if (is_network(&rules->allow.items[i], all[j]))
+                findings_add(findings, FINDING_ADVICE, node, "`allow` holds %s, so it keeps nobody out",
+                             all[j].at);
 }
 
 const struct guard guard_addresses = {

@@ -6,6 +6,8 @@
 
 #include "guard/guard.h"
 
+#define LARGE (UINT64_C(100) << 20)
+
 struct body_rules {
     uint64_t max;
 };
@@ -28,8 +30,10 @@ static struct verdict check(const void *settings, struct exchange *exchange)
 static void advise(const void *settings, struct findings *findings, const struct node *node)
 {
     const struct body_rules *rules = settings;
-    if (rules->max > (UINT64_C(100) << 20) && node)
-        findings_add(findings, FINDING_ADVICE, node, "bodies of more than 100mb are let through");
+    if (rules->max > LARGE)
+        findings_add(
+            findings, FINDING_ADVICE, node,
+            "bodies of more than 100mb are let through, and a few of them at once fill memory or disk");
 }
 
 const struct guard guard_body = {

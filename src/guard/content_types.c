@@ -7,18 +7,16 @@
 #include "base/arena.h"
 #include "guard/guard.h"
 
-struct content_types_rules {
-    struct texts types;
-};
-
-static const struct field fields[] = {
-    {FIELD(FIELD_TEXTS, content_types_rules, types, "types"),
-     .help = "media types a body may have: application/json, image/*, application/*+json"},
-    {0},
-};
-
 struct media_type {
     struct text type, subtype;
+};
+struct media_types {
+    struct media_type *items;
+    size_t count;
+};
+
+struct content_types_rules {
+    struct media_types types;
 };
 
 /* RFC 9110, 8.3.1: type "/" subtype, and parameters, which do not matter here. */
@@ -43,43 +41,74 @@ static bool subtype_fits(struct text pattern, struct text subtype)
            text_equal_ignore_case(text_from(subtype, subtype.length - suffix.length), suffix);
 }
 
-static bool pattern_is_good(struct text text)
+static bool has_star(struct text text)
 {
-    struct media_type media;
-    if (!read_media_type(text, &media) || text_find(text, ';') < text.length || text_find(media.type, '*') < media.type.length)
-        return false;
-    size_t star = text_find(media.subtype, '*');
-    return star == media.subtype.length ||
-           (star == 0 && (media.subtype.length == 1 || (media.subtype.length > 2 && media.subtype.at[1] == '+')));
+    return text_find(text, '*') < text.length;
 }
+
+/* A type without parameters; a star only for a whole subtype or before its suffix. */
+static bool read_pattern(struct text text, struct media_type *pattern)
+{
+    if (!read_media_type(text, pattern) || text_find(text, ';') < text.length || has_star(pattern->type))
+        return false;
+    struct text subtype = pattern->subtype, suffix = text_from(subtype, 2);
+    bool is_suffix = text_starts_with(subtype, TEXT("*+")) && suffix.length > 0 && !has_star(suffix);
+    return !has_star(subtype) || text_equal(subtype, TEXT("*")) || is_suffix;
+}
+
+static bool decode_types(struct decoder *decoder, const struct node *node, void *member)
+{
+    struct media_types *types = member;
+    struct texts texts;
+    bool good = decode_texts(decoder, node, &texts);
+    if (!good)
+        return false;
+    types->items = arena_array(decoder->arena, texts.count, sizeof *types->items);
+    types->count = texts.count;
+    for (size_t i = 0; i < texts.count; i++)
+        if (!read_pattern(texts.items[i], &types->items[i]))
+            good = findings_add(
+                decoder->findings, FINDING_ERROR, node->kind == NODE_LIST ? node->items[i] : node,
+                "\"%.*s\" is not a media type, expected one such as application/json, image/* or "
+                "application/*+json",
+                TEXT_ARGUMENTS(texts.items[i]));
+    return good;
+}
+
+static const struct field fields[] = {
+    {FIELD(FIELD_OWN, content_types_rules, types, "types"), .own = decode_types,
+     .expects = "a list of media types",
+     .help = "media types a body may have: application/json, image/*, application/*+json"},
+    {0},
+};
 
 static bool prepare(void *settings, struct decoder *decoder, const struct node *node)
 {
     const struct content_types_rules *rules = settings;
-    bool good = true;
     if (rules->types.count == 0)
-        return findings_add(decoder->findings, FINDING_ERROR, node, "there is no type, expected at least one");
-    for (size_t i = 0; i < rules->types.count; i++)
-        if (!pattern_is_good(rules->types.items[i]))
-            good = findings_add(decoder->findings, FINDING_ERROR, node,
-                                "\"%.*s\" is not a media type, expected one such as application/json, image/* or "
-                                "application/*+json",
-                                TEXT_ARGUMENTS(rules->types.items[i]));
-    return good;
+        return findings_add(decoder->findings, FINDING_ERROR, node,
+                            "there is no type in `types`, expected at least one");
+    return true;
+}
+
+static bool fits(const struct media_type *pattern, const struct media_type *media)
+{
+    return text_equal_ignore_case(pattern->type, media->type) &&
+           subtype_fits(pattern->subtype, media->subtype);
 }
 
 static struct verdict check(const void *settings, struct exchange *exchange)
 {
     const struct content_types_rules *rules = settings;
-    const struct request *request = &exchange->request;
-    struct media_type media, pattern;
-    if (request->content_length == 0)
+    struct media_type media;
+    if (body_is_empty(&exchange->body))
         return PASS;
-    if (!read_media_type(request->content_type, &media))
-        return DENY(415, "content_types", "content_type_not_allowed", "the body's type is missing or malformed");
+    /* A star is a token's character (RFC 9110, 5.6.2) and in no type's name (RFC 6838, 4.2). */
+    if (!read_media_type(exchange->request.content_type, &media) || has_star(media.subtype))
+        return DENY(415, "content_types", "content_type_not_allowed",
+                    "the body's type is missing or malformed");
     for (size_t i = 0; i < rules->types.count; i++)
-        if (read_media_type(rules->types.items[i], &pattern) && text_equal_ignore_case(pattern.type, media.type) &&
-            subtype_fits(pattern.subtype, media.subtype))
+        if (fits(&rules->types.items[i], &media))
             return PASS;
     return DENY(415, "content_types", "content_type_not_allowed", "the body's type is not in content_types");
 }

@@ -14,15 +14,13 @@ struct pattern {
     bool wildcard;
 };
 
-struct hosts_rules {
-    struct texts names;
-    struct pattern *patterns; /* as many */
+struct patterns {
+    struct pattern *items;
+    size_t count;
 };
 
-static const struct field fields[] = {
-    {FIELD(FIELD_TEXTS, hosts_rules, names, "names"),
-     .help = "hosts the route answers to: names, *.names, addresses, each with or without a port"},
-    {0},
+struct hosts_rules {
+    struct patterns names;
 };
 
 static bool read_pattern(struct text text, struct arena *arena, struct pattern *pattern)
@@ -34,30 +32,51 @@ static bool read_pattern(struct text text, struct arena *arena, struct pattern *
     return !pattern->wildcard || !address_parse(pattern->host.name, &address);
 }
 
-static bool prepare(void *settings, struct decoder *decoder, const struct node *node)
+static bool decode_patterns(struct decoder *decoder, const struct node *node, void *member)
 {
-    struct hosts_rules *rules = settings;
-    bool good = true;
-    if (rules->names.count == 0)
-        return findings_add(decoder->findings, FINDING_ERROR, node, "there is no host, expected at least one");
-    rules->patterns = arena_array(decoder->arena, rules->names.count, sizeof *rules->patterns);
-    for (size_t i = 0; i < rules->names.count; i++)
-        if (!read_pattern(rules->names.items[i], decoder->arena, &rules->patterns[i]))
-            good = findings_add(decoder->findings, FINDING_ERROR, node,
+    struct patterns *patterns = member;
+    struct texts texts;
+    bool good = decode_texts(decoder, node, &texts);
+    if (!good)
+        return false;
+    patterns->items = arena_array(decoder->arena, texts.count, sizeof *patterns->items);
+    patterns->count = texts.count;
+    for (size_t i = 0; i < texts.count; i++)
+        if (!read_pattern(texts.items[i], decoder->arena, &patterns->items[i]))
+            good = findings_add(decoder->findings, FINDING_ERROR,
+                                node->kind == NODE_LIST ? node->items[i] : node,
                                 "\"%.*s\" is not a host, expected one such as example.com, *.example.com, "
                                 "192.0.2.1 or [2001:db8::1], with or without a :port",
-                                TEXT_ARGUMENTS(rules->names.items[i]));
+                                TEXT_ARGUMENTS(texts.items[i]));
     return good;
 }
 
+static const struct field fields[] = {
+    {FIELD(FIELD_OWN, hosts_rules, names, "names"), .own = decode_patterns, .expects = "a list of hosts",
+     .help = "hosts the route answers to: names, *.names, addresses, each with or without a port"},
+    {0},
+};
+
+static bool prepare(void *settings, struct decoder *decoder, const struct node *node)
+{
+    const struct hosts_rules *rules = settings;
+    if (rules->names.count == 0)
+        return findings_add(decoder->findings, FINDING_ERROR, node,
+                            "there is no host in `names`, expected at least one");
+    return true;
+}
+
+/* A wildcard stands for one label or more, never for none. */
 static bool name_fits(const struct pattern *pattern, struct text name)
 {
     struct text base = pattern->host.name;
     if (!pattern->wildcard)
         return text_equal(name, base);
-    return name.length > base.length + 1 && text_ends_with(name, base) && name.at[name.length - base.length - 1] == '.';
+    return name.length > base.length + 1 && text_ends_with(name, base) &&
+           name.at[name.length - base.length - 1] == '.';
 }
 
+/* A pattern without a port takes any; a request without one has its scheme's. */
 static bool port_fits(const struct pattern *pattern, const struct request *request)
 {
     struct text port = request->host_port;
@@ -75,7 +94,7 @@ static struct verdict check(const void *settings, struct exchange *exchange)
     if (request->host.length == 0)
         return DENY(400, "hosts", "host_missing", "the request names no host");
     for (size_t i = 0; i < rules->names.count; i++)
-        if (name_fits(&rules->patterns[i], request->host) && port_fits(&rules->patterns[i], request))
+        if (name_fits(&rules->names.items[i], request->host) && port_fits(&rules->names.items[i], request))
             return PASS;
     return DENY(400, "hosts", "host_not_allowed", "the request is for another host");
 }

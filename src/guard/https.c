@@ -14,9 +14,7 @@ struct https_rules {
 };
 
 static const struct field fields[] = {
-    {FIELD(FIELD_CHOICE, https_rules, policy, "policy"),
-     .fallback = "off",
-     .choices = "off|require|redirect",
+    {FIELD(FIELD_CHOICE, https_rules, policy, "policy"), .fallback = "off", .choices = "off|require|redirect",
      .help = "what becomes of a request that did not come by HTTPS"},
     {0},
 };

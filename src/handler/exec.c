@@ -172,8 +172,7 @@ static void log_end(const struct exec_run *run)
 static void exec_end(void *state, struct exchange *exchange)
 {
     struct exec_run *run = state;
-    (void)exchange;
-    if (!run->failed)
+    if (!run->failed && !exchange->channel->gone)
         exec_run_settle(run, run->complete ? REPLIED_PATIENCE_MS : UNHEARD_PATIENCE_MS);
     log_end(run);
     exec_run_stop(run);

@@ -197,8 +197,10 @@ static enum exec_progress turn(struct exec_run *run, struct text *piece)
     wait_for_something(run, slots, at);
     if (!serve_client(run, slots[CLIENT_OUT].revents, at))
         return EXEC_FAILED;
-    if (slots[PROGRAM_ERRORS].revents)
+    if (slots[PROGRAM_ERRORS].revents & POLLIN)
         exec_run_read_errors(run);
+    else if (slots[PROGRAM_ERRORS].revents)
+        exec_run_close(&run->errors);
     if (slots[PROGRAM_END].revents && !exec_run_take_end(run))
         return EXEC_FAILED;
     if (slots[PROGRAM_IN].revents & POLLERR)

@@ -174,7 +174,8 @@ struct exec_run *exec_run_start(const struct exec_settings *settings, struct exc
     run->input = run->output = run->errors = -1;
     run->now = run->moved_at = clock_milliseconds();
     run->deadline = run->now + settings->timeout;
-    /* What is known to be wrong with the body need not be run. */
+    run->body_ended = body_is_empty(&exchange->body);
+    /* For a body that is known to be wrong nothing need be run. */
     exec_run_fill(run);
     if (!run->failed)
         launch(run);
@@ -240,8 +241,10 @@ bool exec_run_settle(struct exec_run *run, uint64_t milliseconds)
         struct pollfd slots[] = {
             {run->run.descriptor, POLLIN, 0}, {run->errors, POLLIN, 0}, {run->output, POLLIN, 0}};
         poll(slots, sizeof slots / sizeof *slots, (int)(until - run->now));
-        if (slots[1].revents)
+        if (slots[1].revents & POLLIN)
             exec_run_read_errors(run);
+        else if (slots[1].revents)
+            exec_run_close(&run->errors);
         if (slots[2].revents)
             drop_output(run);
         if (slots[0].revents)

@@ -26,15 +26,18 @@ static void advise_listen(const struct loader *loader)
         return;
     struct text address = text_of(rules->address);
     if (text_starts_with(address, TEXT("tcp:")) && !is_loopback(address))
-        findings_add(findings_of(loader), FINDING_ADVICE, node,
-                     "other machines can connect, and FastCGI knows no password; let a firewall admit the web "
-                     "server alone");
+        findings_add(
+            findings_of(loader), FINDING_ADVICE, node,
+            "other machines can connect, and FastCGI knows no password; let a firewall admit the web "
+            "server alone");
     if (text_starts_with(address, TEXT("tcp:")) && is_loopback(address))
-        findings_add(findings_of(loader), FINDING_ADVICE, node,
-                     "every user of this machine can connect and say who the client is; a unix socket has a mode");
+        findings_add(
+            findings_of(loader), FINDING_ADVICE, node,
+            "every user of this machine can connect and say who the client is; a unix socket has a mode");
     if (text_starts_with(address, TEXT("unix:")) && (rules->mode & 07))
         findings_add(findings_of(loader), FINDING_ADVICE, node,
-                     "mode 0%o lets every user of this machine connect and say who the client is", rules->mode);
+                     "mode 0%o lets every user of this machine connect and say who the client is",
+                     rules->mode);
 }
 
 static void advise_server(const struct loader *loader)
@@ -43,9 +46,10 @@ static void advise_server(const struct loader *loader)
     const struct node *root = loader->root;
     if (!server->user && geteuid() == 0)
         findings_add(findings_of(loader), FINDING_ADVICE, root,
-                     "started as root, the worker stays root, as no `user` is named");
+                     "root cannot serve this policy, as it names no `user` for the worker and its programs");
     if (!server->sandbox)
-        findings_add(findings_of(loader), FINDING_ADVICE, node_get(root, "sandbox"), "the worker is not confined");
+        findings_add(findings_of(loader), FINDING_ADVICE, node_get(root, "sandbox"),
+                     "the worker is not confined");
     if (server->log.level == SEVERITY_DEBUG)
         findings_add(findings_of(loader), FINDING_ADVICE, node_get(root, "log"),
                      "debug lines are many, and meant for a fault under search");
@@ -103,7 +107,8 @@ static void advise_route(const struct loader *loader, const struct route *route)
     if (strcmp(route->path, "/**") == 0)
         findings_add(findings_of(loader), FINDING_ADVICE, path, "admits every path of the site");
     if (names_method(route, TEXT("TRACE")) || names_method(route, TEXT("CONNECT")))
-        findings_add(findings_of(loader), FINDING_ADVICE, path, "TRACE and CONNECT are no methods for programs");
+        findings_add(findings_of(loader), FINDING_ADVICE, path,
+                     "TRACE and CONNECT are no methods for programs");
 }
 
 void advice_give(const struct loader *loader)

@@ -17,7 +17,7 @@ struct loader {
     struct policy *policy;
     struct decoder decoder;
     const struct node *root;
-    const struct node *defaults, *routes; /* as they stand in the file; NULL: not there */
+    const struct node *defaults, *routes;              /* as they stand in the file; NULL: not there */
     struct guard_section guard_sections[GUARDS_LIMIT]; /* made when first used */
 };
 

@@ -41,11 +41,14 @@ static struct policy *new_policy(const char *file)
 static void load_nodes(struct policy *policy, const char *folder, const struct node *root)
 {
     struct findings *findings = &policy->findings;
-    struct loader loader = {
-        .policy = policy, .decoder = {.arena = policy->arena, .findings = findings, .folder = folder}, .root = root};
+    struct loader loader = {.policy = policy,
+                            .decoder = {.arena = policy->arena, .findings = findings, .folder = folder},
+                            .root = root};
     if (!root)
         return;
     server_rules_load(&loader);
+    loader.decoder.user = policy->server.user;
+    loader.decoder.group = policy->server.group;
     route_rules_load(&loader);
     router_build(policy);
     if (findings->errors == 0)
@@ -104,7 +107,8 @@ static void describe_fields(const struct visitor *visitor, const char *prefix, c
 static void describe_section(const struct visitor *visitor, const char *name, const char *help,
                              const struct section *section)
 {
-    const struct field fields[] = {{.key = name, .type = FIELD_SECTION, .help = help, .section = section}, {0}};
+    const struct field fields[] = {{.key = name, .type = FIELD_SECTION, .help = help, .section = section},
+                                   {0}};
     describe_fields(visitor, "", fields);
 }
 

@@ -38,7 +38,7 @@ struct leaf {
     struct {
         struct text method;
         const struct entry *entry;
-    } *methods;
+    } * methods;
     size_t count, capacity;
     struct text allow;
     struct leaf *next; /* of the router's list */
@@ -104,8 +104,8 @@ static struct place *enter_branch(struct router *router, struct place *place, st
     struct branch *branch = find_branch(place, segment);
     if (!branch->place) {
         place->branch_count++;
-        *branch = (struct branch){hash_text(segment), segment,
-                                  arena_alloc(router->arena, sizeof *branch->place)};
+        *branch =
+            (struct branch){hash_text(segment), segment, arena_alloc(router->arena, sizeof *branch->place)};
     }
     return branch->place;
 }
@@ -156,7 +156,8 @@ static const char *expected_literal(struct text segment)
     return expected || text_is_utf8(segment) ? expected : "UTF-8";
 }
 
-static bool add_name(struct pattern *pattern, struct text name, struct findings *findings, const struct node *node)
+static bool add_name(struct pattern *pattern, struct text name, struct findings *findings,
+                     const struct node *node)
 {
     if (!is_name(name))
         return findings_add(findings, FINDING_ERROR, node,
@@ -244,7 +245,8 @@ static const struct entry *entry_for(const struct leaf *leaf, struct text method
     return NULL;
 }
 
-static void add_method(struct router *router, struct leaf *leaf, struct text method, const struct entry *entry)
+static void add_method(struct router *router, struct leaf *leaf, struct text method,
+                       const struct entry *entry)
 {
     if (leaf->count == leaf->capacity) {
         size_t capacity = leaf->capacity ? 2 * leaf->capacity : METHODS_AT_FIRST;

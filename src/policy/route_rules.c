@@ -43,15 +43,16 @@ static bool decode_methods(struct decoder *decoder, const struct node *node, voi
     if (!decode_texts(decoder, node, &named))
         return false;
     if (named.count == 0 || named.count > METHODS_LIMIT)
-        return findings_add(decoder->findings, FINDING_ERROR, node, "expected 1 to %d methods", (int)METHODS_LIMIT);
+        return findings_add(decoder->findings, FINDING_ERROR, node, "expected 1 to %d methods",
+                            (int)METHODS_LIMIT);
     *methods = (struct texts){arena_array(decoder->arena, named.count + 1, sizeof *methods->items), 0};
     bool good = true;
     for (size_t i = 0; i < named.count; i++) {
         struct text method = named.items[i];
         if (!text_is_token(method) || has_lower_case(method) || text_equal(method, TEXT("*")))
-            good = findings_add(decoder->findings, FINDING_ERROR, node->kind == NODE_LIST ? node->items[i] : node,
-                                "\"%.*s\" is not a method, expected a word in capitals such as GET",
-                                TEXT_ARGUMENTS(method));
+            good = findings_add(
+                decoder->findings, FINDING_ERROR, node->kind == NODE_LIST ? node->items[i] : node,
+                "\"%.*s\" is not a method, expected a word in capitals such as GET", TEXT_ARGUMENTS(method));
         else if (!holds(methods, method))
             methods->items[methods->count++] = method;
         /* RFC 9110, 9.1: who answers GET answers HEAD. */
@@ -82,7 +83,8 @@ static bool has_header(const struct node *map, struct text name)
 
 /* The map that says what `over` says and, for the rest, what `under` says. A
  * preset's bare name is the map {preset: NAME}. */
-static const struct node *merge_headers(const struct node *under, const struct node *over, struct arena *arena)
+static const struct node *merge_headers(const struct node *under, const struct node *over,
+                                        struct arena *arena)
 {
     if (!under || over->kind != NODE_MAP)
         return over;
@@ -117,22 +119,14 @@ static bool decode_headers(struct decoder *decoder, const struct node *node, voi
 }
 
 static const struct field route_fields[] = {
-    {FIELD(FIELD_TEXT, draft, route.path, "path"),
-     .required = true,
+    {FIELD(FIELD_TEXT, draft, route.path, "path"), .required = true,
      .help = "which paths: literal segments, {name} for one, a last ** for any rest"},
-    {FIELD(FIELD_OWN, draft, route.methods, "methods"),
-     .own = decode_methods,
-     .expects = "a list of methods in capitals",
-     .fallback = "[GET, HEAD, POST]",
+    {FIELD(FIELD_OWN, draft, route.methods, "methods"), .own = decode_methods,
+     .expects = "a list of methods in capitals", .fallback = "[GET, HEAD, POST]",
      .help = "which methods; HEAD comes with GET"},
-    {FIELD(FIELD_OWN, draft, has_auth, "auth"),
-     .own = decode_auth,
-     .expects = "none",
-     .required = true,
+    {FIELD(FIELD_OWN, draft, has_auth, "auth"), .own = decode_auth, .expects = "none", .required = true,
      .help = "who may call; none is anybody, and has to be said"},
-    {FIELD(FIELD_CHOICE, draft, mode, "mode"),
-     .choices = "enforce|report",
-     .fallback = "enforce",
+    {FIELD(FIELD_CHOICE, draft, mode, "mode"), .choices = "enforce|report", .fallback = "enforce",
      .help = "report: what guards refuse is logged and goes on; also in each guard's map"},
     {.key = "headers",
      .type = FIELD_OWN,
@@ -140,8 +134,7 @@ static const struct field route_fields[] = {
      .expects = "api, helmet, fastapi, nginx, off, or a map of preset and single headers",
      .fallback = "api",
      .help = "security headers of every reply"},
-    {FIELD(FIELD_BOOL, draft, route.pass_errors, "pass_errors"),
-     .fallback = "false",
+    {FIELD(FIELD_BOOL, draft, route.pass_errors, "pass_errors"), .fallback = "false",
      .help = "let the handler's own bodies of 5xx replies through"},
     {0},
 };
@@ -327,9 +320,11 @@ static void check_route(struct loader *loader, const struct draft *draft, const 
     struct findings *findings = loader->decoder.findings;
     const struct route *route = &draft->route;
     if (!route->path && !node_get(map, "path"))
-        findings_add(findings, FINDING_ERROR, map, "the key `path` is missing, expected one such as /api/users/{id}");
+        findings_add(findings, FINDING_ERROR, map,
+                     "the key `path` is missing, expected one such as /api/users/{id}");
     if (!draft->has_auth && !node_get(map, "auth"))
-        findings_add(findings, FINDING_ERROR, map, "the key `auth` is missing, expected none, here or in defaults");
+        findings_add(findings, FINDING_ERROR, map,
+                     "the key `auth` is missing, expected none, here or in defaults");
     if (!route->handler) {
         findings_add(findings, FINDING_ERROR, map, "the key of a handler is missing, expected one of %s",
                      handler_names(loader->decoder.arena));

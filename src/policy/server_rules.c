@@ -50,8 +50,7 @@ static bool decode_address(struct decoder *decoder, const struct node *node, voi
     bool good = false;
     if (node->kind == NODE_SCALAR && text_starts_with(node->text, unix_prefix)) {
         struct text path = text_from(node->text, unix_prefix.length);
-        good = path.length > 1 && path.at[0] == '/' &&
-               path.length < sizeof((struct sockaddr_un){0}.sun_path);
+        good = path.length > 1 && path.at[0] == '/' && path.length < sizeof((struct sockaddr_un){0}.sun_path);
     } else if (node->kind == NODE_SCALAR && text_starts_with(node->text, tcp_prefix)) {
         good = is_tcp_address(text_from(node->text, tcp_prefix.length));
     }
@@ -104,7 +103,8 @@ static bool decode_target(struct decoder *decoder, const struct node *node, void
 {
     const struct text prefix = TEXT("file:");
     const char **target = member;
-    if (node->kind == NODE_SCALAR && text_starts_with(node->text, prefix) && node->text.length > prefix.length) {
+    if (node->kind == NODE_SCALAR && text_starts_with(node->text, prefix) &&
+        node->text.length > prefix.length) {
         const char *path = node->text.at + prefix.length;
         bool absolute = path[0] == '/';
         *target = arena_printf(decoder->arena, "file:%s%s%s", absolute ? "" : decoder->folder,
@@ -127,60 +127,40 @@ static bool keep_node(struct decoder *decoder, const struct node *node, void *me
 }
 
 static const struct field listen_fields[] = {
-    {FIELD(FIELD_OWN, listen_rules, address, "address"),
-     .own = decode_address,
-     .required = true,
+    {FIELD(FIELD_OWN, listen_rules, address, "address"), .own = decode_address, .required = true,
      .expects = "unix:/PATH or tcp:ADDRESS:PORT",
      .help = "where to listen; without it, on descriptor 0 or the socket of systemd"},
     {FIELD(FIELD_MODE, listen_rules, mode, "mode"), .fallback = "0660", .help = "file mode of a unix socket"},
     {FIELD(FIELD_TEXT, listen_rules, owner, "owner"), .help = "owner of a unix socket"},
     {FIELD(FIELD_TEXT, listen_rules, group, "group"), .help = "group of a unix socket"},
-    {FIELD(FIELD_NUMBER, listen_rules, backlog, "backlog"),
-     .fallback = "511",
-     .least = 1,
-     .most = 65535,
+    {FIELD(FIELD_NUMBER, listen_rules, backlog, "backlog"), .fallback = "511", .least = 1, .most = 65535,
      .help = "connections that may wait to be accepted"},
     {0},
 };
 static const struct section listen_section = {sizeof(struct listen_rules), listen_fields};
 
 static const struct field request_fields[] = {
-    {FIELD(FIELD_SIZE, request_rules, head, "head"),
-     .fallback = "64kb",
-     .least = 1024,
-     .most = 1024 * 1024,
+    {FIELD(FIELD_SIZE, request_rules, head, "head"), .fallback = "64kb", .least = 1024, .most = 1024 * 1024,
      .help = "most a request may have in front of its body, all parameters together"},
-    {FIELD(FIELD_NUMBER, request_rules, headers, "headers"),
-     .fallback = "100",
-     .least = 1,
-     .most = 1000,
+    {FIELD(FIELD_NUMBER, request_rules, headers, "headers"), .fallback = "100", .least = 1, .most = 1000,
      .help = "most headers a request may have"},
-    {FIELD(FIELD_SIZE, request_rules, header, "header"),
-     .fallback = "8kb",
-     .least = 64,
-     .most = 1024 * 1024,
+    {FIELD(FIELD_SIZE, request_rules, header, "header"), .fallback = "8kb", .least = 64, .most = 1024 * 1024,
      .help = "longest value of one header"},
-    {FIELD(FIELD_SIZE, request_rules, target, "target"),
-     .fallback = "8kb",
-     .least = 64,
-     .most = 64 * 1024,
+    {FIELD(FIELD_SIZE, request_rules, target, "target"), .fallback = "8kb", .least = 64, .most = 64 * 1024,
      .help = "longest path and query"},
-    {FIELD(FIELD_OWN, request_rules, drop, "drop"),
-     .own = decode_header_names,
-     .expects = "a list of header names",
-     .help = "further request headers that no program gets to see"},
+    {FIELD(FIELD_OWN, request_rules, drop, "drop"), .own = decode_header_names,
+     .expects = "a list of header names", .help = "further request headers that no program gets to see"},
     {0},
 };
 static const struct section request_section = {sizeof(struct request_rules), request_fields};
 
 enum { TIMEOUT_LEAST = 100, TIMEOUT_MOST = 24 * 60 * 60 * 1000 };
 
-#define TIMEOUT_FIELD(member_, fallback_, help_) \
-    {FIELD(FIELD_DURATION, timeouts, member_, #member_), \
-     .fallback = (fallback_), \
-     .least = TIMEOUT_LEAST, \
-     .most = TIMEOUT_MOST, \
-     .help = (help_)}
+#define TIMEOUT_FIELD(member_, fallback_, help_)                                                             \
+    {                                                                                                        \
+        FIELD(FIELD_DURATION, timeouts, member_, #member_), .fallback = (fallback_), .least = TIMEOUT_LEAST, \
+                                                            .most = TIMEOUT_MOST, .help = (help_)            \
+    }
 
 static const struct field timeout_fields[] = {
     TIMEOUT_FIELD(read, "30s", "longest silence of a client that still has to send"),
@@ -192,74 +172,48 @@ static const struct field timeout_fields[] = {
 static const struct section timeout_section = {sizeof(struct timeouts), timeout_fields};
 
 static const struct field log_fields[] = {
-    {FIELD(FIELD_OWN, log_rules, target, "target"),
-     .own = decode_target,
-     .expects = "stderr, syslog or file:PATH",
-     .fallback = "stderr",
-     .help = "where log lines go"},
-    {FIELD(FIELD_CHOICE, log_rules, level, "level"),
-     .choices = "debug|info|notice|warning|error",
-     .fallback = "info",
-     .help = "the least important lines that are written"},
+    {FIELD(FIELD_OWN, log_rules, target, "target"), .own = decode_target,
+     .expects = "stderr, syslog or file:PATH", .fallback = "stderr", .help = "where log lines go"},
+    {FIELD(FIELD_CHOICE, log_rules, level, "level"), .choices = "debug|info|notice|warning|error",
+     .fallback = "info", .help = "the least important lines that are written"},
     {0},
 };
 static const struct section log_section = {sizeof(struct log_rules), log_fields};
 
 static const struct field server_fields[] = {
-    {FIELD(FIELD_SECTION, top, server.listen, "listen"),
-     .section = &listen_section,
+    {FIELD(FIELD_SECTION, top, server.listen, "listen"), .section = &listen_section,
      .help = "where web servers connect to"},
-    {FIELD(FIELD_OWN, top, server.request.proxies, "proxies"),
-     .own = decode_networks,
+    {FIELD(FIELD_OWN, top, server.request.proxies, "proxies"), .own = decode_networks,
      .expects = "a list of networks",
      .help = "proxies whose word on the client's address and scheme is believed"},
-    {FIELD(FIELD_SECTION, top, server.request, "request"),
-     .section = &request_section,
+    {FIELD(FIELD_SECTION, top, server.request, "request"), .section = &request_section,
      .help = "limits of every request"},
-    {FIELD(FIELD_NUMBER, top, server.threads, "threads"),
-     .fallback = "16",
-     .least = 1,
-     .most = 1024,
+    {FIELD(FIELD_NUMBER, top, server.threads, "threads"), .fallback = "16", .least = 1, .most = 1024,
      .help = "requests served at once"},
-    {FIELD(FIELD_NUMBER, top, server.queue, "queue"),
-     .fallback = "256",
-     .most = 65535,
+    {FIELD(FIELD_NUMBER, top, server.queue, "queue"), .fallback = "256", .most = 65535,
      .help = "requests that may wait for a thread; what is over is answered with 503"},
-    {FIELD(FIELD_NUMBER, top, server.connections, "connections"),
-     .fallback = "10000",
-     .least = 16,
-     .most = 100000,
-     .help = "open connections of web servers"},
-    {FIELD(FIELD_SECTION, top, server.timeouts, "timeouts"),
-     .section = &timeout_section,
+    {FIELD(FIELD_NUMBER, top, server.connections, "connections"), .fallback = "10000", .least = 16,
+     .most = 100000, .help = "open connections of web servers"},
+    {FIELD(FIELD_SECTION, top, server.timeouts, "timeouts"), .section = &timeout_section,
      .help = "how long clients and shutdown may take"},
-    {FIELD(FIELD_SECTION, top, server.log, "log"), .section = &log_section, .help = "the log, one JSON object a line"},
-    {FIELD(FIELD_TEXT, top, server.user, "user"), .help = "user the worker runs as, when started as root"},
+    {FIELD(FIELD_SECTION, top, server.log, "log"), .section = &log_section,
+     .help = "the log, one JSON object a line"},
+    {FIELD(FIELD_TEXT, top, server.user, "user"), .help = "user the worker and its programs run as, when started as root"},
     {FIELD(FIELD_TEXT, top, server.group, "group"), .help = "group the worker runs as, when started as root"},
-    {FIELD(FIELD_BOOL, top, server.sandbox, "sandbox"),
-     .fallback = "true",
+    {FIELD(FIELD_BOOL, top, server.sandbox, "sandbox"), .fallback = "true",
      .help = "confine the worker by seccomp and Landlock"},
-    {FIELD(FIELD_FILE, top, server.spool, "spool"),
-     .fallback = "/var/tmp",
+    {FIELD(FIELD_FILE, top, server.spool, "spool"), .fallback = "/var/tmp",
      .help = "folder for bodies that are too large for memory"},
-    {FIELD(FIELD_SIZE, top, server.reply_spool, "reply_spool"),
-     .fallback = "64mb",
-     .most = UINT64_C(1) << 40,
+    {FIELD(FIELD_SIZE, top, server.reply_spool, "reply_spool"), .fallback = "64mb", .most = UINT64_C(1) << 40,
      .help = "most of one reply that is kept aside for a client that reads slowly"},
-    {FIELD(FIELD_OWN, top, server.request_id_header, "request_id"),
-     .own = decode_header_name,
-     .expects = "a header name",
-     .fallback = "X-Request-ID",
+    {FIELD(FIELD_OWN, top, server.request_id_header, "request_id"), .own = decode_header_name,
+     .expects = "a header name", .fallback = "X-Request-ID",
      .help = "reply header that holds the request's id"},
-    {FIELD(FIELD_OWN, top, defaults, "defaults"),
-     .own = keep_node,
+    {FIELD(FIELD_OWN, top, defaults, "defaults"), .own = keep_node,
      .expects = "a map of a route's keys, without path",
      .help = "what every route starts from; a route's own key replaces it"},
-    {FIELD(FIELD_OWN, top, routes, "routes"),
-     .own = keep_node,
-     .expects = "a list of routes",
-     .required = true,
-     .help = "who may call what"},
+    {FIELD(FIELD_OWN, top, routes, "routes"), .own = keep_node, .expects = "a list of routes",
+     .required = true, .help = "who may call what"},
     {0},
 };
 const struct section server_section = {sizeof(struct top), server_fields};
@@ -287,14 +241,17 @@ static bool check_system(const struct loader *loader, const struct server_rules 
     struct stat folder;
     bool good = true;
     if (owner && !is_user(owner))
-        good = findings_add(findings, FINDING_ERROR, node_get(listen, "owner"), "there is no user \"%s\"", owner);
+        good = findings_add(findings, FINDING_ERROR, node_get(listen, "owner"), "there is no user \"%s\"",
+                            owner);
     if (group && !is_group(group))
-        good = findings_add(findings, FINDING_ERROR, node_get(listen, "group"), "there is no group \"%s\"", group);
+        good = findings_add(findings, FINDING_ERROR, node_get(listen, "group"), "there is no group \"%s\"",
+                            group);
     if (server->user && !is_user(server->user))
-        good = findings_add(findings, FINDING_ERROR, node_get(root, "user"), "there is no user \"%s\"", server->user);
+        good = findings_add(findings, FINDING_ERROR, node_get(root, "user"), "there is no user \"%s\"",
+                            server->user);
     if (server->group && !is_group(server->group))
-        good =
-            findings_add(findings, FINDING_ERROR, node_get(root, "group"), "there is no group \"%s\"", server->group);
+        good = findings_add(findings, FINDING_ERROR, node_get(root, "group"), "there is no group \"%s\"",
+                            server->group);
     if (spool && server->spool && (stat(server->spool, &folder) != 0 || !S_ISDIR(folder.st_mode)))
         good = findings_add(findings, FINDING_ERROR, spool, "there is no folder %s", server->spool);
     return good;

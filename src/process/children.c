@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* Calls `visit` for each child of our main thread, which inherits the orphans. */
@@ -59,6 +60,13 @@ struct sweep {
     size_t killed;
 };
 
+/* Dead already, and only waiting to be reaped. */
+static bool is_zombie(pid_t process)
+{
+    siginfo_t dead = {0};
+    return waitid(P_PID, (id_t)process, &dead, WEXITED | WNOHANG | WNOWAIT) == 0 && dead.si_pid == process;
+}
+
 static void sweep_one(void *context, pid_t process)
 {
     struct sweep *sweep = context;
@@ -66,7 +74,7 @@ static void sweep_one(void *context, pid_t process)
         if (sweep->children->kept[i] == process)
             return;
     }
-    if (sweep->is_known(sweep->context, process))
+    if (sweep->is_known(sweep->context, process) || is_zombie(process))
         return;
     /* A group that it leads is its own; another could be ours. */
     (void)kill(getpgid(process) == process ? -process : process, SIGKILL);

@@ -23,8 +23,9 @@ struct children {
 bool children_adopt(struct children *);
 
 /* Kills every child, but those kept and those that `is_known` knows. Returns
- * how many there were; they are still to be reaped. The children of those will
+ * how many lived; they are still to be reaped. The children of those will
  * be ours only then, so it may take several sweeps. */
-size_t children_sweep(const struct children *, bool (*is_known)(const void *context, pid_t), const void *context);
+size_t children_sweep(const struct children *, bool (*is_known)(const void *context, pid_t),
+                      const void *context);
 
 #endif

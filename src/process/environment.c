@@ -15,7 +15,7 @@ enum { OWN_VARIABLES = 4 };
 struct builder {
     char **variables; /* room for all of them and the NULL */
     size_t count;
-    char *room; /* for the strings that are made here */
+    char *room;        /* for the strings that are made here */
     uint64_t seen[16]; /* by a hash of the name: a clear bit means that the name is new */
 };
 
@@ -28,7 +28,8 @@ bool environment_name_allowed(struct text name)
         if (!(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') && c != '_')
             return false;
     }
-    return !text_starts_with(name, TEXT("LD_")) && !text_starts_with(name, TEXT("BASH_")) && !text_equal(name, TEXT("IFS"));
+    return !text_starts_with(name, TEXT("LD_")) && !text_starts_with(name, TEXT("BASH_")) &&
+           !text_equal(name, TEXT("IFS"));
 }
 
 /* FNV-1a; also gives the length of the name with its "=". */
@@ -117,7 +118,8 @@ static size_t count_of(char *const *variables)
     return count;
 }
 
-char **environment_build(const struct program *program, const struct launch *launch, const char *file, size_t used)
+char **environment_build(const struct program *program, const struct launch *launch, const char *file,
+                         size_t used)
 {
     struct text path = text_of(file), root = document_root(program, launch);
     size_t count = count_of(program->fixed_environment) + count_of(launch->environment) + OWN_VARIABLES + 1;

@@ -112,6 +112,8 @@ static bool start_local(const struct launcher *launcher, const struct launch *la
     struct error cause = {0};
     if (launch->program >= launcher->count)
         return error_set(error, "there is no program %u", launch->program);
+    if (!message_fits(launch, error))
+        return false;
     pid_t process = spawn_program(launcher->programs[launch->program], launch, &cause);
     if (process < 0)
         return tell_failure(&cause, run, error);
@@ -123,7 +125,8 @@ static bool start_local(const struct launcher *launcher, const struct launch *la
     return false;
 }
 
-bool launcher_start(struct launcher *launcher, const struct launch *launch, struct run *run, struct error *error)
+bool launcher_start(struct launcher *launcher, const struct launch *launch, struct run *run,
+                    struct error *error)
 {
     return launcher->socket >= 0 ? start_remote(launcher, launch, run, error)
                                  : start_local(launcher, launch, run, error);
@@ -202,15 +205,21 @@ static bool nobody(const void *context, pid_t process)
     return false;
 }
 
+static void reap(void)
+{
+    while (waitpid(-1, NULL, WNOHANG) > 0)
+        ;
+}
+
 /* Groups that were never stopped, and what has left its group. */
 static void end_children(const struct launcher *launcher)
 {
     const struct timespec pause = {.tv_nsec = 1000000};
     for (int tries = 0; tries < 1000 && children_sweep(&launcher->children, nobody, NULL) > 0; tries++) {
-        while (waitpid(-1, NULL, WNOHANG) > 0)
-            ;
         (void)nanosleep(&pause, NULL);
+        reap();
     }
+    reap();
 }
 
 void launcher_close(struct launcher *launcher)

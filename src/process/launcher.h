@@ -14,18 +14,18 @@
 struct launcher;
 
 struct launch {
-    unsigned program;       /* index in the policy */
-    struct text script;     /* path beneath the root; empty for a fixed program */
-    struct text script_name;/* URL path up to what `script` is counted from */
-    char *const *environment; /* "NAME=value", NULL-ended; names match [A-Z_][A-Z0-9_]*; without
-                                 SCRIPT_NAME, SCRIPT_FILENAME, PATH_INFO, PATH_TRANSLATED when `script` is set:
-                                 the parent adds them once it knows where the script's name ends */
+    unsigned program;          /* index in the policy */
+    struct text script;        /* path beneath the root; empty for a fixed program */
+    struct text script_name;   /* URL path up to what `script` is counted from */
+    char *const *environment;  /* "NAME=value", NULL-ended; names match [A-Z_][A-Z0-9_]*; without
+                                  SCRIPT_NAME, SCRIPT_FILENAME, PATH_INFO, PATH_TRANSLATED when `script` is
+                                  set:  the parent adds them once it knows where the script's name ends */
     int input, output, errors; /* become descriptors 0, 1, 2; the caller keeps and closes its own */
 };
 
 struct program_end {
-    int started;  /* 0, or the errno that kept it from being started */
-    int status;   /* as waitpid(2) gives it, when it was started */
+    int started;      /* 0, or the errno that kept it from being started */
+    int status;       /* as waitpid(2) gives it, when it was started */
     char reason[256]; /* why it was not started; for the log */
 };
 
@@ -42,7 +42,8 @@ struct run {
     int process; /* its process id where this very process started it, else 0 */
 };
 
-/* Asks for a start; false with an error (E2BIG: one of the limits above is passed).
+/* Asks for a start; false with an error (E2BIG: one of the limits above is passed;
+ * EINVAL: a name of the environment, or the script, is malformed).
  * A true only means that it was asked for. Safe from any thread. */
 bool launcher_start(struct launcher *, const struct launch *, struct run *, struct error *);
 
@@ -57,7 +58,8 @@ void launcher_stop(struct run *);
  * in the parent's loop (process/parent.h). The launcher owns the socket. */
 struct launcher *launcher_remote(int socket);
 
-/* A launcher that starts programs from this process (plain CGI). */
+/* A launcher that starts programs from this process (plain CGI). What it starts
+ * dies with the thread that started it. */
 struct program;
 struct launcher *launcher_local(struct program *const programs[], size_t count);
 

@@ -21,33 +21,71 @@ union control {
 
 enum { FIXED_PARTS = 3 }; /* header, script, script name */
 
+/* ---- the rules of both sides */
+
+static bool has_nul(struct text text)
+{
+    return text_find(text, '\0') < text.length;
+}
+
+/* A path that program_open() takes further; what it may name is decided there. */
+static bool script_fits(struct text script)
+{
+    return script.length == 0 || (script.at[0] == '/' && !has_nul(script));
+}
+
+static bool variable_fits(struct text variable)
+{
+    size_t name = text_find(variable, '=');
+    return name < variable.length && environment_name_allowed((struct text){variable.at, name});
+}
+
 /* ---- the worker's side */
+
+static bool unfit(struct error *error, int number, const char *what)
+{
+    errno = number;
+    return error_set_errno(error, "the program's %s", what);
+}
+
+static bool environment_fits(char *const *variables, struct error *error)
+{
+    size_t bytes = 0;
+    for (size_t count = 0; variables[count]; count++) {
+        struct text variable = text_of(variables[count]);
+        bytes += variable.length + 1;
+        if (bytes > LAUNCH_ENVIRONMENT_LIMIT || count == LAUNCH_VARIABLES_LIMIT)
+            return unfit(error, E2BIG, "environment is too large");
+        if (!variable_fits(variable))
+            return unfit(error, EINVAL, "environment has a name that is not allowed");
+    }
+    return true;
+}
+
+bool message_fits(const struct launch *launch, struct error *error)
+{
+    if (launch->script.length > LAUNCH_SCRIPT_LIMIT ||
+        launch->script_name.length > LAUNCH_SCRIPT_LIMIT - launch->script.length)
+        return unfit(error, E2BIG, "path is too long");
+    if (!script_fits(launch->script) || has_nul(launch->script_name))
+        return unfit(error, EINVAL, "path is none");
+    return environment_fits(launch->environment, error);
+}
 
 static struct iovec part(const void *at, size_t length)
 {
     return (struct iovec){.iov_base = (void *)(uintptr_t)at, .iov_len = length};
 }
 
-static bool too_large(struct error *error, const char *what)
-{
-    errno = E2BIG;
-    return error_set_errno(error, "the program's %s too large", what);
-}
-
 /* One part a variable, with its NUL: nothing is copied before the kernel does. */
-static bool add_environment(char *const *variables, struct iovec *parts, size_t *count, uint32_t *bytes,
-                            struct error *error)
+static size_t add_environment(char *const *variables, struct iovec *parts, uint32_t *bytes)
 {
-    size_t total = 0;
-    for (; *variables; variables++) {
-        size_t length = strlen(*variables) + 1;
-        total += length;
-        if (total > LAUNCH_ENVIRONMENT_LIMIT || *count == FIXED_PARTS + LAUNCH_VARIABLES_LIMIT)
-            return too_large(error, "environment is");
-        parts[(*count)++] = part(*variables, length);
+    size_t count = 0;
+    for (; variables[count]; count++) {
+        parts[count] = part(variables[count], strlen(variables[count]) + 1);
+        *bytes += (uint32_t)parts[count].iov_len;
     }
-    *bytes = (uint32_t)total;
-    return true;
+    return count;
 }
 
 static void attach(struct msghdr *message, union control *control, const struct launch *launch, int lifeline)
@@ -65,15 +103,13 @@ bool message_send(int socket, const struct launch *launch, int lifeline, struct 
 {
     struct message_header header = {.version = MESSAGE_VERSION, .program = launch->program};
     struct iovec parts[FIXED_PARTS + LAUNCH_VARIABLES_LIMIT];
-    size_t count = FIXED_PARTS;
     union control control;
-    if (launch->script.length > LAUNCH_SCRIPT_LIMIT ||
-        launch->script_name.length > LAUNCH_SCRIPT_LIMIT - launch->script.length)
-        return too_large(error, "path is");
-    if (!add_environment(launch->environment, parts, &count, &header.environment, error))
+    if (!message_fits(launch, error))
         return false;
     header.script = (uint32_t)launch->script.length;
     header.script_name = (uint32_t)launch->script_name.length;
+    size_t count =
+        FIXED_PARTS + add_environment(launch->environment, parts + FIXED_PARTS, &header.environment);
     parts[0] = part(&header, sizeof header);
     parts[1] = part(launch->script.at, launch->script.length);
     parts[2] = part(launch->script_name.at, launch->script_name.length);
@@ -94,17 +130,6 @@ static bool bad(struct error *error, const char *what)
     return error_set(error, "%s", what);
 }
 
-static bool has_nul(struct text text)
-{
-    return text_find(text, '\0') < text.length;
-}
-
-/* A path that program_open() takes further; what it may name is decided there. */
-static bool script_fits(struct text script)
-{
-    return script.length == 0 || (script.at[0] == '/' && !has_nul(script));
-}
-
 static bool parse_environment(struct message *message, char *block, size_t length, struct error *error)
 {
     size_t count = 0;
@@ -112,12 +137,9 @@ static bool parse_environment(struct message *message, char *block, size_t lengt
         return bad(error, "the environment does not end in a NUL");
     for (size_t at = 0; at < length;) {
         struct text variable = text_of(block + at);
-        size_t name = text_find(variable, '=');
         if (count == LAUNCH_VARIABLES_LIMIT)
             return bad(error, "too many variables");
-        if (name == variable.length)
-            return bad(error, "a variable without \"=\"");
-        if (!environment_name_allowed((struct text){variable.at, name}))
+        if (!variable_fits(variable))
             return bad(error, "a variable whose name is not allowed");
         message->environment[count++] = block + at;
         at += variable.length + 1;
@@ -154,8 +176,8 @@ bool message_parse(struct message *message, size_t length, struct error *error)
 /* Takes the descriptors over before anything is judged, so that none is lost. */
 static size_t take_descriptors(struct message *message, struct msghdr *received)
 {
-    int *const places[MESSAGE_DESCRIPTORS] = {&message->lifeline, &message->launch.input, &message->launch.output,
-                                              &message->launch.errors};
+    int *const places[MESSAGE_DESCRIPTORS] = {&message->lifeline, &message->launch.input,
+                                              &message->launch.output, &message->launch.errors};
     size_t count = 0;
     for (struct cmsghdr *c = CMSG_FIRSTHDR(received); c; c = CMSG_NXTHDR(received, c)) {
         if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
@@ -195,7 +217,8 @@ static bool are_harmless(const struct message *message, struct error *error)
 
 static enum message_result defuse(const struct message *message)
 {
-    const int all[] = {message->lifeline, message->launch.input, message->launch.output, message->launch.errors};
+    const int all[] = {message->lifeline, message->launch.input, message->launch.output,
+                       message->launch.errors};
     const struct linger none = {0};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         if (all[i] >= 0)
@@ -204,7 +227,8 @@ static enum message_result defuse(const struct message *message)
     return MESSAGE_BAD;
 }
 
-static enum message_result judge(struct message *message, size_t length, size_t count, int flags, struct error *error)
+static enum message_result judge(struct message *message, size_t length, size_t count, int flags,
+                                 struct error *error)
 {
     if (flags & MSG_TRUNC)
         return bad(error, "a message that is too long"), MESSAGE_BAD;

@@ -38,14 +38,19 @@ struct message {
 };
 
 enum message_result {
-    MESSAGE_NONE,   /* nothing there now */
-    MESSAGE_LAUNCH, /* a launch that is well formed */
-    MESSAGE_STARVED,/* well formed, but our table of descriptors was full: lifeline is there or -1 */
-    MESSAGE_BAD,    /* the sender is not to be trusted any more; the error says why */
-    MESSAGE_END,    /* the sender has closed its end, or the socket failed */
+    MESSAGE_NONE,    /* nothing there now */
+    MESSAGE_LAUNCH,  /* a launch that is well formed */
+    MESSAGE_STARVED, /* well formed, but our table of descriptors was full: lifeline is there or -1 */
+    MESSAGE_BAD,     /* the sender is not to be trusted any more; the error says why */
+    MESSAGE_END,     /* the sender has closed its end, or the socket failed */
 };
 
-/* Sends a launch with its lifeline, both ends of which stay the caller's. */
+/* Whether the other side would take it: an error with E2BIG where a limit is
+ * passed, with EINVAL where it is malformed. An honest mistake is to cost a
+ * request, not the worker. */
+bool message_fits(const struct launch *, struct error *);
+
+/* Sends a launch that fits, with its lifeline, both ends of which stay the caller's. */
 bool message_send(int socket, const struct launch *, int lifeline, struct error *);
 
 /* Receives one without waiting. Whatever descriptors came are in the message

@@ -266,8 +266,8 @@ static size_t sweep(struct parent *parent)
 {
     size_t killed = children_sweep(&parent->children, is_ours, parent);
     if (killed > 0)
-        log_event(SEVERITY_WARNING, "programs_escaped", "%zu processes had left their program's group and were killed",
-                  killed);
+        log_event(SEVERITY_WARNING, "programs_escaped",
+                  "%zu processes outlived their programs and were killed", killed);
     return killed;
 }
 
@@ -355,6 +355,7 @@ static void end_programs(struct parent *parent)
             ;
         reap(parent);
     }
+    reap(parent);
 }
 
 static int run(struct parent *parent)

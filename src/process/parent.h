@@ -6,7 +6,8 @@
  * A generation is what one load of the policy gave: its programs and what its
  * worker needs. SIGHUP makes a new one beside the old, whose worker drains.
  *
- *   SIGTERM, SIGINT  drain the workers within `drain`, kill what is left, return 0
+ *   SIGTERM, SIGINT  drain the workers within `drain`, kill what is left (half a
+ *                    second later), return 0; a second one kills at once
  *   SIGHUP           load again; what does not load changes nothing
  *   SIGUSR1          reopen logs, here and in the workers
  *   SIGCHLD          reap; replace a dead worker (backoff 0, then 100 ms doubling
@@ -42,7 +43,9 @@ struct parent_calls {
 
 /* Runs until a signal ends it. `first` is owned from here on. Returns the exit
  * status for the process: 0 after SIGTERM, 1 when the very first worker could
- * not start. */
+ * not start (it was not forked, or exited with a failure within a second).
+ * Children that were there before stay untouched; any that come later and are
+ * not its own are taken for escaped programs and killed. */
 int parent_run(struct generation *first, const struct parent_calls *);
 
 #endif

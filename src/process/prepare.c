@@ -13,10 +13,10 @@
 
 /* What fcgiguard says itself, so that a program may believe it. */
 static const char *const own_names[] = {
-    "AUTH_TYPE",      "CONTENT_LENGTH", "CONTENT_TYPE",    "GATEWAY_INTERFACE", "HTTPS",           "PATH_INFO",
-    "PATH_TRANSLATED", "QUERY_STRING",  "REMOTE_ADDR",     "REMOTE_HOST",       "REMOTE_PORT",     "REQUEST_METHOD",
-    "REQUEST_SCHEME", "REQUEST_URI",    "SCRIPT_NAME",     "SERVER_NAME",       "SERVER_PORT",     "SERVER_PROTOCOL",
-    "SERVER_SOFTWARE", NULL};
+    "AUTH_TYPE",   "CONTENT_LENGTH",  "CONTENT_TYPE",    "GATEWAY_INTERFACE", "HTTPS",
+    "PATH_INFO",   "PATH_TRANSLATED", "QUERY_STRING",    "REMOTE_ADDR",       "REMOTE_HOST",
+    "REMOTE_PORT", "REQUEST_METHOD",  "REQUEST_SCHEME",  "REQUEST_URI",       "SCRIPT_NAME",
+    "SERVER_NAME", "SERVER_PORT",     "SERVER_PROTOCOL", "SERVER_SOFTWARE",   NULL};
 
 /* Where a finding about a key belongs: the key's value, or the section. */
 static const struct node *place(const struct node *node, const char *key)
@@ -29,6 +29,10 @@ static bool prepare_identity(struct program *program, struct decoder *decoder, c
 {
     struct identity identity;
     struct error error = {0};
+    if (!program->user && !program->group) {
+        program->user = decoder->user;
+        program->group = decoder->group;
+    }
     const struct node *at = place(node, program->user ? "user" : "group");
     if (!identity_find(program->user, program->group, decoder->arena, &identity, &error))
         return findings_add(decoder->findings, FINDING_ERROR, at, "%s", error.message);
@@ -36,7 +40,8 @@ static bool prepare_identity(struct program *program, struct decoder *decoder, c
     program->gid = identity.group;
     program->groups = identity.groups;
     program->group_count = identity.group_count;
-    program->changes_user = (program->user || program->group) && (geteuid() == 0 || !identity_is_ours(&identity));
+    program->changes_user =
+        (program->user || program->group) && (geteuid() == 0 || !identity_is_ours(&identity));
     /* Not an error: who checks a policy need not be who serves it, and a start would fail safely. */
     if (program->changes_user && geteuid() != 0)
         (void)findings_add(decoder->findings, FINDING_ADVICE, at,
@@ -48,11 +53,12 @@ static bool prepare_file(const struct program *program, struct decoder *decoder,
 {
     struct error error = {0};
     if (!program->path == !program->root)
-        return findings_add(decoder->findings, FINDING_ERROR, node, "needs either program or root, and not both");
+        return findings_add(decoder->findings, FINDING_ERROR, node,
+                            "needs either program or root, and not both");
     if (program_check(program, &error))
         return true;
-    return findings_add(decoder->findings, FINDING_ERROR, place(node, program->root ? "root" : "program"), "%s",
-                        error.message);
+    return findings_add(decoder->findings, FINDING_ERROR, place(node, program->root ? "root" : "program"),
+                        "%s", error.message);
 }
 
 static bool prepare_index(const struct program *program, struct decoder *decoder, const struct node *node)
@@ -62,12 +68,14 @@ static bool prepare_index(const struct program *program, struct decoder *decoder
     if (!program->index)
         return true;
     if (text_find(index, '/') < index.length || text_equal(index, TEXT(".")) || text_equal(index, TEXT("..")))
-        return findings_add(decoder->findings, FINDING_ERROR, place(node, "index"), "is not the name of a file");
+        return findings_add(decoder->findings, FINDING_ERROR, place(node, "index"),
+                            "is not the name of a file");
     for (size_t i = 0; i < program->extensions.count; i++)
         fits = fits || text_ends_with(index, program->extensions.items[i]);
     if (!fits)
         return findings_add(decoder->findings, FINDING_ERROR, place(node, "index"),
-                            "\"%s\" has none of the extensions, so it would never be started", program->index);
+                            "\"%s\" has none of the extensions, so it would never be started",
+                            program->index);
     return true;
 }
 
@@ -113,7 +121,8 @@ static char *prepare_variable(const struct program *program, struct decoder *dec
         return NULL;
     }
     if (is_own_name(name) || (program->root && text_equal(name, TEXT("SCRIPT_FILENAME")))) {
-        (void)findings_add(decoder->findings, FINDING_ERROR, pair->node, "fcgiguard sets this variable itself");
+        (void)findings_add(decoder->findings, FINDING_ERROR, pair->node,
+                           "fcgiguard sets this variable itself");
         return NULL;
     }
     if (!prepare_value(decoder, pair, &value))

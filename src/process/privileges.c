@@ -74,7 +74,8 @@ static bool find_user(const char *name, bool has_group, struct arena *arena, str
         return errno ? error_set_errno(error, "cannot look up the user \"%s\"", name)
                      : error_set(error, "there is no user \"%s\"", name);
     if (!has_group)
-        return error_set(error, "the user %s has no entry in the user database, so its group must be given", name);
+        return error_set(error, "the user %s has no entry in the user database, so its group must be given",
+                         name);
     identity->user = (uid_t)number;
     return true;
 }
@@ -124,7 +125,8 @@ static bool become(const struct identity *identity, struct error *error)
     if (setresuid(identity->user, identity->user, identity->user) != 0)
         return error_set_errno(error, "cannot become user %u", (unsigned)identity->user);
     if (!is_for_good(identity))
-        return error_set(error, "the privileges of user %u were not given up for good", (unsigned)identity->user);
+        return error_set(error, "the privileges of user %u were not given up for good",
+                         (unsigned)identity->user);
     return true;
 }
 

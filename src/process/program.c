@@ -133,8 +133,8 @@ static bool check_fixed(const struct program *program, struct error *error)
         return cannot_open(program->path, error);
     if (!check_file(program, &status, real, error))
         return false;
-    if (snprintf(folder, sizeof folder, "%s", program->path) >= (int)sizeof folder || !cut_to_folder(folder) ||
-        !cut_to_folder(real) || !realpath(folder, real_folder))
+    if (snprintf(folder, sizeof folder, "%s", program->path) >= (int)sizeof folder ||
+        !cut_to_folder(folder) || !cut_to_folder(real) || !realpath(folder, real_folder))
         return cannot_open(folder, error);
     return check_folders_up(program, real, error) &&
            (strcmp(real, real_folder) == 0 || check_folders_up(program, real_folder, error));
@@ -209,10 +209,10 @@ struct search {
     const struct program *program;
     struct text script;
     int root;
-    size_t used;           /* of the script, so far */
-    char path[PATH_MAX];   /* that part, without its leading slash */
-    size_t length;         /* of the path */
-    struct stat status;    /* of what the path names */
+    size_t used;         /* of the script, so far */
+    char path[PATH_MAX]; /* that part, without its leading slash */
+    size_t length;       /* of the path */
+    struct stat status;  /* of what the path names */
 };
 
 /* Appends a segment to the path. */
@@ -367,7 +367,8 @@ static int open_fixed(const struct program *program, char *resolved, struct erro
     return -1;
 }
 
-int program_open(const struct program *program, struct text script, char *resolved, size_t *used, struct error *error)
+int program_open(const struct program *program, struct text script, char *resolved, size_t *used,
+                 struct error *error)
 {
     *used = 0;
     return program->root ? open_script(program, script, resolved, used, error)

@@ -10,16 +10,16 @@
 #include "data/decode.h"
 
 struct program {
-    const char *path;       /* a fixed program, absolute; or NULL and: */
-    const char *root;       /* a folder; the script is found beneath it */
-    struct texts arguments; /* behind the program's own name */
-    const char *index;      /* file tried when the script path names a folder; may be NULL */
-    struct texts extensions;/* ".cgi": only such scripts; empty: any */
-    const char *user, *group; /* names or numbers; NULL: as fcgiguard itself */
-    const char *directory;  /* working directory; NULL: the program's own folder */
+    const char *path;         /* a fixed program, absolute; or NULL and: */
+    const char *root;         /* a folder; the script is found beneath it */
+    struct texts arguments;   /* behind the program's own name */
+    const char *index;        /* file tried when the script path names a folder; may be NULL */
+    struct texts extensions;  /* ".cgi": only such scripts; empty: any */
+    const char *user, *group; /* names or numbers; NULL: the policy's own, else as fcgiguard itself */
+    const char *directory;    /* working directory; NULL: the program's own folder */
     struct pairs environment; /* set for every run; values may be secrets */
-    bool allow_setuid;      /* start files with set-user-id or set-group-id bits */
-    bool allow_shared_owner;/* skip the check of who owns the script (see program_check) */
+    bool allow_setuid;        /* start files with set-user-id or set-group-id bits */
+    bool allow_shared_owner;  /* skip the check of who owns the script (see program_check) */
     uint64_t cpu, memory, files, processes, file_size; /* rlimits; 0: inherited */
 
     /* Filled by program_prepare(): */
@@ -27,7 +27,7 @@ struct program {
     unsigned *groups;
     size_t group_count;
     bool changes_user;
-    char *const *argv;         /* argv[0] is replaced by the script's path */
+    char *const *argv;              /* argv[0] is replaced by the script's path */
     char *const *fixed_environment; /* "NAME=value", NULL-ended */
     unsigned index_in_policy;
 };

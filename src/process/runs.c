@@ -21,10 +21,10 @@
 enum { RUNS_LIMIT = 4096 };
 
 struct running {
-    uint64_t tag;   /* never used twice, so that no late event finds another run */
+    uint64_t tag; /* never used twice, so that no late event finds another run */
     uint64_t owner;
-    pid_t leader;   /* process id, and that of its group */
-    int lifeline;   /* -1: nobody wants to know any more */
+    pid_t leader; /* process id, and that of its group */
+    int lifeline; /* -1: nobody wants to know any more */
 };
 
 struct runs {
@@ -85,8 +85,8 @@ static void start(struct runs *runs, uint64_t owner, const struct program *progr
         runs_refuse(message, error.number, error.message);
         return;
     }
-    runs->list[runs->count++] =
-        (struct running){.tag = runs->last_tag, .owner = owner, .leader = leader, .lifeline = message->lifeline};
+    runs->list[runs->count++] = (struct running){
+        .tag = runs->last_tag, .owner = owner, .leader = leader, .lifeline = message->lifeline};
     message->lifeline = -1;
 }
 

@@ -13,12 +13,15 @@ struct sandbox_paths {
     const char *const *writable; /* folders: spool, log, store */
 };
 
-/* Drops to a user and group (and its supplementary groups); no-op for NULLs. */
+/* Drops to a user and group (and its supplementary groups) for good; no-op for
+ * NULLs, and for those this process has already. A signal at the parent's death
+ * (PR_SET_PDEATHSIG) stays asked for. */
 bool privileges_drop(const char *user, const char *group, struct error *);
 
-/* no_new_privs, Landlock (where the kernel has it) and a seccomp filter, for
- * this process and every thread it makes. Call before threads. False with an
- * error when the kernel refuses what it should know. */
+/* no_new_privs, no core dumps or tracing by the same user, Landlock (where the
+ * kernel has it) and a seccomp filter, for this process and every thread it
+ * makes. Call before threads. A readable path that does not exist is passed
+ * over. False with an error when the kernel refuses what it should know. */
 bool sandbox_enter(const struct sandbox_paths *, struct error *);
 
 #endif

@@ -46,10 +46,10 @@
 
 enum {
     STACK_SIZE = 32 * 1024,
-    SIGNALS = 64,           /* of the kernel; its set is 8 bytes */
+    SIGNALS = 64, /* of the kernel; its set is 8 bytes */
     SIGNAL_SET_SIZE = SIGNALS / 8,
-    NUDGE_MS = 10,          /* between two looks at a child that has not got to execve(2) */
-    NUDGES = 1000,          /* that many, and it is killed */
+    NUDGE_MS = 10, /* between two looks at a child that has not got to execve(2) */
+    NUDGES = 1000, /* that many, and it is killed */
 };
 
 /* The kernel's struct sigaction begins with the handler; zero is the default. */
@@ -63,9 +63,9 @@ struct start {
     const char *path, *folder;
     char *const *argv, *const *environment;
     int descriptors[3];
-    uint64_t signals;       /* bit N: signal N is not at its default */
+    uint64_t signals; /* bit N: signal N is not at its default */
     pid_t parent;
-    volatile int failed;    /* errno of the step that failed */
+    volatile int failed; /* errno of the step that failed */
     const char *volatile step;
 };
 
@@ -233,8 +233,8 @@ static pid_t clone_child(struct start *start, struct error *error)
     char stack[STACK_SIZE] __attribute__((aligned(16)));
     _Atomic pid_t alive = 0;
     pid_t child =
-        clone(become_program, stack + sizeof stack, CLONE_VM | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD,
-              start, &alive, NULL, &alive);
+        clone(become_program, stack + sizeof stack,
+              CLONE_VM | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD, start, &alive, NULL, &alive);
     if (child < 0) {
         error_set_errno(error, "cannot make a process for %.160s", start->path);
         return -1;

@@ -114,7 +114,8 @@ uint64_t workers_kill_late(struct workers *workers, uint64_t now)
         if (worker->kill_at == 0)
             continue;
         if (worker->kill_at <= now) {
-            log_event(SEVERITY_WARNING, "worker_killed", "worker %ld did not drain in time", (long)worker->process);
+            log_event(SEVERITY_WARNING, "worker_killed", "worker %ld did not drain in time",
+                      (long)worker->process);
             (void)kill(worker->process, SIGKILL);
             worker->kill_at = UINT64_MAX; /* once is enough; its end is told by SIGCHLD */
         }

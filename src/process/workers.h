@@ -12,9 +12,9 @@
 
 struct worker {
     struct worker *next;
-    uint64_t id;      /* never used twice; 1 is the first */
+    uint64_t id; /* never used twice; 1 is the first */
     pid_t process;
-    int socket;       /* -1: it hung up, or is not listened to any more */
+    int socket; /* -1: it hung up, or is not listened to any more */
     struct generation *generation;
     uint64_t started; /* clock_milliseconds() */
     uint64_t kill_at; /* when it has to be gone; 0: it serves */
@@ -22,7 +22,7 @@ struct worker {
 
 struct workers {
     const struct parent_calls *calls;
-    int epoll;               /* sockets are watched here, by WORKER_TAG | id */
+    int epoll;                     /* sockets are watched here, by WORKER_TAG | id */
     void (*forget)(void *context); /* closes, in the fork, what is the parent's alone */
     void *context;
     uint64_t last_id;

@@ -16,12 +16,14 @@ enum { BODY_LIMIT = 4096 };
 static const struct {
     const char *code, *message;
 } messages[] = {
-    {"bad_reply", "The handler of this request gave no valid answer"},
     {"address_not_allowed", "Requests from your address are not allowed"},
+    {"bad_reply", "The handler of this request gave no valid answer"},
     {"body_incomplete", "The request's body ended too early"},
     {"body_invalid", "The request's body could not be read"},
     {"body_timeout", "The request's body took too long to arrive"},
     {"body_too_large", "The request's body is too large"},
+    {"client_gone", "The connection ended too early"},
+    {"client_stalled", "The reply was not read in time"},
     {"content_length_invalid", "The request's length is not valid"},
     {"content_type_not_allowed", "The request's content type is not accepted here"},
     {"dotfile", "There is nothing at this address"},
@@ -47,6 +49,7 @@ static const struct {
     {"path_bad_utf8", "The path is not valid UTF-8"},
     {"path_control_character", "The path has a control character"},
     {"path_encoded_slash", "The path has an encoded slash or a backslash"},
+    {"path_fragment", "The path has a fragment"},
     {"path_not_absolute", "The request's target is not a path"},
     {"path_nul", "The path has a NUL character"},
     {"program_failed", "The handler of this request could not be started"},
@@ -56,6 +59,7 @@ static const struct {
     {"route_not_found", "There is nothing at this address"},
     {"script_not_found", "There is nothing at this address"},
     {"spool_failed", "Something went wrong on our side"},
+    {"target_invalid", "The request's query is not valid"},
     {"target_missing", "The request has no target"},
     {"target_too_long", "The request's target is too long"},
     {"transfer_encoding", "The request's length is stated twice"},
@@ -75,15 +79,29 @@ static void set(struct exchange *exchange, const char *name, struct text value)
     headers_set(&exchange->reply.headers, exchange->arena, text_of(name), value);
 }
 
+/* Percent-encodes what may stand in no URI (RFC 3986, 2); escapes stay as they are. */
+static struct text encode_target(struct text target, struct arena *arena)
+{
+    struct bytes encoded = bytes_new(arena, 3 * target.length);
+    for (size_t i = 0; i < target.length; i++) {
+        static const char digits[] = "0123456789ABCDEF";
+        unsigned char byte = (unsigned char)target.at[i];
+        const char escape[] = {'%', digits[byte >> 4], digits[byte & 0x0f]};
+        bool allowed = byte > 0x20 && byte < 0x7f && !strchr("\"<>\\^`{|}", byte);
+        bytes_add(&encoded, allowed ? &target.at[i] : escape, allowed ? 1 : sizeof escape);
+    }
+    return bytes_text(&encoded);
+}
+
 /* To the same target by HTTPS. A port of the request's was that of HTTP. */
 static void set_location(struct exchange *exchange)
 {
-    const struct request *request = &exchange->request;
-    const struct host host = {.name = request->host};
+    const struct host host = {.name = exchange->request.host};
     struct text name = host_format(&host, exchange->arena);
+    struct text target = encode_target(exchange->request.target, exchange->arena);
     set(exchange, "Location",
-        text_of(arena_printf(exchange->arena, "https://%.*s%.*s", TEXT_ARGUMENTS(name),
-                             TEXT_ARGUMENTS(request->target))));
+        text_of(
+            arena_printf(exchange->arena, "https://%.*s%.*s", TEXT_ARGUMENTS(name), TEXT_ARGUMENTS(target))));
 }
 
 struct text error_body(struct exchange *exchange)

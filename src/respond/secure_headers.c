@@ -98,9 +98,11 @@ static bool apply_preset(struct decoder *decoder, const struct node *node, struc
 /* What says how the reply is built, or belongs to the handler alone. */
 static bool is_structural(struct text name)
 {
-    static const char *const names[] = {"status",     "content-length", "content-type", "content-encoding",
-                                        "connection", "transfer-encoding", "set-cookie", "location",
-                                        "date",       "trailer",        "upgrade",      "keep-alive"};
+    static const char *const names[] = {
+        "status",        "content-length", "content-type",      "content-encoding",
+        "content-range", "connection",     "transfer-encoding", "set-cookie",
+        "location",      "date",           "trailer",           "te",
+        "upgrade",       "keep-alive",     "proxy-connection"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (text_equal_ignore_case(name, text_of(names[i])))
             return true;
@@ -113,8 +115,9 @@ static bool apply_header(struct decoder *decoder, const struct node *node, struc
     if (!text_is_token(name))
         return findings_add_key(decoder->findings, FINDING_ERROR, node, "this is not a header's name");
     if (is_structural(name))
-        return findings_add_key(decoder->findings, FINDING_ERROR, node,
-                                "this header is the handler's and the server's, expected one that only guards");
+        return findings_add_key(
+            decoder->findings, FINDING_ERROR, node,
+            "this header is the handler's and the server's, expected one that only guards");
     if (node->kind != NODE_SCALAR || node->text.length == 0 || !header_value_is_safe(node->text))
         return findings_add(decoder->findings, FINDING_ERROR, node,
                             "this is not a header's value, expected one line of text, or off");
@@ -132,8 +135,9 @@ bool secure_headers_decode(struct decoder *decoder, const struct node *node, voi
     if (node->kind == NODE_SCALAR)
         return apply_preset(decoder, node, node->text, headers);
     if (node->kind != NODE_MAP)
-        return findings_add(decoder->findings, FINDING_ERROR, node,
-                            "this does not fit, expected api, helmet, fastapi, nginx, off, or a map of headers");
+        return findings_add(
+            decoder->findings, FINDING_ERROR, node,
+            "this does not fit, expected api, helmet, fastapi, nginx, off, or a map of headers");
     const struct node *preset = node_get(node, "preset");
     if (!apply_preset(decoder, preset ? preset : node, preset ? preset->text : TEXT("api"), headers))
         good = false;

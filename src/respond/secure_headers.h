@@ -9,7 +9,7 @@
 
 struct secure_headers {
     struct headers set;    /* replace whatever the handler sent */
-    struct texts remove;   /* names, lower case; Server and X-Powered-By always */
+    struct texts remove;   /* names, lower case; Server and X-Powered-By with every preset but off */
 };
 
 /* Decodes policy key `headers`: a preset (`api`, `helmet`, `fastapi`, `nginx`,

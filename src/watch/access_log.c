@@ -21,6 +21,12 @@ enum {
     PROGRAM_BUDGET = 2048,
 };
 
+/* With 512 bytes for names, numbers and the time. */
+_Static_assert(4 * WORD_BUDGET + PATH_BUDGET + ROUTE_BUDGET + AGENT_BUDGET + DETAIL_BUDGET + 512 <
+                       LOG_LINE_SIZE &&
+                   WORD_BUDGET + PROGRAM_BUDGET + 512 < LOG_LINE_SIZE,
+               "a line fits, whatever is in it");
+
 struct line {
     size_t length;
     char at[LOG_LINE_SIZE];
@@ -45,20 +51,21 @@ static const char *escape(struct text rest, size_t length, char buffer[8])
     unsigned char c = (unsigned char)rest.at[0];
     if (length == 0)
         return "\\ufffd";
-    if (length > 1)
-        return NULL;
-    if (c == '"' || c == '\\')
+    if (length == 2 && c == 0xc2 && (unsigned char)rest.at[1] < 0xa0) /* C1: terminals obey these too */
+        snprintf(buffer, 8, "\\u%04x", (unsigned)(unsigned char)rest.at[1]);
+    else if (length == 1 && (c == '"' || c == '\\'))
         snprintf(buffer, 8, "\\%c", c);
-    else if (c < 0x20 || c == 0x7f)
-        snprintf(buffer, 8, "\\u%04x", c);
+    else if (length == 1 && (c < 0x20 || c == 0x7f))
+        snprintf(buffer, 8, "\\u%04x", (unsigned)c);
     else
         return NULL;
     return buffer;
 }
 
-/* A JSON string of at most `budget` bytes between its quotes; a cut one ends in "...". */
+/* A JSON string of at most `budget` bytes between its quotes; a cut one ends in "…". */
 static void add_string(struct line *line, struct text text, size_t budget)
 {
+    static const char cut[] = "\xe2\x80\xa6";
     char buffer[8];
     size_t used = 0;
     add(line, "\"", 1);
@@ -66,8 +73,8 @@ static void add_string(struct line *line, struct text text, size_t budget)
         size_t length = text_utf8_sequence(text);
         const char *escaped = escape(text, length, buffer);
         size_t size = escaped ? strlen(escaped) : length;
-        if (used + size > budget - 3) {
-            add(line, "...", 3);
+        if (used + size > budget - (sizeof cut - 1)) {
+            add_word(line, cut);
             break;
         }
         add(line, escaped ? escaped : text.at, size);
@@ -85,13 +92,13 @@ static void add_field(struct line *line, const char *name, struct text value, si
     add_string(line, value, budget);
 }
 
-static void begin(struct line *line, enum severity severity, const char *event, const struct exchange *exchange)
+static void begin(struct line *line, enum severity severity, const char *event,
+                  const struct exchange *exchange)
 {
     char time[CLOCK_RFC3339_SIZE];
-    line->length = (size_t)snprintf(line->at, sizeof line->at,
-                                    "{\"time\":\"%s\",\"level\":\"%s\",\"event\":\"%s\",\"requestId\":\"%s\"",
-                                    clock_rfc3339(clock_wall_milliseconds(), time), severity_name(severity), event,
-                                    exchange->id);
+    line->length = (size_t)snprintf(
+        line->at, sizeof line->at, "{\"time\":\"%s\",\"level\":\"%s\",\"event\":\"%s\",\"requestId\":\"%s\"",
+        clock_rfc3339(clock_wall_milliseconds(), time), severity_name(severity), event, exchange->id);
 }
 
 static void end(struct line *line, enum severity severity)
@@ -149,8 +156,8 @@ void access_log_write(const struct exchange *exchange)
     begin(&line, severity, "request", exchange);
     add_request(&line, exchange);
     snprintf(numbers, sizeof numbers, ",\"status\":%d,\"duration\":%llu.%03llu,\"sent\":%llu",
-             exchange->reply.status, (unsigned long long)(duration / 1000), (unsigned long long)(duration % 1000),
-             (unsigned long long)exchange->sent);
+             exchange->reply.status, (unsigned long long)(duration / 1000),
+             (unsigned long long)(duration % 1000), (unsigned long long)exchange->sent);
     add_word(&line, numbers);
     if (agent)
         add_field(&line, "userAgent", *agent, AGENT_BUDGET);
@@ -170,13 +177,13 @@ void access_log_reported(struct exchange *exchange, struct verdict verdict)
     end(&line, SEVERITY_NOTICE);
 }
 
-void access_log_program(const struct exchange *exchange, const char *handler, struct text text)
+void access_log_program(const struct exchange *exchange, const char *handler, struct text line)
 {
-    struct line line;
+    struct line object;
     if (!log_wants(SEVERITY_WARNING))
         return;
-    begin(&line, SEVERITY_WARNING, "program", exchange);
-    add_field(&line, "handler", text_of(handler), WORD_BUDGET);
-    add_field(&line, "line", text, PROGRAM_BUDGET);
-    end(&line, SEVERITY_WARNING);
+    begin(&object, SEVERITY_WARNING, "program", exchange);
+    add_field(&object, "handler", text_of(handler), WORD_BUDGET);
+    add_field(&object, "line", line, PROGRAM_BUDGET);
+    end(&object, SEVERITY_WARNING);
 }

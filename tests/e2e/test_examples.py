@@ -1,0 +1,111 @@
+"""Every example is what a test has run; here are the policies, and the first
+thing a reader tries."""
+
+import json
+import os
+import re
+
+import pytest
+
+import harness
+import servers
+from records import ask
+
+
+@pytest.fixture(scope="module")
+def cgi(folder):
+    for script in (harness.EXAMPLES / "cgi").iterdir():
+        folder.write(f"srv/cgi/{script.name}", script.read_bytes(), 0o755)
+    folder.write("site/database.secret", "x", 0o600)
+    return folder / "srv/cgi"
+
+
+def placed(name, folder, cgi):
+    text = (harness.EXAMPLES / name).read_text().replace("/srv/cgi", str(cgi))
+    group = harness.WEB_USER or servers.grp.getgrgid(os.getgid()).gr_name
+    return folder.write(f"site/{name}", text.replace("group: www-data", f"group: {group}"))
+
+
+def temporary(folder, name):
+    (folder / name).mkdir()
+    (folder / name).chmod(0o755)
+    return str(folder / name)
+
+
+def test_all_policies_are_known():
+    assert {file.name for file in harness.EXAMPLES.glob("*.yaml")} == {"minimal.yaml", "site.yaml", "git.yaml", "scripts.yaml"}
+
+
+@pytest.mark.parametrize("name", ["minimal.yaml", "site.yaml", "scripts.yaml", "git.yaml"])
+def test_policy_is_good(folder, cgi, name):
+    file = placed(name, folder, cgi)
+    result = harness.run([harness.installed("fcgiguard", folder), "check", "-c", file], env=harness.clean_environment())
+    assert result.returncode == 0, result.stderr
+
+
+def test_minimal_is_ten_lines():
+    lines = (harness.EXAMPLES / "minimal.yaml").read_text().splitlines()
+    assert len([line for line in lines if line and not line.startswith("#")]) <= 10
+
+
+def test_minimal(start_guard, cgi):
+    guard = start_guard("", start=False)
+    guard.write(servers.example_policy("minimal.yaml", cgi=cgi, socket=guard.address))
+    guard.start()
+    reply = ask(guard.address, uri="/app/hello")
+    assert reply.status == 200 and reply.body.startswith(b"Hello from a CGI program") and reply.get("X-Powered-By") is None
+    reply = ask(guard.address, "POST", "/app/notes", b'{"a": 1}', headers={"Content-Type": "application/json"})
+    assert (reply.status, json.loads(reply.body)) == (201, {"received": 8})
+    for method, uri, headers, status in (("GET", "/", {}, 404), ("POST", "/app/hello", {}, 405), ("GET", "/app/hello", {"Host": "x"}, 400),
+                                         ("POST", "/app/notes", {"Content-Type": "text/plain"}, 415)):
+        assert ask(guard.address, method, uri, b"x" if method == "POST" else None, headers=headers).status == status
+
+
+def test_site(folder, cgi):
+    """What its comments promise, by explain."""
+    file = placed("site.yaml", folder, cgi)
+    program = harness.installed("fcgiguard", folder)
+
+    def explain(*arguments):
+        return harness.run([program, "explain", "-c", file, *arguments], env=harness.clean_environment()).stdout
+    text = explain("POST", "/app/admin/users", "-a", "203.0.113.9", "-s", "-H", "Host: www.example.com")
+    assert "403" in text and "address_not_allowed" in text
+    text = explain("GET", "/app/hello.sh", "-H", "Host: www.example.com")
+    assert "308" in text
+    text = explain("GET", "/app/hello.sh/2026", "-s", "-H", "Host: www.example.com")
+    assert "X-Frame-Options" in text and "X-Powered-By" not in text
+
+
+@pytest.mark.skipif(not os.path.exists("/usr/bin/curl"), reason="curl is not installed")
+def test_quickstart(folder):
+    program = harness.installed("fcgiguard", folder)
+    environment = harness.clean_environment(FCGIGUARD=str(program), TMPDIR=temporary(folder, "quick"))
+    result = harness.run([harness.EXAMPLES / "quickstart.sh"], env=environment, timeout=300)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert len(re.findall(r"^   -> 20[01], admitted", result.stdout, re.M)) == 2, result.stdout
+    assert len(re.findall(r'^   -> 4\d\d, refused by "[a-z_]+" \([a-z_]+\): [A-Z]', result.stdout, re.M)) == 7, result.stdout
+    assert "X-Content-Type-Options: nosniff" in result.stdout
+    assert not os.listdir(folder / "quick")
+
+
+@pytest.mark.skipif(not os.path.exists("/usr/bin/curl"), reason="curl is not installed")
+def test_quickstart_keep(folder):
+    program = harness.installed("fcgiguard", folder)
+    environment = harness.clean_environment(FCGIGUARD=str(program), TMPDIR=temporary(folder, "quick-keep"))
+    result = harness.run([harness.EXAMPLES / "quickstart.sh", "--keep"], env=environment, timeout=300)
+    stop = re.search(r"To stop it: kill (\d+) (\d+); rm -r (\S+)", result.stdout)
+    assert result.returncode == 0 and stop, result.stdout + result.stderr
+    pids = [int(stop[1]), int(stop[2])]
+    try:
+        port = int(re.search(r"Still running: http://127\.0\.0\.1:(\d+)/", result.stdout)[1])
+        assert servers.fetch(port, "/app/hello").status == 200
+    finally:
+        for pid in pids:
+            os.kill(pid, harness.signal.SIGTERM)
+        harness.wait_until(lambda: not [pid for pid in pids if harness.status_of(pid).get("State", "Z")[0] != "Z"], 15, "both end")
+        harness.shutil.rmtree(stop[3])
+
+
+def test_quickstart_misused():
+    result = harness.run([harness.EXAMPLES / "quickstart.sh", "--wrong"])
+    assert result.returncode == 2 and "usage" in result.stderr

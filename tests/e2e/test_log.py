@@ -1,0 +1,123 @@
+"""The log: one JSON object a line, whole under concurrency, with what an owner
+needs and without what must not be kept."""
+
+import json
+import re
+import socket
+import threading
+
+import pytest
+
+import harness
+import records
+from records import Connection, ask, environment, raw
+
+SECRETS = {"Authorization": "Bearer secret-token", "Cookie": "session=secret-cookie", "X-API-Key": "secret-key"}
+
+
+@pytest.fixture(scope="module")
+def guard(start_guard, helper):
+    return start_guard({
+        "defaults": {"auth": "none"},
+        "routes": [{"path": "/app/h/**", "methods": ["GET", "POST"], "exec": helper}]}, name="log")
+
+
+def test_line_of_a_request(guard):
+    reply = ask(guard.address, "POST", "/app/h/count?password=secret-query", b"secret-body",
+                headers={**SECRETS, "User-Agent": "test/1.0"}, replace={"REMOTE_ADDR": "192.0.2.7"})
+    entry = guard.wait_entry(event="request", requestId=reply.get("X-Request-ID"))
+    assert re.match(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$", entry["time"])
+    assert entry["level"] == "info" and entry["method"] == "POST" and entry["path"] == "/app/h/count"
+    assert entry["status"] == 200 and entry["address"] == "192.0.2.7" and entry["userAgent"] == "test/1.0"
+    assert entry["route"] == "/app/h/**" and entry["sent"] == len(reply.body) and 0 < entry["duration"] < 20000
+    assert "guard" not in entry and "code" not in entry
+    assert "secret" not in guard.text()
+
+
+def test_levels(guard):
+    text = "Status: 500 X\nContent-Type: text/plain\n\nx"
+    for uri, level in (("/app/h/hello", {"info"}), ("/none", {"info", "notice"}), ("/app/h/.git", {"notice"}),
+                       (raw("broken"), {"warning"}), (raw(text), {"warning"})):
+        reply = ask(guard.address, uri=uri)
+        assert guard.wait_entry(event="request", requestId=reply.get("X-Request-ID"))["level"] in level, uri
+
+
+@pytest.mark.parametrize("agent", ['"quotes" and \\', "\xff\xfe", "\u2028", "\x7f" * 0 + "tab\tbed", "x" * 6000, "{}\\n"])
+def test_what_a_client_sends_stays_in_its_line(guard, agent):
+    before = len(guard.log())
+    reply = ask(guard.address, headers={"User-Agent": agent.encode()})
+    entry = guard.wait_entry(event="request", requestId=reply.get("X-Request-ID"))
+    assert len(guard.log()) == before + 1
+    assert len(json.dumps(entry)) < 8000
+
+
+def test_long_paths_are_cut(guard):
+    reply = ask(guard.address, uri="/app/h/inspect/" + "%e2%82%ac" * 850)
+    entry = guard.wait_entry(event="request", requestId=reply.get("X-Request-ID"))
+    assert entry["status"] == reply.status
+    assert max(len(line) for line in guard.text().split("\n")) <= 4096
+
+
+def test_lines_are_whole_under_concurrency(guard):
+    """Requests, refusals and programs that complain, all at once."""
+    before = len(guard.entries(event="request"))
+    count = 40
+
+    def some():
+        with Connection(guard.address, 60) as connection:
+            for uri in ("/app/h/errors", "/app/h/hello", "/none", "/app/h/.git", "/app/h/%00") * (count // 5):
+                connection.ask(environment(uri=uri, headers={"User-Agent": "y" * 3000}))
+    threads = [threading.Thread(target=some) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    harness.wait_until(lambda: len(guard.entries(event="request")) == before + 8 * count, 10, "one line a request")
+    guard.log()
+    assert max(len(line) for line in guard.log_path.read_bytes().split(b"\n")) <= 4096
+
+
+def test_level_of_the_policy(start_guard, helper):
+    guard = start_guard({"log": {"target": "stderr", "level": "warning"}, "defaults": {"auth": "none"},
+                         "routes": [{"path": "/app/h/**", "exec": helper}]}, name="quiet")
+    ask(guard.address)
+    ask(guard.address, uri="/none")
+    reply = ask(guard.address, uri="/app/h/kill-self")
+    guard.wait_entry(requestId=reply.get("X-Request-ID"), event="request")
+    assert {entry["level"] for entry in guard.log()} <= {"warning", "error"}
+
+
+def test_reader_of_the_log_that_has_stopped(start_guard, helper, folder):
+    """A full pipe costs a request little, and does not stop the service."""
+    guard = start_guard({"defaults": {"auth": "none"}, "routes": [{"path": "/app/h/**", "exec": helper}]}, name="pipe",
+                        start=False)
+    reader, writer = socket.socketpair()
+    process = harness.subprocess.Popen(guard.command(), stdin=harness.subprocess.DEVNULL, stdout=writer, stderr=writer,
+                                       env=guard.environment, start_new_session=True, cwd=str(folder),
+                                       **({"user": guard.user, "group": guard.user, "extra_groups": []} if guard.user else {}))
+    writer.close()
+    try:
+        harness.wait_until(guard.connects, 20, "it listens")
+        for _ in range(3):
+            with Connection(guard.address, 60) as connection:
+                for _ in range(25):
+                    assert connection.ask(environment(uri="/none", headers={"User-Agent": "z" * 3000})).status == 404
+        reader.setblocking(False)
+        received = b""
+        while True:
+            try:
+                more = reader.recv(1 << 20)
+            except BlockingIOError:
+                break
+            received += more
+        for line in received.split(b"\n")[:-1]:
+            json.loads(line)
+        assert ask(guard.address).status == 200
+    finally:
+        process.terminate()
+        try:
+            assert process.wait(20) == 0
+        finally:
+            process.kill()
+            reader.close()
+    assert records.COMPLETE == 0

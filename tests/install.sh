@@ -1,0 +1,80 @@
+#!/bin/sh
+# Installs the Debian packages that building and testing need; does nothing when
+# they are all there. Without arguments everything, else the named sets:
+#   build    compiler, autotools, libraries
+#   demo     what examples/quickstart.sh needs beside that
+#   test     web servers, their modules, and the programs that the tests run
+# Web servers that come with their packages are not started.
+set -eu
+
+build='gcc make autoconf automake pkg-config libc6-dev linux-libc-dev
+    libyaml-dev libjansson-dev libssl-dev libseccomp-dev'
+demo='lighttpd curl'
+tests='check clang mandoc python3 python3-pytest curl git procps
+    lighttpd nginx apache2-bin libapache2-mod-fcgid caddy
+    gitweb cgit perl libcgi-pm-perl php-cgi'
+
+fail() {
+    echo "install.sh: $*" >&2
+    exit 1
+}
+
+wanted=
+[ $# -gt 0 ] || set -- build test
+for set in "$@"; do
+    case $set in
+    build) wanted="$wanted $build" ;;
+    demo) wanted="$wanted $demo" ;;
+    test) wanted="$wanted $tests" ;;
+    *) fail "there is no set of packages \"$set\"; there are build, demo and test" ;;
+    esac
+done
+
+if ! command -v dpkg-query >/dev/null 2>&1 || ! command -v apt-get >/dev/null 2>&1; then
+    fail "this is for Debian 12 or 13 (dpkg and apt-get); elsewhere install by hand: $wanted"
+fi
+
+# "pkg-config" is provided by pkgconf on newer releases, so ask for what is
+# provided, too.
+is_installed() {
+    case $(dpkg-query -W -f='${db:Status-Abbrev}' "$1" 2>/dev/null) in ii*) return 0 ;; esac
+    [ "$1" = pkg-config ] && command -v pkg-config >/dev/null 2>&1
+}
+
+missing=
+for package in $wanted; do
+    is_installed "$package" || missing="$missing $package"
+done
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" = 0 ]; then
+    as_root=
+elif command -v sudo >/dev/null 2>&1; then
+    as_root=sudo
+else
+    fail "these packages are missing, and only root (or sudo) can install them:$missing"
+fi
+
+echo "install.sh: installing$missing"
+
+# A policy of "start nothing" for as long as this runs (invoke-rc.d(8)).
+guard=/usr/sbin/policy-rc.d
+placed=
+cleanup() {
+    [ -z "$placed" ] || $as_root rm -f "$guard"
+}
+trap cleanup EXIT
+trap 'exit 1' HUP INT TERM
+if [ ! -e "$guard" ]; then
+    placed=yes
+    printf '#!/bin/sh\nexit 101\n' | $as_root sh -c "cat > $guard && chmod 755 $guard"
+fi
+
+# shellcheck disable=SC2086 # lists of words
+{
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq update ||
+        echo "install.sh: apt-get update failed; going on with the package lists that are there" >&2
+    $as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get -qq -y --no-install-recommends install $missing >&2 ||
+        fail "apt-get could not install:$missing"
+}

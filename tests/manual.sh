@@ -1,0 +1,58 @@
+#!/bin/sh
+# Compares the manual with the program: every key of a policy has an item in
+# fcgiguard.yaml.5, every command and long option in fcgiguard.8, and mandoc has
+# nothing to say against either.
+set -eu
+: "${BUILD:=.}" "${SOURCE:=.}"
+keys_page=$SOURCE/man/fcgiguard.yaml.5
+program_page=$SOURCE/man/fcgiguard.8
+failed=0
+
+complain() {
+    echo "manual.sh: $*" >&2
+    failed=1
+}
+
+# The words of its input, one a line, without mdoc's escapes: "\-\-config" is "--config".
+words() {
+    sed -e 's/\\&//g' -e 's/\\-/-/g' | tr -s ' \t,;:()|"' '\n' | sed -e 's/\.$//'
+}
+
+for page in "$keys_page" "$program_page"; do
+    [ -r "$page" ] || { echo "manual.sh: there is no $page" >&2; exit 1; }
+done
+
+# A key is documented where it heads an item: ".It Cm listen.mode".
+keys_words=$({ grep '^\.It' "$keys_page" || true; } | words)
+program_words=$(words <"$program_page")
+
+# Whether $2 is one of the words $1.
+has_word() {
+    printf '%s\n' "$1" | grep -qxF -e "$2"
+}
+
+keys=$("$BUILD/fcgiguard" help --keys)
+[ -n "$keys" ] || complain "fcgiguard help --keys prints nothing"
+for key in $keys; do
+    has_word "$keys_words" "$key" || complain "$key has no .It in fcgiguard.yaml.5"
+done
+
+# "  name     help" and, below it, the usage with its options.
+summary=$("$BUILD/fcgiguard" help | sed -n '/^Commands:/,/^Keys of a policy/p')
+commands=$(echo "$summary" | sed -n 's/^  \([a-z][a-z]*\) .*/\1/p')
+[ -n "$commands" ] || complain "fcgiguard help lists no commands"
+for command in $commands; do
+    has_word "$program_words" "$command" || complain "command $command is not in fcgiguard.8"
+done
+for option in $(echo "$summary" | grep -o -e '--[a-z][a-z-]*' | sort -u); do
+    # mdoc writes --config as "Fl -config".
+    has_word "$program_words" "$option" || has_word "$program_words" "${option#-}" ||
+        complain "option $option is not in fcgiguard.8"
+done
+
+if command -v mandoc >/dev/null 2>&1; then
+    for page in "$keys_page" "$program_page"; do
+        mandoc -T lint -W warning "$page" || failed=1
+    done
+fi
+exit $failed
