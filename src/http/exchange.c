@@ -68,10 +68,8 @@ bool exchange_send(struct exchange *exchange, struct text data)
         return !channel->gone;
     if (reply->length >= 0) {
         uint64_t left = (uint64_t)reply->length - exchange->sent;
-        if (data.length > left) {
-            exchange->excess = true;
+        if (data.length > left)
             data.length = (size_t)left;
-        }
     }
     if (data.length == 0)
         return !channel->gone;

@@ -39,7 +39,6 @@ struct exchange {
     struct reply reply;
     uint64_t sent;             /* body bytes handed to the channel */
     bool head_sent;            /* the reply can no longer be changed */
-    bool excess;               /* the handler wrote more than its Content-Length; the rest was cut */
 
     struct launcher *launcher;    /* who starts programs (process/launcher.h) */
     const char *spool_folder;

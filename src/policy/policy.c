@@ -46,9 +46,10 @@ static void load_nodes(struct policy *policy, const char *folder, const struct n
                             .root = root};
     if (!root)
         return;
-    server_rules_load(&loader);
-    loader.decoder.user = policy->server.user;
-    loader.decoder.group = policy->server.group;
+    if (server_rules_load(&loader)) { /* else the user may be one that does not exist */
+        loader.decoder.user = policy->server.user;
+        loader.decoder.group = policy->server.group;
+    }
     route_rules_load(&loader);
     router_build(policy);
     if (findings->errors == 0)

@@ -245,6 +245,8 @@ static pid_t clone_child(struct start *start, struct error *error)
     (void)waitpid(child, NULL, 0);
     errno = start->failed;
     error_set_errno(error, "%s %.160s", start->step, start->path);
+    if (error->number == ENOENT) /* the file was found: its interpreter or folder is missing */
+        error->number = ENOEXEC;
     return -1;
 }
 

@@ -486,11 +486,12 @@ END_TEST
 
 /* ---- log */
 
-static char folder[] = "/tmp/check_base.XXXXXX";
-static char path[64], target[80];
+static char folder[64];
+static char path[80], target[100];
 
 static void make_folder(void)
 {
+    snprintf(folder, sizeof folder, "/tmp/check_base.XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(folder));
     snprintf(path, sizeof path, "%s/log", folder);
     snprintf(target, sizeof target, "file:%s", path);
@@ -498,7 +499,7 @@ static void make_folder(void)
 
 static void remove_folder(void)
 {
-    char other[80];
+    char other[100];
     snprintf(other, sizeof other, "%s.1", path);
     unlink(path);
     unlink(other);
@@ -604,7 +605,7 @@ END_TEST
 START_TEST(log_follows_a_rotation)
 {
     struct error error = {0};
-    char rotated[80];
+    char rotated[100];
     snprintf(rotated, sizeof rotated, "%s.1", path);
     open_log(SEVERITY_INFO);
     log_line(SEVERITY_INFO, TEXT("{\"n\":1}"));

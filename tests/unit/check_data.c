@@ -555,11 +555,12 @@ END_TEST
 
 /* ---- files */
 
-static char folder[] = "/tmp/check_data.XXXXXX";
+static char folder[64];
 
 static void begin_folder(void)
 {
     begin();
+    snprintf(folder, sizeof folder, "/tmp/check_data.XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(folder));
 }
 

@@ -386,7 +386,7 @@ START_TEST(spawn_enters_the_folder_as_the_user)
     program.directory = "/";
     ck_assert_str_eq(run_fixed(&program).output, "/\n");
     program.directory = path_of("missing");
-    ck_assert_int_eq(run_fixed(&program).number, ENOENT);
+    ck_assert_int_eq(run_fixed(&program).number, ENOEXEC);
 }
 END_TEST
 
@@ -406,7 +406,7 @@ START_TEST(spawn_says_why_not)
         const char *content;
         int number;
     } cases[] = {
-        {"#!/no/such/interpreter\n", ENOENT},
+        {"#!/no/such/interpreter\n", ENOEXEC},
         {"#!/etc/passwd\n", EACCES},
         {"", ENOEXEC},
         {"echo no interpreter is named\n", ENOEXEC},
