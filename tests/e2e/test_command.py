@@ -82,7 +82,7 @@ def test_check_says_all_that_is_wrong(program, folder):
                        (14, "addresses"), (16, "path"), (17, "auth"), (18, "headers"), (19, "exce"), (22, "timeout"),
                        (25, "LD_PRELOAD")]:
         assert re.search(rf"^{re.escape(str(file))}:{line}:\d+: .*{what}", result.stderr, re.M), (line, what, result.stderr)
-    for word in ("threads", "idle", "helmet", "exec"):
+    for word in ("threads", "idle", "exec"):
         assert f'did you mean "{word}"?' in result.stderr, (word, result.stderr)
     lines = [int(match) for match in re.findall(rf"^{re.escape(str(file))}:(\d+):", result.stderr, re.M)]
     assert lines == sorted(lines)

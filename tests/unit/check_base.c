@@ -117,7 +117,7 @@ END_TEST
 START_TEST(arena_array_checks_the_product)
 {
     struct arena *arena = arena_new();
-    arena_array(arena, SIZE_MAX / 2, 3); /* aborts */
+    arena_array(arena, SIZE_MAX / 16 + 2, 16); /* would be 16 bytes; aborts */
     arena_free(arena);
 }
 END_TEST

@@ -324,6 +324,18 @@ START_TEST(depth_is_limited)
 }
 END_TEST
 
+START_TEST(neighbours_are_not_depth)
+{
+    static const char *const rows[] = {"- []\n", "- {}\n", "- - a\n", "- a: {b: [c]}\n"};
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        again();
+        const struct node *node = file_parse(repeated(rows[i], 2 * FILE_DEPTH_LIMIT), false, &findings);
+        ck_assert_msg(node != NULL, "%s", printed());
+        ck_assert_uint_eq(node->count, 2 * FILE_DEPTH_LIMIT);
+    }
+}
+END_TEST
+
 START_TEST(deep_nesting_is_refused_at_once)
 {
     static const char *const openings[] = {"[", "{a: ", "- ", "? ", "[{a: ", "- - a: ", "&a [", "!!seq ["};
@@ -766,6 +778,21 @@ START_TEST(values_are_decoded)
 }
 END_TEST
 
+START_TEST(bounds_are_within)
+{
+    struct sample sample;
+    ck_assert_msg(decode("number: 1\nsize: 1024b\nduration: 100ms\nfree: 5\nmode: 0", &sample), "%s",
+                  printed());
+    ck_assert_uint_eq(sample.number, 1);
+    ck_assert_uint_eq(sample.size, 1024);
+    ck_assert_uint_eq(sample.duration, 100);
+    ck_assert_uint_eq(sample.free, 5);
+    ck_assert_uint_eq(sample.mode, 0);
+    ck_assert_msg(decode("number: 100\nsize: 1024mb\nduration: 24h\nmode: 777", &sample), "%s", printed());
+    ck_assert_uint_eq(sample.mode, 0777);
+}
+END_TEST
+
 START_TEST(json_decodes_alike)
 {
     struct sample sample = {0};
@@ -1095,6 +1122,7 @@ static void add_reader_tests(Suite *suite)
     tcase_add_loop_test(readers, json_is_refused_with_a_reason, 0, COUNT(json_refusals));
     tcase_add_test(readers, other_bad_json_is_refused);
     tcase_add_test(readers, depth_is_limited);
+    tcase_add_test(readers, neighbours_are_not_depth);
     tcase_add_test(readers, deep_nesting_is_refused_at_once);
     tcase_add_test(readers, size_and_count_are_limited);
     tcase_add_test(readers, many_keys_are_read_fast);
@@ -1117,6 +1145,7 @@ static void add_decode_tests(Suite *suite)
     TCase *tests = new_case(suite, "decode");
     tcase_add_test(tests, defaults_are_filled_in);
     tcase_add_test(tests, values_are_decoded);
+    tcase_add_test(tests, bounds_are_within);
     tcase_add_test(tests, json_decodes_alike);
     tcase_add_test(tests, short_forms_are_the_first_field);
     tcase_add_loop_test(tests, values_are_refused_with_a_reason, 0, COUNT(decode_refusals));
