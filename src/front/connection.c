@@ -15,7 +15,10 @@
 
 #include "front/intake.h"
 
-enum { HEAD_KEPT = 64 * 1024 }; /* a larger head buffer is not kept for the next request */
+enum {
+    HEAD_KEPT = 64 * 1024,   /* a larger head buffer is not kept for the next request */
+    DISCARD_LIMIT = 1 << 28, /* bytes of a refused body that are read for the sake of the refusal */
+};
 
 static ssize_t intake_receive(struct channel *channel, void *to, size_t size);
 
@@ -33,6 +36,7 @@ static void begin_intake(struct intake *intake, const struct connection_limits *
     intake->id = 0;
     intake->keep = intake->params_done = intake->stdin_done = intake->head_too_large = false;
     intake->discard = intake->broken = intake->aborted = false;
+    intake->discarded = 0;
     if (intake->head)
         explicit_bzero(intake->head, intake->head_length); /* it held credentials */
     intake->head_length = 0;
@@ -248,9 +252,13 @@ static void take_content(struct intake *intake)
         /* Down to the body that is there already: the header's room is free. */
         memmove(intake->in + intake->body_end, at, length);
         intake->body_end += length;
+    } else {
+        intake->discarded += length;
     }
     intake->raw_start += length;
     intake->content_left -= length;
+    if (intake->discarded > DISCARD_LIMIT)
+        break_off(intake);
 }
 
 static void take_header(struct intake *intake)
@@ -330,6 +338,18 @@ static bool fill(struct intake *intake)
     return false;
 }
 
+/* Whether the next record takes the request back (5.4). It stays unread. */
+static void look_for_abort(struct intake *intake)
+{
+    unsigned char header[RECORD_HEADER_SIZE];
+    if (intake->raw_start < intake->raw_end ||
+        recv(intake->descriptor, header, sizeof header, MSG_PEEK | MSG_DONTWAIT) != sizeof header)
+        return;
+    struct record record = record_read(header);
+    if (record.version == 1 && record.type == RECORD_ABORT_REQUEST && record.id == intake->id)
+        intake->channel.gone = true;
+}
+
 static ssize_t intake_receive(struct channel *channel, void *to, size_t size)
 {
     struct intake *intake = (struct intake *)channel;
@@ -345,6 +365,8 @@ static ssize_t intake_receive(struct channel *channel, void *to, size_t size)
         return (ssize_t)length;
     }
     if (intake->stdin_done)
+        look_for_abort(intake);
+    if (intake->stdin_done && !channel->gone)
         return 0;
     if (more && intake->broken && !channel->gone)
         errno = EPROTO;

@@ -26,6 +26,7 @@ struct intake {
     unsigned id; /* 0: none has begun */
     bool keep, params_done, stdin_done, head_too_large;
     bool discard; /* answered already: the rest of its body is dropped */
+    uint64_t discarded; /* bytes of it */
     bool broken;  /* the peer broke the protocol, or is gone */
     bool aborted; /* the reply broke off: close without END_REQUEST */
     char *head;   /* the PARAMS stream; malloc'ed */

@@ -77,6 +77,7 @@ struct exec_run {
     bool body_ended;           /* nothing more is to be read of the body */
     bool awaits_body;          /* the client must send before the body goes on */
     bool gathering;            /* the channel may hold bytes it has not tried to send */
+    bool heard;                /* the client has sent something behind the body */
     bool stuck;                /* the client did not take all there was for it */
 
     uint64_t now;         /* as of the last poll */

@@ -49,7 +49,8 @@ static void watch(const struct exec_run *run, struct pollfd slots[SLOTS])
     const struct channel *channel = run->exchange->channel;
     bool hungry = is_hungry(run), room = has_room(run);
     short client = run->stuck || !room ? POLLRDHUP | POLLOUT : POLLRDHUP;
-    slots[CLIENT_IN] = (struct pollfd){hungry ? channel->input : -1, POLLIN, 0};
+    bool listens = hungry || (run->input < 0 && !run->heard);
+    slots[CLIENT_IN] = (struct pollfd){listens ? channel->input : -1, POLLIN, 0};
     /* Hungry, it is still watched for a program that closes its input. */
     slots[PROGRAM_IN] = (struct pollfd){run->input, hungry ? 0 : POLLOUT, 0};
     slots[PROGRAM_OUT] = (struct pollfd){room ? run->output : -1, POLLIN, 0};
@@ -176,6 +177,19 @@ static enum exec_progress read_output(struct exec_run *run, short events, struct
     return EXEC_OUTPUT;
 }
 
+/* What a client sends when the program wants no more can only be that it gives
+ * up (FCGI_ABORT_REQUEST); one look, for anything else would stay there. */
+static void listen_to_client(struct exec_run *run, short events)
+{
+    char byte;
+    struct channel *channel = run->exchange->channel;
+    if (run->input >= 0 || run->heard || !events)
+        return;
+    run->heard = true;
+    if (channel->receive(channel, &byte, 1) < 0 && errno == ECONNABORTED)
+        channel->gone = true;
+}
+
 static bool serve_client(struct exec_run *run, short events, const uint64_t at[LIMITS])
 {
     bool here = !run->exchange->channel->gone && !(events & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL));
@@ -195,6 +209,7 @@ static enum exec_progress turn(struct exec_run *run, struct text *piece)
     watch(run, slots);
     set_limits(run, at);
     wait_for_something(run, slots, at);
+    listen_to_client(run, slots[CLIENT_IN].revents);
     if (!serve_client(run, slots[CLIENT_OUT].revents, at))
         return EXEC_FAILED;
     if (slots[PROGRAM_ERRORS].revents & POLLIN)
