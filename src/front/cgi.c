@@ -20,7 +20,7 @@
 
 extern char **environ;
 
-enum { OUT_SIZE = 256 * 1024, OUT_LIMIT = 64 * 1024 };
+enum { OUT_SIZE = 256 * 1024, OUT_LIMIT = 64 * 1024, DISCARD_SIZE = 16 * 1024 };
 
 struct cgi_channel {
     struct channel channel; /* first: a channel is its cgi_channel */
@@ -31,15 +31,44 @@ struct cgi_channel {
     char out[OUT_SIZE];
 };
 
+static struct cgi_channel cgi_only; /* where a signal handler finds it */
+
+/* The web server wants no more: the client has gone, or had to wait too long.
+ * What the handler started must end, too, and the log line must be written. */
+static void give_up(int number)
+{
+    (void)number;
+    *(volatile bool *)&cgi_only.channel.gone = true;
+}
+
+static void take_signals(void)
+{
+    static const int numbers[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1};
+    struct sigaction action = {.sa_handler = give_up};
+    sigemptyset(&action.sa_mask);
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        sigaction(numbers[i], &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static int poll_limit(uint64_t milliseconds)
+{
+    return milliseconds > INT_MAX ? INT_MAX : (int)milliseconds;
+}
+
 static int poll_one(int descriptor, short events, uint64_t milliseconds)
 {
     struct pollfd item = {.fd = descriptor, .events = events};
-    return poll(&item, 1, milliseconds > INT_MAX ? INT_MAX : (int)milliseconds);
+    return poll(&item, 1, poll_limit(milliseconds));
 }
 
 static ssize_t cgi_receive(struct channel *channel, void *to, size_t size)
 {
     struct cgi_channel *cgi = (struct cgi_channel *)channel;
+    if (channel->gone) {
+        errno = ECONNABORTED;
+        return -1;
+    }
     if (cgi->left == 0)
         return 0;
     if (poll_one(channel->input, POLLIN, 0) <= 0) {
@@ -117,10 +146,33 @@ static uint64_t cgi_pending(const struct channel *channel)
     return cgi->end - cgi->start;
 }
 
+/* Reads and drops what is left of the body, if there is some. */
+static void discard(struct cgi_channel *cgi, uint64_t *discarded)
+{
+    char sink[DISCARD_SIZE];
+    ssize_t length = cgi_receive(&cgi->channel, sink, sizeof sink);
+    if (length > 0)
+        *discarded += (uint64_t)length;
+    if (length == 0 || (length < 0 && errno != EAGAIN) || *discarded > CHANNEL_DISCARD_LIMIT)
+        cgi->left = 0;
+}
+
+/* Some servers send all of a body before they read the reply, and lose it if
+ * this end closes with a part of the body unread. The end of the reply is this
+ * process's own end, since some kill it as soon as they have seen the former. */
 static void cgi_finish(struct channel *channel)
 {
-    drain_to((struct cgi_channel *)channel, 0);
-    close(channel->output);
+    struct cgi_channel *cgi = (struct cgi_channel *)channel;
+    uint64_t discarded = 0;
+    while (cgi_flush(channel) && (cgi->end > cgi->start || cgi->left > 0)) {
+        struct pollfd items[] = {{.fd = cgi->left > 0 ? channel->input : -1, .events = POLLIN},
+                                 {.fd = cgi->end > cgi->start ? channel->output : -1, .events = POLLOUT}};
+        int ready = poll(items, 2, poll_limit(cgi->write_timeout));
+        if (ready == 0 || (ready < 0 && errno != EINTR))
+            break;
+        if (items[0].revents)
+            discard(cgi, &discarded);
+    }
 }
 
 /* Plain CGI has no way to say that a reply broke off, but to fail. */
@@ -168,15 +220,15 @@ bool cgi_is_wanted(void)
 
 int cgi_serve(const struct policy *policy, struct launcher *launcher)
 {
-    static struct cgi_channel cgi;
+    struct cgi_channel *cgi = &cgi_only;
     struct arena *arena = arena_new();
     int flags = fcntl(STDOUT_FILENO, F_GETFL);
     if (flags >= 0)
         fcntl(STDOUT_FILENO, F_SETFL, flags | O_NONBLOCK);
-    signal(SIGPIPE, SIG_IGN);
-    cgi = (struct cgi_channel){
+    *cgi = (struct cgi_channel){
         .channel = {.input = STDIN_FILENO,
                     .output = STDOUT_FILENO,
+                    .half_closes = true,
                     .receive = cgi_receive,
                     .send = cgi_send,
                     .flush = cgi_flush,
@@ -188,15 +240,16 @@ int cgi_serve(const struct policy *policy, struct launcher *launcher)
         .write_timeout = policy->server.timeouts.write,
     };
     struct exchange exchange = {.arena = arena,
-                                .channel = &cgi.channel,
+                                .channel = &cgi->channel,
                                 .started = clock_microseconds(),
                                 .launcher = launcher,
                                 .spool_folder = policy->server.spool,
                                 .read_timeout = policy->server.timeouts.read,
                                 .write_timeout = policy->server.timeouts.write};
-    cgi.channel.body_length = cgi.left == UINT64_MAX ? -1 : (int64_t)cgi.left;
+    cgi->channel.body_length = cgi->left == UINT64_MAX ? -1 : (int64_t)cgi->left;
+    take_signals();
     struct params params = environment_params(arena);
     serve_exchange(policy, &exchange, &params);
     arena_free(arena);
-    return cgi.aborted || cgi.channel.gone ? 1 : 0;
+    return cgi->aborted || cgi->channel.gone ? 1 : 0;
 }

@@ -15,10 +15,7 @@
 
 #include "front/intake.h"
 
-enum {
-    HEAD_KEPT = 64 * 1024,   /* a larger head buffer is not kept for the next request */
-    DISCARD_LIMIT = 1 << 28, /* bytes of a refused body that are read for the sake of the refusal */
-};
+enum { HEAD_KEPT = 64 * 1024 }; /* a larger head buffer is not kept for the next request */
 
 static ssize_t intake_receive(struct channel *channel, void *to, size_t size);
 
@@ -257,7 +254,7 @@ static void take_content(struct intake *intake)
     }
     intake->raw_start += length;
     intake->content_left -= length;
-    if (intake->discarded > DISCARD_LIMIT)
+    if (intake->discarded > CHANNEL_DISCARD_LIMIT)
         break_off(intake);
 }
 

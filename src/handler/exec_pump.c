@@ -48,7 +48,8 @@ static void watch(const struct exec_run *run, struct pollfd slots[SLOTS])
 {
     const struct channel *channel = run->exchange->channel;
     bool hungry = is_hungry(run), room = has_room(run);
-    short client = run->stuck || !room ? POLLRDHUP | POLLOUT : POLLRDHUP;
+    short gone = channel->half_closes ? 0 : POLLRDHUP;
+    short client = run->stuck || !room ? (short)(gone | POLLOUT) : gone;
     bool listens = hungry || (run->input < 0 && !run->heard);
     slots[CLIENT_IN] = (struct pollfd){listens ? channel->input : -1, POLLIN, 0};
     /* Hungry, it is still watched for a program that closes its input. */
@@ -192,6 +193,7 @@ static void listen_to_client(struct exec_run *run, short events)
 
 static bool serve_client(struct exec_run *run, short events, const uint64_t at[LIMITS])
 {
+    /* POLLRDHUP only comes where watch() asked for it. */
     bool here = !run->exchange->channel->gone && !(events & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL));
     if (here && ((events & POLLOUT) || run->now >= at[LIMIT_GATHER]))
         here = flush(run);

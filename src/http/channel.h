@@ -12,9 +12,11 @@
 
 struct channel {
     /* Poll `input` for POLLIN while the body has not ended, `output` for
-     * POLLOUT while channel_pending() is not 0 and for POLLRDHUP always (it
-     * tells that the client is gone). They may be the same descriptor. */
+     * POLLOUT while pending() is not 0. They may be the same descriptor.
+     * POLLHUP and POLLERR on `output` tell that the client is gone, and so does
+     * POLLRDHUP unless the peer ends a body by closing its side (`half_closes`). */
     int input, output;
+    bool half_closes;
 
     /* Body bytes: how many were stored (at most `size`); 0 at the end of the
      * body; -1 with errno EAGAIN (poll), ECONNABORTED (the client is gone) or
@@ -44,5 +46,9 @@ struct channel {
     int64_t body_length; /* of the whole body, where that is known already; else -1 */
     bool gone;           /* the client is known to be gone */
 };
+
+/* Bytes of an unwanted body that are read all the same, so that a web server
+ * that sends first and reads then gets to read the reply. */
+enum { CHANNEL_DISCARD_LIMIT = 1 << 28 };
 
 #endif
