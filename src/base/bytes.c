@@ -88,6 +88,11 @@ void bytes_add_json(struct bytes *bytes, struct text text)
     size_t start = bytes->length;
     bytes_add(bytes, "\"", 1);
     while (text.length > 0 && !bytes->full) {
+        size_t plain = text_plain_run(text);
+        bytes_add(bytes, text.at, plain);
+        text = text_from(text, plain);
+        if (text.length == 0)
+            break;
         size_t length = text_utf8_sequence(text);
         const char *escape = escape_of(text, length, buffer);
         if (escape)

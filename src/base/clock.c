@@ -6,7 +6,10 @@
 #include "base/clock.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
+
+enum { MILLISECONDS_END = CLOCK_RFC3339_SIZE - 2 }; /* before "Z" and NUL */
 
 #define LATEST INT64_C(253402300799999) /* 9999-12-31T23:59:59.999Z */
 
@@ -34,10 +37,19 @@ char *clock_rfc3339(int64_t wall_milliseconds, char to[CLOCK_RFC3339_SIZE])
     /* RFC 3339 has years of four digits; a clock before 1970 has not been set. */
     if (wall_milliseconds < 0 || wall_milliseconds > LATEST)
         wall_milliseconds = wall_milliseconds < 0 ? 0 : LATEST;
+    /* Many lines are written within one second: its text is kept. */
+    static _Thread_local char text[CLOCK_RFC3339_SIZE];
+    static _Thread_local time_t kept = -1;
     time_t seconds = (time_t)(wall_milliseconds / 1000);
-    struct tm parts;
-    gmtime_r(&seconds, &parts);
-    size_t length = strftime(to, CLOCK_RFC3339_SIZE, "%Y-%m-%dT%H:%M:%S", &parts);
-    snprintf(to + length, CLOCK_RFC3339_SIZE - length, ".%03uZ", (unsigned)(wall_milliseconds % 1000));
+    unsigned milliseconds = (unsigned)(wall_milliseconds % 1000);
+    if (seconds != kept) {
+        struct tm parts;
+        gmtime_r(&seconds, &parts);
+        strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S.000Z", &parts);
+        kept = seconds;
+    }
+    memcpy(to, text, CLOCK_RFC3339_SIZE);
+    for (size_t i = MILLISECONDS_END; milliseconds > 0; milliseconds /= 10)
+        to[--i] = (char)('0' + milliseconds % 10);
     return to;
 }

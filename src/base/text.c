@@ -110,16 +110,52 @@ bool text_number(struct text text, uint64_t limit, uint64_t *number)
     return true;
 }
 
+/* One bit for each ASCII character of "!#$%&'*+-.^_`|~", the digits and the letters. */
+static bool is_token_character(unsigned char c)
+{
+    static const uint64_t low = UINT64_C(0x03ff6cfa00000000), high = UINT64_C(0x57ffffffc7fffffe);
+    return c < 128 && ((c < 64 ? low >> c : high >> (c - 64)) & 1);
+}
+
 bool text_is_token(struct text text)
 {
-    static const char marks[] = "!#$%&'*+-.^_`|~";
-    for (size_t i = 0; i < text.length; i++) {
-        char c = text.at[i];
-        bool plain = (c >= '0' && c <= '9') || (lower(c) >= 'a' && lower(c) <= 'z');
-        if (!plain && !memchr(marks, c, sizeof marks - 1))
+    for (size_t i = 0; i < text.length; i++)
+        if (!is_token_character((unsigned char)text.at[i]))
+            return false;
+    return text.length > 0;
+}
+
+size_t text_plain_run(struct text text)
+{
+    size_t length = 0;
+    while (length < text.length && text.at[length] >= 0x20 && text.at[length] < 0x7f && text.at[length] != '"' &&
+           text.at[length] != '\\')
+        length++;
+    return length;
+}
+
+/* Eight bytes at a time: the high bit of each is set where it is below 0x20 or
+ * 0x7f, and perhaps where it is not ASCII, which the slow way then decides. */
+static bool has_suspect(const char *at)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), highs = ones << 7;
+    uint64_t word;
+    memcpy(&word, at, sizeof word);
+    uint64_t deleted = word ^ (ones * 0x7f);
+    return (((word - ones * 0x20) | (deleted - ones) | word) & highs) != 0;
+}
+
+bool text_is_printable(struct text text)
+{
+    size_t i = 0;
+    while (i + sizeof(uint64_t) <= text.length && !has_suspect(text.at + i))
+        i += sizeof(uint64_t);
+    for (; i < text.length; i++) {
+        unsigned char c = (unsigned char)text.at[i];
+        if ((c < 0x20 && c != '\t') || c == 0x7f)
             return false;
     }
-    return text.length > 0;
+    return true;
 }
 
 /* Unicode 15, table 3-7. */

@@ -64,6 +64,13 @@ bool text_is_token(struct text);
 /* The length of the well-formed UTF-8 sequence at the front; 0 when there is none. */
 size_t text_utf8_sequence(struct text);
 
+/* The length of the run at the front that a JSON string can hold as it stands:
+ * printable ASCII but the quote and the backslash. */
+size_t text_plain_run(struct text);
+
+/* Whether it has no control character but the tab (0x00 to 0x1f, 0x7f). */
+bool text_is_printable(struct text);
+
 /* Whether it is well-formed UTF-8 (RFC 3629: no overlong forms, surrogates or
  * code points past U+10FFFF). */
 bool text_is_utf8(struct text);

@@ -60,12 +60,7 @@ size_t headers_remove(struct headers *headers, struct text name)
 
 bool header_value_is_safe(struct text value)
 {
-    for (size_t i = 0; i < value.length; i++) {
-        unsigned char byte = (unsigned char)value.at[i];
-        if ((byte < 0x20 && byte != '\t') || byte == 0x7f)
-            return false;
-    }
-    return true;
+    return text_is_printable(value);
 }
 
 /* Sorted. Fields that RFC 9110 and its extensions define as lists, and the

@@ -22,11 +22,15 @@ static bool is_name(struct text name)
  * that fall into one slot. */
 static size_t slot_of(const struct table *table, struct text name)
 {
-    uint64_t hash = table->seed;
-    for (size_t i = 0; i < name.length; i++)
-        hash = (hash ^ (unsigned char)name.at[i]) * 0x100000001b3;
-    hash = (hash ^ hash >> 32) * 0x9e3779b97f4a7c15;
-    return (size_t)(hash >> 32) & table->mask;
+    uint64_t hash = table->seed ^ name.length, word;
+    for (size_t i = 0; i < name.length; i += sizeof word) {
+        size_t left = name.length - i;
+        word = 0;
+        memcpy(&word, name.at + i, left < sizeof word ? left : sizeof word);
+        hash = (hash ^ word) * 0x9e3779b97f4a7c15;
+        hash ^= hash >> 32;
+    }
+    return (size_t)(hash >> 16) & table->mask;
 }
 
 /* The first entry of a name, or NULL; `slot` is then where it belongs. */

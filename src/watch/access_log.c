@@ -70,6 +70,14 @@ static void add_string(struct line *line, struct text text, size_t budget)
     size_t used = 0;
     add(line, "\"", 1);
     while (text.length > 0) {
+        size_t run = text_plain_run(text), room = budget - (sizeof cut - 1) - used;
+        if (run > room)
+            run = room;
+        add(line, text.at, run);
+        used += run;
+        text = text_from(text, run);
+        if (text.length == 0)
+            break;
         size_t length = text_utf8_sequence(text);
         const char *escaped = escape(text, length, buffer);
         size_t size = escaped ? strlen(escaped) : length;
