@@ -71,7 +71,7 @@ class Scratch:
 
     def compile(self, source, name, *flags):
         to = self.folder("bin") / name
-        made = subprocess.run(["cc", "-O2", "-Wall", "-o", to, HERE / source, *flags], capture_output=True, text=True)
+        made = subprocess.run([find("cc", "gcc"), "-O2", "-Wall", "-o", to, HERE / source, *flags], capture_output=True, text=True)
         if made.returncode != 0:
             raise Missing(f"{source} could not be built:\n{made.stderr}")
         to.chmod(0o755)
@@ -85,6 +85,15 @@ class Scratch:
 
 
 # ---- servers
+
+def tasks(process, name):
+    """A file of each thread, as far as the process is still there."""
+    try:
+        for task in os.listdir(f"/proc/{process}/task"):
+            yield pathlib.Path(f"/proc/{process}/task/{task}/{name}").read_text()
+    except OSError:
+        return
+
 
 class Server:
     """A process and all it starts, in a session of its own."""
@@ -108,23 +117,13 @@ class Server:
         while todo:
             process = todo.pop()
             found.append(process)
-            for children in pathlib.Path(f"/proc/{process}/task").glob("*/children"):
-                try:
-                    todo += [int(word) for word in children.read_text().split()]
-                except OSError:
-                    pass
+            for children in tasks(process, "children"):
+                todo += [int(word) for word in children.split()]
         return found
 
     def processor_time(self):
         """Seconds that the threads of these processes have run, without children that have ended."""
-        total = 0
-        for process in self.tree():
-            for stat in pathlib.Path(f"/proc/{process}/task").glob("*/schedstat"):
-                try:
-                    total += int(stat.read_text().split()[0])
-                except (OSError, ValueError, IndexError):
-                    pass
-        return total / 1e9
+        return sum(int(stat.split()[0]) for process in self.tree() for stat in tasks(process, "schedstat")) / 1e9
 
     def wait_for(self, path=None, port=None, seconds=10):
         until = time.monotonic() + seconds

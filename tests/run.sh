@@ -30,8 +30,8 @@ fail() {
 cleanup() {
     status=$?
     trap - EXIT HUP INT TERM
-    if [ -n "$child" ]; then # SIGINT: pytest then stops the servers it started
-        kill -INT -- "-$child" 2>/dev/null || true
+    if [ -n "$child" ]; then # on SIGTERM, pytest stops the servers it started
+        kill -TERM -- "-$child" 2>/dev/null || true
         wait "$child" 2>/dev/null || true
     fi
     if [ -z "$work" ]; then
@@ -54,7 +54,7 @@ run() {
     local output=$1 result=0
     shift
     if [ -n "${loud:-}" ]; then
-        "$@" 2>&1 </dev/null | tee "$output" &
+        "$@" 2>&1 </dev/null | (trap '' INT TERM; tee "$output") &
     else
         "$@" >"$output" 2>&1 </dev/null &
     fi

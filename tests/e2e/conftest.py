@@ -23,6 +23,13 @@ def pytest_report_header(config):
             + ("as root" if harness.IS_ROOT else "not as root: what needs root is skipped"))
 
 
+def pytest_terminal_summary(terminalreporter):
+    if harness.NOTES:
+        terminalreporter.section("figures")
+        for note in harness.NOTES:
+            terminalreporter.write_line(note)
+
+
 needs_root = pytest.mark.skipif(not harness.IS_ROOT, reason="needs root")
 
 

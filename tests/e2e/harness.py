@@ -35,6 +35,7 @@ def has_sanitizers():
         return False
 
 
+NOTES = []  # figures that the summary shows
 SANITIZED = has_sanitizers()
 # How much of a heavy test is done: under sanitizers a part of it.
 SCALE = float(os.environ.get("E2E_SCALE", "0.2" if SANITIZED else "1"))
@@ -150,13 +151,13 @@ def descriptors(pid):
     return found
 
 
-def marked(mark):
+def marked(mark, file="environ"):
     """Processes that have `mark` in their environment; zombies have none."""
     found = []
     for name in os.listdir("/proc"):
         if name.isdigit():
             with contextlib.suppress(OSError):
-                if mark.encode() in pathlib.Path(f"/proc/{name}/environ").read_bytes():
+                if mark.encode() in pathlib.Path(f"/proc/{name}/{file}").read_bytes():
                     found.append(int(name))
     return found
 

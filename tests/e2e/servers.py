@@ -232,8 +232,20 @@ class Front:
     def fetch(self, *arguments, **words):
         return fetch(self.port, *arguments, **words)
 
+    def ours(self):
+        """Processes of fcgiguard that the web server has started."""
+        path = str(self.guard.policy_path)
+        return [pid for pid in harness.marked(path) + harness.marked(path, "cmdline") if pid != self.guard_pid]
+
+    @property
+    def guard_pid(self):
+        return self.guard.pid if self.guard.process else None
+
     def stop(self):
+        """Ends the web server; what it started ends with it."""
+        alone = [] if self.guard_pid is None else [self.guard_pid, *self.guard.workers()]
         self.server.stop()
+        harness.wait_until(lambda: not set(self.ours()) - set(alone), 10, "what the web server started ends with it")
 
 
 KINDS = ["lighttpd", "lighttpd-bin-path", "lighttpd-interpreter", "nginx", "mod_fcgid", "mod_proxy_fcgi", "action",

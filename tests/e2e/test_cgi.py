@@ -1,6 +1,7 @@
 """fcgiguard as a plain CGI program: one process, one request, whatever kind of
 descriptors the web server hands it."""
 
+import contextlib
 import json
 import os
 import signal
@@ -55,7 +56,10 @@ class Program:
         return harness.marked("TEST_MARK=" + self.mark)
 
     def leaves_nothing(self, seconds=5):
-        harness.wait_until(lambda: not self.programs(), seconds, f"no program is left, but {self.programs()}")
+        try:
+            harness.wait_until(lambda: not self.programs(), seconds, "no program is left")
+        finally:
+            harness.kill_marked("TEST_MARK=" + self.mark)
         assert os.listdir(self.spool) == []
 
     def entries(self):
@@ -66,10 +70,7 @@ class Program:
 def program(folder, helper):
     made = Program(folder, helper)
     yield made
-    try:
-        made.leaves_nothing()
-    finally:
-        harness.kill_marked(made.mark)
+    made.leaves_nothing()
 
 
 def test_get(program):
@@ -113,26 +114,37 @@ def test_body_is_not_read_past_its_length(program):
     assert records.parse(out)[2].split() == [b"3", b"%d" % zlib.crc32(b"abc")]
 
 
-def test_one_socket_for_both(program):
-    """As mod_cgid has it: input and output are one socket, and the server has
-    already said that it sends nothing more."""
-    for method, uri, body in (("GET", "/app/h/slow?200", b""), ("POST", "/app/h/count", b"abc")):
-        ours, theirs = socket.socketpair()
-        process = program.start(theirs, theirs, method=method, uri=uri, body=body or None)
-        theirs.close()
+def ask_over_one_socket(program, method, uri, body):
+    """As mod_cgid has it: input and output are one socket; the server sends the
+    whole body, says that it sends nothing more, and then reads."""
+    ours, theirs = socket.socketpair()
+    process = program.start(theirs, theirs, method=method, uri=uri, body=body or None)
+    theirs.close()
+    ours.settimeout(20)
+    received = b""
+    with contextlib.suppress(BrokenPipeError):
         ours.sendall(body)
         ours.shutdown(socket.SHUT_WR)
-        received = b""
-        ours.settimeout(20)
-        while True:
-            more = ours.recv(65536)
-            if not more:
-                break
-            received += more
-        assert process.wait(10) == 0
-        process.stderr.close()
-        ours.close()
-        assert records.parse(received)[0] == 200, received
+    while True:
+        more = ours.recv(65536)
+        if not more:
+            break
+        received += more
+    process.communicate(timeout=10)
+    ours.close()
+    return records.parse(received)
+
+
+def test_one_socket_for_both(program):
+    assert ask_over_one_socket(program, "GET", "/app/h/slow?200", b"")[::2] == (200, b"hello\n")
+    assert ask_over_one_socket(program, "POST", "/app/h/count", b"abc")[0] == 200
+
+
+@pytest.mark.parametrize("size", [1000, 150000, 2000000])
+@pytest.mark.parametrize("uri, status", [("/app/none", 404), ("/app/small", 413), ("/app/h/read-nothing", 200)])
+def test_reply_is_not_lost_with_an_unread_body(program, uri, status, size):
+    """What is left unread in a socket when it is closed takes the reply with it."""
+    assert ask_over_one_socket(program, "POST", uri, b"z" * size)[0] == status
 
 
 @pytest.mark.parametrize("uri", ["/app/h/sleep", "/app/h/sleep-after-head"])

@@ -83,7 +83,7 @@ def test_quickstart(folder):
     result = harness.run([harness.EXAMPLES / "quickstart.sh"], env=environment, timeout=300)
     assert result.returncode == 0, result.stdout + result.stderr
     assert len(re.findall(r"^   -> 20[01], admitted", result.stdout, re.M)) == 2, result.stdout
-    assert len(re.findall(r'^   -> 4\d\d, refused by "[a-z_]+" \([a-z_]+\): [A-Z]', result.stdout, re.M)) == 7, result.stdout
+    assert len(re.findall(r'^   -> 4\d\d, refused by "[a-z_]+" \([a-z_]+\): [A-Z]', result.stdout, re.M)) == 6, result.stdout
     assert "X-Content-Type-Options: nosniff" in result.stdout
     assert not os.listdir(folder / "quick")
 

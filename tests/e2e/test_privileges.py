@@ -176,6 +176,7 @@ def test_signals_and_descriptors(start_guard, helper):
     assert seen["process"] == seen["group"]
 
 
+@needs_root  # to look at the descriptors of a process that has changed its user
 def test_spool_files_are_private(start_guard, helper):
     """A body that does not fit in memory lies in a file without a name."""
     guard = start_guard({"defaults": {"auth": "none", "body": "8mb"}, "routes": [

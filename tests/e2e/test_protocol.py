@@ -536,7 +536,7 @@ def test_mutated_requests(guard):
         except OSError:
             pass
         waiting.append(connection)
-        if len(waiting) > 50:
+        if len(waiting) > 400:
             old = waiting.pop(0)
             while old.record():
                 pass
