@@ -10,7 +10,6 @@ import shutil
 import signal
 import socket
 import stat
-import sys
 import threading
 import time
 
@@ -443,4 +442,3 @@ def test_signals_while_starting(start_guard, helper):
         wait_until(lambda: not harness.marked("FCGIGUARD_TEST=" + guard.mark.partition("=")[2]), 10, "no process is left")
         if os.path.exists(guard.address):
             os.unlink(guard.address)
-    assert sys.version_info >= (3, 9)

@@ -18,7 +18,6 @@ LARGE = 2 << 20
 def policy(helper):
     return {
         "threads": 16, "connections": 10000,
-        "listen": None,
         # Long, so that nothing below ends by itself.
         "timeouts": {"read": "120s", "write": "120s", "idle": "300s", "drain": "1s"},
         "defaults": {"auth": "none"},
@@ -63,9 +62,7 @@ def kinds_of_half_a_record():
 def test_five_thousand_idle_connections(start_guard, helper, folder):
     limit = harness.raise_file_limit()
     idle = min(IDLE, limit - 1000)
-    words = policy(helper)
-    del words["listen"]
-    guard = start_guard(words, name="load")
+    guard = start_guard(policy(helper), name="load")
     worker = guard.worker()
     serve(guard.address, 40)
     quiet = serve(guard.address, int(600 * harness.SCALE))

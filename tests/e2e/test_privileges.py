@@ -10,6 +10,7 @@ import stat
 import pytest
 
 import harness
+import records
 from conftest import needs_root
 from records import ask
 
@@ -181,7 +182,6 @@ def test_spool_files_are_private(start_guard, helper):
     """A body that does not fit in memory lies in a file without a name."""
     guard = start_guard({"defaults": {"auth": "none", "body": "8mb"}, "routes": [
         {"path": "/app/h/**", "methods": ["POST"], "exec": {"program": helper, "input": "spool"}}]})
-    import records  # pylint: disable=import-outside-toplevel
     with records.Connection(guard.address) as connection:
         params = records.environment(method="POST", uri="/app/h/count", replace={"CONTENT_LENGTH": "4000000"})
         connection.send(records.begin() + records.stream(records.PARAMS, records.pairs(params))

@@ -4,7 +4,6 @@ descriptor or file is left over."""
 import json
 import os
 import signal
-import socket
 import threading
 import time
 import zlib
@@ -458,7 +457,7 @@ def test_standard_error_goes_to_the_log(guard):
     lines = [entry for entry in guard.log() if entry.get("requestId") == request_id and entry["event"] != "request"]
     text = json.dumps(lines)
     assert len(lines) >= 5, lines
-    assert "first line" in text and "with \\\\\"quotes\\\\\"" in json.dumps(text) or "quotes" in text
+    assert "first line" in text and "quotes" in text
     assert "last without end" in text
     assert max(len(json.dumps(entry)) for entry in lines) < 25000
     assert b"\x1b" not in guard.log_path.read_bytes()
@@ -495,5 +494,4 @@ def test_sockets_of_clients_are_not_inherited(guard):
             assert connection.ask(keep=False).status == 200
             connection.socket.settimeout(3)
             assert connection.closed()
-        assert isinstance(sleeping.socket, socket.socket)
     guard.wait_no_programs(5)
