@@ -32,7 +32,8 @@ static void begin_intake(struct intake *intake, const struct connection_limits *
     intake->limits = limits;
     intake->id = 0;
     intake->keep = intake->params_done = intake->stdin_done = intake->head_too_large = false;
-    intake->discard = intake->broken = intake->aborted = false;
+    intake->discard = intake->broken = intake->begun = intake->finished = intake->aborted = false;
+    intake->channel.holds = false;
     intake->discarded = 0;
     if (intake->head)
         explicit_bzero(intake->head, intake->head_length); /* it held credentials */
@@ -361,6 +362,8 @@ static ssize_t intake_receive(struct channel *channel, void *to, size_t size)
         intake->body_start += length;
         return (ssize_t)length;
     }
+    if (intake->stdin_done && channel->holds)
+        outbox_flush(channel); /* what was held back for the body's sake */
     if (intake->stdin_done)
         look_for_abort(intake);
     if (intake->stdin_done && !channel->gone)

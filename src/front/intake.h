@@ -28,6 +28,8 @@ struct intake {
     bool discard; /* answered already: the rest of its body is dropped */
     uint64_t discarded; /* bytes of it */
     bool broken;  /* the peer broke the protocol, or is gone */
+    bool begun;   /* a part of its reply has been written */
+    bool finished;/* its reply is complete */
     bool aborted; /* the reply broke off: close without END_REQUEST */
     char *head;   /* the PARAMS stream; malloc'ed */
     size_t head_length, head_capacity;

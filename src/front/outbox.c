@@ -79,10 +79,23 @@ static bool flush_spool(struct intake *intake)
     return true;
 }
 
+/* nginx stops sending a body once it has seen the head of a reply, and a
+ * program that writes before it reads would wait for the rest for ever. So a
+ * reply is held back until the body is in, as long as there is room for it. */
+static bool hold(struct intake *intake)
+{
+    intake->channel.holds = intake->begun && !intake->finished && !intake->stdin_done && !intake->broken &&
+                            !intake->channel.gone && !intake->spool_broken &&
+                            outbox_pending(&intake->channel) <= intake->channel.pending_limit;
+    return intake->channel.holds;
+}
+
 bool outbox_flush(struct channel *channel)
 {
     struct intake *intake = (struct intake *)channel;
     seal(intake);
+    if (hold(intake))
+        return true;
     while (!channel->gone && flush_spool(intake) && intake->out_start < intake->out_end) {
         struct iovec all = {intake->out + intake->out_start, intake->out_end - intake->out_start};
         ssize_t sent = transmit(intake, &all, 1);
@@ -208,9 +221,11 @@ static bool gather(struct intake *intake, struct text *data)
 bool outbox_send(struct channel *channel, struct text data)
 {
     struct intake *intake = (struct intake *)channel;
+    intake->begun = true;
+    bool held = hold(intake);
     while (data.length > 0 && !channel->gone)
-        if (!(data.length >= DIRECT_SIZE && spooled(intake) == 0 ? send_directly(intake, &data)
-                                                                : gather(intake, &data)))
+        if (!(data.length >= DIRECT_SIZE && !held && spooled(intake) == 0 ? send_directly(intake, &data)
+                                                                         : gather(intake, &data)))
             return false;
     return !channel->gone;
 }
@@ -222,12 +237,13 @@ void outbox_finish(struct channel *channel)
     record_write(end, RECORD_STDOUT, intake->id, 0, 0);
     record_write_end(end + RECORD_HEADER_SIZE, intake->id, END_COMPLETE);
     outbox_record(intake, end, sizeof end);
+    intake->finished = true;
     outbox_flush(channel);
 }
 
 void outbox_abort(struct channel *channel)
 {
     struct intake *intake = (struct intake *)channel;
-    intake->aborted = true;
+    intake->aborted = intake->finished = true;
     outbox_flush(channel);
 }

@@ -135,7 +135,7 @@ static bool flush(struct exec_run *run)
     uint64_t after = channel->pending(channel);
     if (after < before || !run->stuck)
         run->drained_at = run->now;
-    run->stuck = after > 0;
+    run->stuck = after > 0 && !channel->holds;
     run->gathering = false;
     return here;
 }

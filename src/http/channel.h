@@ -33,9 +33,11 @@ struct channel {
     /* Sends what it can of what is pending. False when the client is gone. */
     bool (*flush)(struct channel *);
 
-    /* Bytes taken and not yet sent. */
+    /* Bytes taken and not yet sent. While `holds`, they wait for the end of the
+     * body and not for the client, which need not be polled for them. */
     uint64_t (*pending)(const struct channel *);
     uint64_t pending_limit;
+    bool holds;
 
     /* The reply is complete, and the channel sees to what is still pending. */
     void (*finish)(struct channel *);

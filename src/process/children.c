@@ -57,7 +57,7 @@ struct sweep {
     const struct children *children;
     bool (*is_known)(const void *context, pid_t);
     const void *context;
-    size_t killed;
+    size_t killed, escaped;
 };
 
 /* Dead already, and only waiting to be reaped. */
@@ -76,15 +76,19 @@ static void sweep_one(void *context, pid_t process)
     }
     if (sweep->is_known(sweep->context, process) || is_zombie(process))
         return;
-    /* A group that it leads is its own; another could be ours. */
-    (void)kill(getpgid(process) == process ? -process : process, SIGKILL);
+    /* A group that it leads is its own; another could be ours, or one that was
+     * killed a moment ago and is not quite dead. */
+    bool leads = getpgid(process) == process;
+    (void)kill(leads ? -process : process, SIGKILL);
     sweep->killed++;
+    sweep->escaped += leads || getsid(process) != getsid(0);
 }
 
 size_t children_sweep(const struct children *children, bool (*is_known)(const void *context, pid_t),
-                      const void *context)
+                      const void *context, size_t *escaped)
 {
     struct sweep sweep = {.children = children, .is_known = is_known, .context = context};
     each_child(sweep_one, &sweep);
+    *escaped = sweep.escaped;
     return sweep.killed;
 }

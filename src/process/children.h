@@ -23,9 +23,10 @@ struct children {
 bool children_adopt(struct children *);
 
 /* Kills every child, but those kept and those that `is_known` knows. Returns
- * how many lived; they are still to be reaped. The children of those will
- * be ours only then, so it may take several sweeps. */
+ * how many lived, and in `escaped` how many of those had left the group they
+ * were started in; they are still to be reaped. The children of those will be
+ * ours only then, so it may take several sweeps. */
 size_t children_sweep(const struct children *, bool (*is_known)(const void *context, pid_t),
-                      const void *context);
+                      const void *context, size_t *escaped);
 
 #endif

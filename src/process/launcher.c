@@ -215,7 +215,8 @@ static void reap(void)
 static void end_children(const struct launcher *launcher)
 {
     const struct timespec pause = {.tv_nsec = 1000000};
-    for (int tries = 0; tries < 1000 && children_sweep(&launcher->children, nobody, NULL) > 0; tries++) {
+    size_t escaped;
+    for (int tries = 0; tries < 1000 && children_sweep(&launcher->children, nobody, NULL, &escaped) > 0; tries++) {
         (void)nanosleep(&pause, NULL);
         reap();
     }

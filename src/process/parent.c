@@ -264,10 +264,10 @@ static bool is_ours(const void *context, pid_t process)
 
 static size_t sweep(struct parent *parent)
 {
-    size_t killed = children_sweep(&parent->children, is_ours, parent);
-    if (killed > 0)
+    size_t escaped, killed = children_sweep(&parent->children, is_ours, parent, &escaped);
+    if (escaped > 0)
         log_event(SEVERITY_WARNING, "programs_escaped",
-                  "%zu processes outlived their programs and were killed", killed);
+                  "%zu processes left their program's group, outlived it and were killed", escaped);
     return killed;
 }
 

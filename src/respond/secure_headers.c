@@ -90,9 +90,12 @@ static bool apply_preset(struct decoder *decoder, const struct node *node, struc
             headers->remove = (struct texts){telling, sizeof telling / sizeof *telling};
         return true;
     }
+    const char *word = arena_copy(decoder->arena, name.at, name.length);
+    size_t count = sizeof presets / sizeof *presets;
+    const char *nearest = findings_nearest(word, secure_headers_presets, count);
     return findings_add(decoder->findings, FINDING_ERROR, node,
-                        "\"%.*s\" is not a preset, expected one of api, helmet, fastapi, nginx, off",
-                        TEXT_ARGUMENTS(name));
+                        "\"%s\" is not a preset, expected one of api, helmet, fastapi, nginx, off%s%s%s", word,
+                        nearest ? "; did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?" : "");
 }
 
 /* What says how the reply is built, or belongs to the handler alone. */

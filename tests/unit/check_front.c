@@ -131,7 +131,7 @@ static void collect(void)
     do {
         while ((length = recv(peer, raw + raw_length, sizeof raw - raw_length, MSG_DONTWAIT)) > 0)
             raw_length += (size_t)length;
-    } while (connection.descriptor >= 0 && connection.intake &&
+    } while (connection.descriptor >= 0 && connection.intake && !connection_channel(&connection)->holds &&
              connection_channel(&connection)->pending(connection_channel(&connection)) > 0 &&
              connection_channel(&connection)->flush(connection_channel(&connection)));
     while ((length = recv(peer, raw + raw_length, sizeof raw - raw_length, MSG_DONTWAIT)) > 0)
@@ -531,6 +531,28 @@ START_TEST(test_reply_to_a_client_that_does_not_read)
 }
 END_TEST
 
+/* nginx would stop sending the body if it saw the head of the reply. */
+START_TEST(test_reply_is_held_until_the_body_is_in)
+{
+    static char body[300000], got[300000];
+    open_pair();
+    put_request("/early", body, sizeof body);
+    ck_assert_int_eq(deliver(), CONNECTION_READY);
+    struct channel *channel = connection_channel(&connection);
+    ck_assert(channel->send(channel, TEXT("Status: 200\r\n\r\n")));
+    ck_assert(channel->flush(channel));
+    ck_assert(channel->holds);
+    collect();
+    ck_assert_uint_eq(output_length, 0);
+    ck_assert_uint_eq(read_body(got, sizeof got), sizeof body);
+    ck_assert(!channel->holds);
+    collect();
+    ck_assert_str_eq(output, "Status: 200\r\n\r\n");
+    channel->finish(channel);
+    close_pair();
+}
+END_TEST
+
 /* Without a spool it waits for the client, and gives up on one that never reads. */
 START_TEST(test_reply_without_a_spool)
 {
@@ -702,6 +724,7 @@ int main(void)
     tcase_add_test(records, test_head_over_the_limit);
     tcase_add_test(records, test_peer_goes_away);
     tcase_add_test(records, test_reply_to_a_client_that_does_not_read);
+    tcase_add_test(records, test_reply_is_held_until_the_body_is_in);
     tcase_add_test(records, test_reply_without_a_spool);
     tcase_add_test(records, test_aborted_reply_has_no_end);
     tcase_add_test(records, test_retiring_loses_no_request);
