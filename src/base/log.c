@@ -34,6 +34,8 @@ static struct {
     _Atomic bool torn;      /* the last line broke off: a full disk */
     enum severity least;
     _Atomic uint64_t dropped;
+    int (*fetch)(void *context, struct error *); /* NULL: the file is opened again */
+    void *context;
 } state = {.lock = PTHREAD_MUTEX_INITIALIZER,
            .descriptor = STDERR_FILENO,
            .may_block = true,
@@ -97,12 +99,18 @@ bool log_open(const char *target, enum severity least, struct error *error)
     return true;
 }
 
+void log_reopen_by(int (*fetch)(void *context, struct error *), void *context)
+{
+    state.fetch = fetch;
+    state.context = context;
+}
+
 bool log_reopen(struct error *error)
 {
     pthread_mutex_lock(&state.lock);
     bool done = true;
     if (state.path) {
-        int descriptor = open_file(state.path, error);
+        int descriptor = state.fetch ? state.fetch(state.context, error) : open_file(state.path, error);
         /* In one step, under the same number: threads may be writing. */
         done = descriptor >= 0 && dup3(descriptor, state.descriptor, O_CLOEXEC) >= 0;
         if (descriptor >= 0 && !done)

@@ -27,6 +27,10 @@ bool log_open(const char *target, enum severity least, struct error *);
 /* Opens the same file again, after a rotation; keeps the old one on failure. */
 bool log_reopen(struct error *);
 
+/* From now on log_reopen() takes over what `fetch` returns (-1 with an error:
+ * nothing) instead of opening the file, which this process may not do itself. */
+void log_reopen_by(int (*fetch)(void *context, struct error *), void *context);
+
 /* The descriptor lines go to, or -1 for syslog: a sandbox must leave it usable. */
 int log_descriptor(void);
 

@@ -189,7 +189,8 @@ static void log_findings(const struct findings *findings)
 static bool names_user(const struct policy *policy, struct error *error)
 {
     return geteuid() != 0 || policy->server.user ||
-           error_set(error, "%s names no `user`, which it must where fcgiguard is started as root", policy_file);
+           error_set(error, "%s names no `user`, which it must where fcgiguard is started as root",
+                     policy_file);
 }
 
 static struct generation *load(const struct generation *generation)
@@ -220,11 +221,14 @@ static void release(struct generation *generation)
     free(service);
 }
 
-static void reopen(void)
+/* Workers get a file's descriptor from here: their user need not have the right
+ * to open it, and their sandbox has no place for it. */
+static int reopen(void)
 {
     struct error error = {0};
     if (!log_reopen(&error))
         log_event(SEVERITY_WARNING, "log_not_reopened", "%s", error.message);
+    return !error.set && log_descriptor() > STDERR_FILENO ? log_descriptor() : -1;
 }
 
 /* ---- the worker */
@@ -241,20 +245,14 @@ static void close_other_listeners(const struct listener *own)
 static bool confine(const struct policy *policy, struct error *error)
 {
     static const char *const readable[] = {"/etc/localtime", "/dev/null", "/dev/urandom", NULL};
-    const char *writable[3] = {policy->server.spool};
-    struct text target = text_of(policy->server.log.target), file = TEXT("file:");
-    const char *slash = strrchr(policy->server.log.target, '/');
-    char *folder = NULL;
-    if (text_starts_with(target, file) && slash) {
-        const char *path = target.at + file.length;
-        folder = strndup(path, slash == path ? 1 : (size_t)(slash - path));
-        writable[1] = folder;
-    }
-    bool done =
-        privileges_drop(policy->server.user, policy->server.group, error) &&
-        (!policy->server.sandbox || sandbox_enter(&(struct sandbox_paths){readable, writable}, error));
-    free(folder);
-    return done;
+    const char *const writable[] = {policy->server.spool, NULL};
+    return privileges_drop(policy->server.user, policy->server.group, error) &&
+           (!policy->server.sandbox || sandbox_enter(&(struct sandbox_paths){readable, writable}, error));
+}
+
+static int fetch_log(void *launcher, struct error *error)
+{
+    return launcher_take_log(launcher, error);
 }
 
 static int work(struct generation *generation, int socket)
@@ -267,7 +265,12 @@ static int work(struct generation *generation, int socket)
         return EXIT_BAD;
     }
     struct launcher *launcher = launcher_remote(socket);
-    int status = fastcgi_serve(service->policy, service->listener->descriptor, launcher);
+    log_reopen_by(fetch_log, launcher);
+    int status = EXIT_BAD;
+    if (launcher_ready(launcher, &error))
+        status = fastcgi_serve(service->policy, service->listener->descriptor, launcher);
+    else
+        log_event(SEVERITY_ERROR, "start_failed", "%s", error.message);
     launcher_close(launcher);
     return status;
 }
@@ -329,8 +332,8 @@ static int answer_cgi(int status, const char *code)
     bytes_add_json(&body, text_of(error_message(code, status)));
     bytes_printf(&body, ",\"requestId\":\"%s\"}", exchange.id);
     printf("Status: %d %s\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n"
-           "X-Content-Type-Options: nosniff\r\nContent-Length: %zu\r\n\r\n%.*s",
-           status, reply_reason(status), body.length, (int)body.length, body.at);
+           "X-Content-Type-Options: nosniff\r\nX-Request-ID: %s\r\nContent-Length: %zu\r\n\r\n%.*s",
+           status, reply_reason(status), exchange.id, body.length, (int)body.length, body.at);
     arena_free(exchange.arena);
     return EXIT_BAD;
 }

@@ -22,9 +22,9 @@ enum field_type {
     FIELD_CHOICE,   /* int: the index in `choices` ("off|require|redirect") */
     FIELD_TEXTS,    /* struct texts: a list of scalars, or one scalar for a list of one */
     FIELD_PAIRS,    /* struct pairs: a map of scalars */
-    FIELD_FILE,     /* const char *: a file's absolute path; relative ones are taken from the policy's folder */
-    FIELD_SECTION,  /* a struct inside this one, at `offset`, by the table in `section` */
-    FIELD_OWN,      /* whatever `own` makes of the node */
+    FIELD_FILE, /* const char *: a file's absolute path; relative ones are taken from the policy's folder */
+    FIELD_SECTION, /* a struct inside this one, at `offset`, by the table in `section` */
+    FIELD_OWN,     /* whatever `own` makes of the node */
 };
 
 struct pair {
@@ -39,8 +39,9 @@ struct pairs {
 struct decoder {
     struct arena *arena; /* of the policy: what is decoded lives as long */
     struct findings *findings;
-    const char *folder; /* absolute folder of the policy file */
+    const char *folder;       /* absolute folder of the policy file */
     const char *user, *group; /* of the whole file, for sections that name none; NULL where it names none */
+    const void *memo;         /* of src/process: what it has looked up for this file already */
 };
 
 struct field {
@@ -63,7 +64,7 @@ struct section {
     const struct field *fields;
 };
 
-#define FIELD(type_, struct_, member_, key_) \
+#define FIELD(type_, struct_, member_, key_)                                                                 \
     .key = (key_), .type = (type_), .offset = offsetof(struct struct_, member_)
 
 /* Fills `target` (zeroed, section->size bytes) from a node: first every

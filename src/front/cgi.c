@@ -193,8 +193,7 @@ static struct params environment_params(struct arena *arena)
         struct text entry = text_of(environ[i]);
         size_t equals = text_find(entry, '=');
         if (equals < entry.length)
-            params.items[params.count++] =
-                (struct param){{entry.at, equals}, text_from(entry, equals + 1)};
+            params.items[params.count++] = (struct param){{entry.at, equals}, text_from(entry, equals + 1)};
     }
     return params;
 }

@@ -15,7 +15,11 @@
 
 #include "front/intake.h"
 
-enum { HEAD_KEPT = 64 * 1024 }; /* a larger head buffer is not kept for the next request */
+enum {
+    HEAD_KEPT = 64 * 1024, /* a larger head buffer is not kept for the next request */
+    READS_LIMIT = 16,      /* at a time: a peer that never stops sending must not keep a thread */
+    ANSWERS_LIMIT = INTAKE_OUT_SIZE / 2, /* bytes that may be pending when the peer asks for more */
+};
 
 static ssize_t intake_receive(struct channel *channel, void *to, size_t size);
 
@@ -176,11 +180,22 @@ static void begin_record(struct intake *intake)
         break_off(intake);
 }
 
+/* Whoever asks again and again must read the answers: nothing is kept aside for them. */
+static void answer_peer(struct intake *intake, const unsigned char *record, size_t length)
+{
+    if (outbox_pending(&intake->channel) > ANSWERS_LIMIT)
+        outbox_flush(&intake->channel);
+    if (outbox_pending(&intake->channel) > ANSWERS_LIMIT)
+        break_off(intake);
+    else
+        outbox_record(intake, record, length);
+}
+
 static void refuse_request(struct intake *intake, unsigned id, unsigned status)
 {
     unsigned char end[RECORD_END_SIZE];
     record_write_end(end, id, status);
-    outbox_record(intake, end, sizeof end);
+    answer_peer(intake, end, sizeof end);
 }
 
 static void begin_request(struct intake *intake)
@@ -214,7 +229,7 @@ static void answer_management(struct intake *intake)
     if (length == 0)
         break_off(intake);
     else
-        outbox_record(intake, answer, length);
+        answer_peer(intake, answer, length);
 }
 
 /* What a record means once all of its content is there. */
@@ -322,7 +337,8 @@ static bool fill(struct intake *intake)
     do
         length = recv(intake->descriptor, intake->in + intake->raw_end, room, MSG_DONTWAIT);
     while (length < 0 && errno == EINTR);
-    intake->connection->may_have_more = length == (ssize_t)room;
+    intake->connection->may_have_more =
+        length == (ssize_t)room || (length > 0 && intake->connection->hung_up);
     if (length > 0) {
         intake->raw_end += (size_t)length;
         if (intake->in_used < intake->raw_end)
@@ -381,9 +397,8 @@ static bool is_ready(const struct intake *intake)
     return intake->params_done && (intake->stdin_done || intake->raw_end == INTAKE_IN_SIZE);
 }
 
-static enum connection_step next_step(struct intake *intake)
+static enum connection_step next_step(const struct intake *intake)
 {
-    outbox_flush(&intake->channel);
     bool pending = outbox_pending(&intake->channel) > 0;
     if (intake->channel.gone)
         return CONNECTION_CLOSE;
@@ -415,6 +430,7 @@ static enum connection_step turn_over(struct connection *connection, const struc
         return CONNECTION_CLOSE;
     begin_intake(intake, limits);
     parse(intake);
+    outbox_flush(&intake->channel);
     return rest(connection, spare);
 }
 
@@ -424,19 +440,23 @@ static bool is_behind(const struct intake *intake)
            !intake->channel.gone && outbox_pending(&intake->channel) == 0;
 }
 
+static bool wants_more(const struct intake *intake)
+{
+    if (intake->broken || intake->channel.gone || request_has_ended(intake))
+        return false;
+    return intake->discard || (!is_ready(intake) && !intake->head_too_large);
+}
+
 enum connection_step connection_advance(struct connection *connection, const struct connection_limits *limits,
                                         struct intake **spare)
 {
     if (!connection->intake)
         connection->intake = take_intake(connection, limits, spare);
     struct intake *intake = connection->intake;
-    outbox_flush(&intake->channel);
-    while (!intake->broken && !intake->channel.gone && !is_ready(intake) && !request_has_ended(intake) &&
-           !intake->head_too_large && fill(intake))
+    for (size_t reads = 0; reads < READS_LIMIT && wants_more(intake) && fill(intake); reads++)
         continue;
-    if (intake->discard)
-        while (!intake->broken && !request_has_ended(intake) && fill(intake))
-            continue;
+    /* Once: what this sends decides whether the request is behind us. */
+    outbox_flush(&intake->channel);
     return is_behind(intake) ? turn_over(connection, limits, spare) : rest(connection, spare);
 }
 
@@ -470,6 +490,12 @@ bool connection_awaits_reply(const struct connection *connection)
 bool connection_is_complete(const struct connection *connection)
 {
     return connection->intake && connection->intake->stdin_done;
+}
+
+bool connection_takes_input(const struct connection *connection)
+{
+    const struct intake *intake = connection->intake;
+    return !intake || !(intake->broken || intake->aborted || request_has_ended(intake));
 }
 
 bool connection_is_idle(const struct connection *connection)

@@ -27,14 +27,16 @@ enum connection_state {
     CONNECTION_FREE,
     CONNECTION_WAITING, /* for an event or its deadline; whoever gets it claims it */
     CONNECTION_CLAIMED,
-    CONNECTION_MISSED,  /* claimed, and an event came before it was waiting again */
+    CONNECTION_MISSED,     /* claimed, and an event came before it was waiting again */
+    CONNECTION_MISSED_END, /* the same, and the peer has ended its side */
 };
 
 struct connection {
     int descriptor;
     _Atomic int state;
     uint32_t armed;            /* what epoll was told to wait for; 0: not known to it */
-    bool may_have_more;        /* the last read may have left bytes in the socket */
+    bool may_have_more;        /* the last read may have left bytes, or the end, in the socket */
+    bool hung_up;              /* the peer has ended its side; bytes may come before that end */
     _Atomic uint64_t deadline; /* while waiting; clock_milliseconds */
     _Atomic bool idle;         /* while waiting: between two requests */
     struct intake *intake;     /* NULL while idle */
@@ -42,11 +44,11 @@ struct connection {
 };
 
 enum connection_step {
-    CONNECTION_READ,    /* wait until it can be read */
-    CONNECTION_WRITE,   /* wait until it can be written (or read) */
-    CONNECTION_READY,   /* a request can be served */
+    CONNECTION_READ,      /* wait until it can be read */
+    CONNECTION_WRITE,     /* wait until it can be written (or read) */
+    CONNECTION_READY,     /* a request can be served */
     CONNECTION_TOO_LARGE, /* its head is over the limit: refuse it */
-    CONNECTION_CLOSE,   /* it is over */
+    CONNECTION_CLOSE,     /* it is over */
 };
 
 /* Takes what the peer has sent, and sends what is pending. Idle connections
@@ -74,6 +76,9 @@ bool connection_awaits_reply(const struct connection *);
 
 /* Whether the whole request is here, its body included. */
 bool connection_is_complete(const struct connection *);
+
+/* Whether it would read what comes in now, rather than leave it for later. */
+bool connection_takes_input(const struct connection *);
 
 /* Whether it is between two requests. */
 bool connection_is_idle(const struct connection *);

@@ -12,6 +12,7 @@
 
 #include "front/fastcgi.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -27,7 +28,7 @@
 #include "front/connection.h"
 #include "front/serve.h"
 
-enum { TICK_MS = 100, KEEPER_EVENTS = 64, LEADER_EVENTS = 16, EXTRA_PARAMS = 200 };
+enum { TICK_MS = 100, PAUSE_TOLD_MS = 10000, KEEPER_EVENTS = 64, LEADER_EVENTS = 16, EXTRA_PARAMS = 200 };
 
 struct front {
     const struct policy *policy;
@@ -49,6 +50,7 @@ struct front {
     size_t active;             /* threads that run, as far as they have not begun to wait for a handler */
     bool led;                  /* a thread waits for events, or will when it has answered */
     bool accept_paused;
+    uint64_t pause_told; /* when that was last logged; clock_milliseconds */
 };
 
 /* A thread's place among the others while it serves. */
@@ -74,6 +76,14 @@ static void watch(const struct front *front, int operation, int descriptor, uint
 
 /* ---- the table */
 
+static size_t count_open(struct front *front)
+{
+    pthread_mutex_lock(&front->lock);
+    size_t count = front->open;
+    pthread_mutex_unlock(&front->lock);
+    return count;
+}
+
 static struct connection *open_connection(struct front *front, int descriptor)
 {
     pthread_mutex_lock(&front->lock);
@@ -88,10 +98,35 @@ static struct connection *open_connection(struct front *front, int descriptor)
     if (connection) {
         connection->descriptor = descriptor;
         connection->armed = 0;
-        connection->may_have_more = false;
+        connection->may_have_more = connection->hung_up = false;
         atomic_store(&connection->state, CONNECTION_CLAIMED);
     }
     return connection;
+}
+
+static void pause_accepting(struct front *front, const char *why)
+{
+    uint64_t now = clock_milliseconds();
+    pthread_mutex_lock(&front->lock);
+    front->accept_paused = true;
+    bool told = front->pause_told && now - front->pause_told < PAUSE_TOLD_MS;
+    if (!told)
+        front->pause_told = now;
+    pthread_mutex_unlock(&front->lock);
+    if (!told)
+        log_event(SEVERITY_WARNING, "accept_paused", "no further connection is taken for now: %s", why);
+}
+
+/* What waits in the backlog makes a new edge. */
+static void resume_accepting(struct front *front)
+{
+    pthread_mutex_lock(&front->lock);
+    bool paused = front->accept_paused && front->open < front->capacity;
+    if (paused)
+        front->accept_paused = false;
+    pthread_mutex_unlock(&front->lock);
+    if (paused && !atomic_load(&front->stopping))
+        watch(front, EPOLL_CTL_MOD, front->listener, EPOLLIN | EPOLLET, &front->listener);
 }
 
 static void close_connection(struct front *front, struct connection *connection, struct intake **spare)
@@ -101,8 +136,11 @@ static void close_connection(struct front *front, struct connection *connection,
     pthread_mutex_lock(&front->lock);
     connection->next = front->unused;
     front->unused = connection;
-    bool last = --front->open == 0;
+    assert(front->open > 0);
+    bool last = --front->open == 0, paused = front->accept_paused;
     pthread_mutex_unlock(&front->lock);
+    if (paused)
+        resume_accepting(front);
     if (last && atomic_load(&front->stopping))
         ring(front->alarm);
 }
@@ -111,6 +149,25 @@ static bool claim(struct connection *connection)
 {
     int waiting = CONNECTION_WAITING;
     return atomic_compare_exchange_strong(&connection->state, &waiting, CONNECTION_CLAIMED);
+}
+
+/* Claims a connection for an event, or else tells whoever has it. One of both
+ * must happen even if it begins to wait meanwhile: an edge comes only once. */
+static bool claim_or_tell(struct connection *connection, bool hung_up)
+{
+    int state = atomic_load(&connection->state), next;
+    do {
+        if (state == CONNECTION_FREE)
+            return false; /* a stale event */
+        if (state == CONNECTION_WAITING)
+            next = CONNECTION_CLAIMED;
+        else
+            next = hung_up || state == CONNECTION_MISSED_END ? CONNECTION_MISSED_END : CONNECTION_MISSED;
+    } while (!atomic_compare_exchange_weak(&connection->state, &state, next));
+    if (next != CONNECTION_CLAIMED)
+        return false;
+    connection->hung_up |= hung_up;
+    return true;
 }
 
 /* ---- whose turn it is */
@@ -166,6 +223,7 @@ static void begin_to_wait(struct exchange *exchange)
         return;
     turn->waits = true;
     pthread_mutex_lock(&front->lock);
+    assert(front->active > 0);
     front->active--;
     if (turn->leads)
         front->led = false;
@@ -182,6 +240,7 @@ static struct connection *dequeue(struct front *front)
 {
     struct connection *connection = front->queue_first;
     if (connection) {
+        assert(front->queued > 0);
         front->queue_first = connection->next;
         front->queued--;
     }
@@ -199,7 +258,8 @@ static bool needs_relief(struct front *front)
 
 /* ---- one connection */
 
-static struct exchange new_exchange(const struct front *front, struct connection *connection, struct turn *turn)
+static struct exchange new_exchange(const struct front *front, struct connection *connection,
+                                    struct turn *turn)
 {
     const struct timeouts *timeouts = &front->policy->server.timeouts;
     return (struct exchange){.arena = connection_arena(connection),
@@ -239,7 +299,8 @@ static enum connection_step refuse(struct front *front, struct connection *conne
     return settle(front, connection, spare);
 }
 
-static uint64_t patience(const struct front *front, const struct connection *connection, enum connection_step step)
+static uint64_t patience(const struct front *front, const struct connection *connection,
+                         enum connection_step step)
 {
     const struct timeouts *timeouts = &front->policy->server.timeouts;
     if (step == CONNECTION_WRITE)
@@ -252,10 +313,19 @@ static uint64_t patience(const struct front *front, const struct connection *con
  * and an edge is made again where bytes may have been left unread. */
 static void arm(struct front *front, struct connection *connection, uint32_t events)
 {
-    if (connection->armed == events && !connection->may_have_more)
+    bool again = (events & EPOLLIN) && connection->may_have_more;
+    if (connection->armed == events && !again)
         return;
-    watch(front, connection->armed ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, connection->descriptor, events, connection);
+    watch(front, connection->armed ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, connection->descriptor, events,
+          connection);
     connection->armed = events;
+}
+
+/* Bytes that nobody will read yet must not wake a thread again and again. */
+static uint32_t events_of(const struct connection *connection, enum connection_step step)
+{
+    uint32_t input = connection_takes_input(connection) ? EPOLLIN | EPOLLRDHUP : 0u;
+    return EPOLLET | input | (step == CONNECTION_WRITE ? EPOLLOUT : 0u);
 }
 
 /* Lets a claimed connection wait; false when an event has come already, so
@@ -264,11 +334,12 @@ static bool await(struct front *front, struct connection *connection, enum conne
 {
     atomic_store(&connection->deadline, clock_milliseconds() + patience(front, connection, step));
     atomic_store(&connection->idle, connection_is_idle(connection));
-    arm(front, connection, EPOLLIN | EPOLLRDHUP | EPOLLET | (step == CONNECTION_WRITE ? EPOLLOUT : 0u));
+    arm(front, connection, events_of(connection, step));
     int claimed = CONNECTION_CLAIMED;
     if (atomic_compare_exchange_strong(&connection->state, &claimed, CONNECTION_WAITING))
         return true;
-    atomic_store(&connection->state, CONNECTION_CLAIMED);
+    if (atomic_exchange(&connection->state, CONNECTION_CLAIMED) == CONNECTION_MISSED_END)
+        connection->hung_up = true;
     return false;
 }
 
@@ -285,8 +356,9 @@ static bool follow(struct front *front, struct connection *connection, enum conn
             return true;
         }
         if (step == CONNECTION_TOO_LARGE) {
-            step = refuse(front, connection,
-                          DENY(431, "request", "head_too_large", "its parameters are over request.head"), spare);
+            step =
+                refuse(front, connection,
+                       DENY(431, "request", "head_too_large", "its parameters are over request.head"), spare);
             continue;
         }
         if (step == CONNECTION_READ && connection_is_idle(connection) && atomic_load(&front->stopping) &&
@@ -310,23 +382,14 @@ static bool advance(struct front *front, struct connection *connection, struct i
 /* For a request that the caller cannot serve itself. */
 static void queue_or_refuse(struct front *front, struct connection *connection, struct intake **spare)
 {
-    static const struct verdict overloaded = {VERDICT_DENY, 503, "request", "overloaded", "the queue is full"};
+    static const struct verdict overloaded = {VERDICT_DENY, 503, "request", "overloaded",
+                                              "the queue is full"};
     while (!enqueue(front, connection))
         if (!follow(front, connection, refuse(front, connection, overloaded, spare), spare))
             return;
 }
 
 /* ---- what wakes a thread */
-
-static void pause_accepting(struct front *front, const char *why)
-{
-    pthread_mutex_lock(&front->lock);
-    bool first = !front->accept_paused;
-    front->accept_paused = true;
-    pthread_mutex_unlock(&front->lock);
-    if (first)
-        log_event(SEVERITY_WARNING, "accept_paused", "no further connection is taken for now: %s", why);
-}
 
 /* Takes every connection that waits. All but the last go to the epoll set, for
  * the other threads; the last one is read here and now. The result has a
@@ -335,18 +398,23 @@ static struct connection *accept_connections(struct front *front, struct intake 
 {
     struct connection *last = NULL;
     while (!atomic_load(&front->over)) {
+        /* Those that do not fit stay in the backlog. */
+        if (count_open(front) >= front->capacity) {
+            pause_accepting(front, "the policy's `connections` are all open");
+            break;
+        }
         int descriptor = accept4(front->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (descriptor < 0 && (errno == EINTR || errno == ECONNABORTED))
             continue;
         if (descriptor < 0 && errno != EAGAIN)
-            pause_accepting(front, errno == EMFILE || errno == ENFILE ? "out of descriptors" : "accept failed");
+            pause_accepting(front,
+                            errno == EMFILE || errno == ENFILE ? "out of descriptors" : "accept failed");
         if (descriptor < 0)
             break;
         struct connection *connection = open_connection(front, descriptor);
-        if (!connection) {
+        if (!connection) { /* another thread was faster */
             close(descriptor);
-            pause_accepting(front, "the policy's `connections` are all open");
-            break;
+            continue;
         }
         if (last && follow(front, last, CONNECTION_READ, spare))
             queue_or_refuse(front, last, spare);
@@ -364,12 +432,8 @@ static struct connection *handle_event(struct front *front, const struct epoll_e
     if (event->data.ptr == &front->alarm)
         return NULL;
     struct connection *connection = event->data.ptr;
-    if (!claim(connection)) {
-        int claimed = CONNECTION_CLAIMED;
-        atomic_compare_exchange_strong(&connection->state, &claimed, CONNECTION_MISSED);
-        return NULL;
-    }
-    return advance(front, connection, spare) ? connection : NULL;
+    bool hung_up = event->events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR);
+    return claim_or_tell(connection, hung_up) && advance(front, connection, spare) ? connection : NULL;
 }
 
 /* Whether the web server has given up while the request was queued. */
@@ -417,6 +481,8 @@ static void find_work(struct turn *turn)
         if (may_run && (turn->batch = dequeue(front))) {
             turn->batch->next = NULL;
             front->active++;
+            if (front->parked > 0)
+                call_thread(front); /* there may be work for one more */
             return;
         }
         if (may_run && !front->led) {
@@ -435,8 +501,10 @@ static void end_turn(const struct turn *turn)
     struct front *front = turn->front;
     if (turn->leads)
         front->led = false;
-    if (!turn->waits)
-        front->active--;
+    if (turn->waits)
+        return;
+    assert(front->active > 0);
+    front->active--;
 }
 
 static void *thread_main(void *argument)
@@ -492,6 +560,11 @@ static void expire(struct front *front, struct connection *connection, struct in
         queue_or_refuse(front, connection, spare);
 }
 
+static bool is_due(const struct connection *connection, uint64_t now, bool idle_too)
+{
+    return atomic_load(&connection->deadline) <= now || (idle_too && atomic_load(&connection->idle));
+}
+
 /* Ends what has waited too long; when stopping, also what is idle. */
 static void keep_deadlines(struct front *front, bool idle_too, struct intake **spare)
 {
@@ -501,23 +574,14 @@ static void keep_deadlines(struct front *front, bool idle_too, struct intake **s
     pthread_mutex_unlock(&front->lock);
     for (size_t i = 0; i < used; i++) {
         struct connection *connection = &front->table[i];
-        if (atomic_load(&connection->state) != CONNECTION_WAITING)
+        if (atomic_load(&connection->state) != CONNECTION_WAITING || !is_due(connection, now, idle_too) ||
+            !claim(connection))
             continue;
-        bool due = atomic_load(&connection->deadline) <= now || (idle_too && atomic_load(&connection->idle));
-        if (due && claim(connection))
+        if (is_due(connection, now, idle_too))
             expire(front, connection, spare);
+        else if (advance(front, connection, spare)) /* something came in between */
+            queue_or_refuse(front, connection, spare);
     }
-}
-
-static void resume_accepting(struct front *front)
-{
-    pthread_mutex_lock(&front->lock);
-    bool paused = front->accept_paused && front->open < front->capacity;
-    if (paused)
-        front->accept_paused = false;
-    pthread_mutex_unlock(&front->lock);
-    if (paused && !atomic_load(&front->stopping))
-        watch(front, EPOLL_CTL_MOD, front->listener, EPOLLIN | EPOLLET, &front->listener);
 }
 
 static void begin_stop(struct front *front, struct intake **spare)
@@ -544,10 +608,7 @@ static void take_signals(struct front *front, int signals, struct intake **spare
 
 static bool is_drained(struct front *front)
 {
-    pthread_mutex_lock(&front->lock);
-    bool drained = atomic_load(&front->stopping) && front->open == 0;
-    pthread_mutex_unlock(&front->lock);
-    return drained;
+    return atomic_load(&front->stopping) && count_open(front) == 0;
 }
 
 /* The keeper's own epoll set: signals, the alarm, and, while all threads are
@@ -571,7 +632,7 @@ static bool keep(struct front *front, int signals)
             items[2].events = relieving ? EPOLLIN : 0;
             epoll_ctl(own, EPOLL_CTL_MOD, front->events, &items[2]);
         }
-        int count = epoll_wait(own, &event, 1, front->open ? TICK_MS : 10 * TICK_MS);
+        int count = epoll_wait(own, &event, 1, count_open(front) ? TICK_MS : 10 * TICK_MS);
         if (count == 1 && event.data.fd == signals)
             take_signals(front, signals, &spare);
         if (count == 1 && event.data.fd == front->events && needs_relief(front))
@@ -659,7 +720,8 @@ int fastcgi_serve(const struct policy *policy, int listener, struct launcher *la
     }
     size_t count = 0;
     pthread_t *threads = calloc(front.threads, sizeof *threads);
-    while (threads && count < front.threads && pthread_create(&threads[count], NULL, thread_main, &front) == 0)
+    while (threads && count < front.threads &&
+           pthread_create(&threads[count], NULL, thread_main, &front) == 0)
         count++;
     if (count < front.threads) {
         log_event(SEVERITY_ERROR, "start_failed", "cannot start %zu threads", front.threads);
@@ -667,7 +729,7 @@ int fastcgi_serve(const struct policy *policy, int listener, struct launcher *la
     }
     if (!keep(&front, signals)) {
         log_event(SEVERITY_WARNING, "drain_timeout", "%zu connections were still open after timeouts.drain",
-                  front.open);
+                  count_open(&front));
         return 0;
     }
     end_threads(&front, threads, count);

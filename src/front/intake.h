@@ -9,7 +9,7 @@
 #include "front/connection.h"
 
 enum {
-    INTAKE_IN_SIZE = 32 * 1024,  /* of a body that fits, no thread waits for it */
+    INTAKE_IN_SIZE = 32 * 1024, /* of a body that fits, no thread waits for it */
     INTAKE_OUT_SIZE = 64 * 1024,
     INTAKE_HEAD_SIZE = 4 * 1024, /* at first */
     INTAKE_VALUES_SIZE = 512,    /* of one GET_VALUES */
@@ -25,13 +25,13 @@ struct intake {
     /* The request. */
     unsigned id; /* 0: none has begun */
     bool keep, params_done, stdin_done, head_too_large;
-    bool discard; /* answered already: the rest of its body is dropped */
+    bool discard;       /* answered already: the rest of its body is dropped */
     uint64_t discarded; /* bytes of it */
-    bool broken;  /* the peer broke the protocol, or is gone */
-    bool begun;   /* a part of its reply has been written */
-    bool finished;/* its reply is complete */
-    bool aborted; /* the reply broke off: close without END_REQUEST */
-    char *head;   /* the PARAMS stream; malloc'ed */
+    bool broken;        /* the peer broke the protocol, or is gone */
+    bool begun;         /* a part of its reply has been written */
+    bool finished;      /* its reply is complete */
+    bool aborted;       /* the reply broke off: close without END_REQUEST */
+    char *head;         /* the PARAMS stream; malloc'ed */
     size_t head_length, head_capacity;
 
     /* The record being read. */

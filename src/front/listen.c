@@ -192,7 +192,8 @@ static int open_tcp(const struct listen_rules *rules, const char *text, struct e
     bool brackets = text[0] == '[' && colon && colon > text && colon[-1] == ']';
     const char *start = text + (brackets ? 1 : 0);
     size_t length = colon ? (size_t)(colon - start) - (brackets ? 1 : 0) : 0;
-    struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE, .ai_socktype = SOCK_STREAM};
+    struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,
+                             .ai_socktype = SOCK_STREAM};
     struct addrinfo *found = NULL;
     if (length == 0 || length >= sizeof host) {
         error_set(error, "listen: \"tcp:%s\" is not tcp:ADDRESS:PORT", text);
@@ -207,7 +208,8 @@ static int open_tcp(const struct listen_rules *rules, const char *text, struct e
     int on = 1;
     int listener = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (listener < 0 || setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
-        bind(listener, found->ai_addr, found->ai_addrlen) != 0 || listen(listener, (int)rules->backlog) != 0) {
+        bind(listener, found->ai_addr, found->ai_addrlen) != 0 ||
+        listen(listener, (int)rules->backlog) != 0) {
         error_set_errno(error, "cannot listen on tcp:%s", text);
         if (listener >= 0)
             close(listener);
@@ -225,8 +227,9 @@ int listen_open(const struct listen_rules *rules, struct error *error)
     if (listener >= 0 || error->set)
         return listener;
     if (!rules->address) {
-        error_set(error, "there is nothing to listen on: the policy has no `listen`, and descriptor 0 is not a "
-                         "listening socket");
+        error_set(error,
+                  "there is nothing to listen on: the policy has no `listen`, and descriptor 0 is not a "
+                  "listening socket");
         return -1;
     }
     struct text address = text_of(rules->address);

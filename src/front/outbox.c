@@ -24,8 +24,8 @@ static uint64_t spooled(const struct intake *intake)
 void outbox_open(struct intake *intake)
 {
     /* What is relayed while the limit is being noticed must fit as well. */
-    intake->spool = spool_new(SPOOL_MEMORY, intake->limits->reply_spool + 4 * INTAKE_OUT_SIZE,
-                              intake->limits->folder);
+    intake->spool =
+        spool_new(SPOOL_MEMORY, intake->limits->reply_spool + 4 * INTAKE_OUT_SIZE, intake->limits->folder);
     intake->spool_broken = intake->limits->reply_spool == 0;
 }
 
@@ -225,7 +225,7 @@ bool outbox_send(struct channel *channel, struct text data)
     bool held = hold(intake);
     while (data.length > 0 && !channel->gone)
         if (!(data.length >= DIRECT_SIZE && !held && spooled(intake) == 0 ? send_directly(intake, &data)
-                                                                         : gather(intake, &data)))
+                                                                          : gather(intake, &data)))
             return false;
     return !channel->gone;
 }

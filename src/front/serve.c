@@ -67,8 +67,8 @@ static struct verdict collect_body(const struct policy *policy, struct exchange 
                         clock_milliseconds() + BODY_SILENCES * silence);
 }
 
-static struct verdict judge(const struct policy *policy, struct exchange *exchange, const struct params *params,
-                            uint32_t *passed)
+static struct verdict judge(const struct policy *policy, struct exchange *exchange,
+                            const struct params *params, uint32_t *passed)
 {
     struct verdict verdict =
         request_read(&exchange->request, params, &policy->server.request, exchange->arena);
@@ -156,7 +156,8 @@ void serve_refusal(const struct policy *policy, struct exchange *exchange, struc
     access_log_write(exchange);
 }
 
-struct verdict serve_judge(const struct policy *policy, struct exchange *exchange, const struct params *params)
+struct verdict serve_judge(const struct policy *policy, struct exchange *exchange,
+                           const struct params *params)
 {
     uint32_t passed = 0;
     begin_exchange(exchange);

@@ -118,14 +118,16 @@ static bool check_what(const struct exec_settings *settings, struct decoder *dec
 bool exec_prepare(void *rules, struct decoder *decoder, const struct node *node)
 {
     struct exec_settings *settings = rules;
-    bool good = check_what(settings, decoder, node);
-    good = check_names(settings, decoder, node) && good;
-    return good && program_prepare(&settings->program, decoder, node);
+    bool good = check_names(settings, decoder, node);
+    return check_what(settings, decoder, node) && program_prepare(&settings->program, decoder, node) && good;
 }
 
 void exec_advise(const void *rules, struct findings *findings, const struct node *node)
 {
     const struct exec_settings *settings = rules;
+    if (settings->program.uid == 0 && node_get(node, "user"))
+        findings_add(findings, FINDING_ADVICE, node_get(node, "user"),
+                     "the program runs with all rights of root");
     if (settings->program.allow_setuid)
         findings_add(findings, FINDING_ADVICE, item_node(node, "allow_setuid", 0),
                      "programs with a set-id bit run with rights that fcgiguard cannot take away");

@@ -6,6 +6,7 @@
 
 #include "policy/load.h"
 
+#include <pwd.h>
 #include <unistd.h>
 
 static struct findings *findings_of(const struct loader *loader)
@@ -40,6 +41,35 @@ static void advise_listen(const struct loader *loader)
                      rules->mode);
 }
 
+static bool is_root(const char *name)
+{
+    uint64_t number;
+    const struct passwd *entry = getpwnam(name);
+    return entry ? entry->pw_uid == 0 : text_number(text_of(name), 0, &number);
+}
+
+static bool is_everyone(const struct network *network)
+{
+    static const char *const all[] = {"0.0.0.0/0", "::/0"};
+    struct network other;
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (network_parse(text_of(all[i]), &other) && network->prefix == other.prefix &&
+            address_equal(&network->base, &other.base))
+            return true;
+    return false;
+}
+
+static void advise_proxies(const struct loader *loader)
+{
+    const struct networks *proxies = &loader->policy->server.request.proxies;
+    for (size_t i = 0; i < proxies->count; i++)
+        if (is_everyone(&proxies->items[i])) {
+            findings_add(findings_of(loader), FINDING_ADVICE, node_get(loader->root, "proxies"),
+                         "everyone is believed on their address and on whether they came by HTTPS");
+            return;
+        }
+}
+
 static void advise_server(const struct loader *loader)
 {
     const struct server_rules *server = &loader->policy->server;
@@ -47,6 +77,9 @@ static void advise_server(const struct loader *loader)
     if (!server->user && geteuid() == 0)
         findings_add(findings_of(loader), FINDING_ADVICE, root,
                      "root cannot serve this policy, as it names no `user` for the worker and its programs");
+    if (server->user && is_root(server->user))
+        findings_add(findings_of(loader), FINDING_ADVICE, node_get(root, "user"),
+                     "requests are read, and programs run, with all rights of root");
     if (!server->sandbox)
         findings_add(findings_of(loader), FINDING_ADVICE, node_get(root, "sandbox"),
                      "the worker is not confined");
@@ -115,6 +148,7 @@ void advice_give(const struct loader *loader)
 {
     advise_listen(loader);
     advise_server(loader);
+    advise_proxies(loader);
     advise_routes(loader);
     if (loader->defaults)
         advise_keys(loader, loader->defaults);

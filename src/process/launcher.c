@@ -71,6 +71,16 @@ struct launcher *launcher_local(struct program *const programs[], size_t count)
     return launcher;
 }
 
+bool launcher_ready(struct launcher *launcher, struct error *error)
+{
+    return message_send_ready(launcher->socket, error);
+}
+
+int launcher_take_log(struct launcher *launcher, struct error *error)
+{
+    return message_take(launcher->socket, error);
+}
+
 static bool make_lifeline(int ends[2], struct error *error)
 {
     return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0 ||
@@ -190,6 +200,7 @@ void launcher_stop(struct run *run)
 {
     if (run->process != 0) {
         (void)kill(-run->process, SIGKILL);
+        (void)kill(run->process, SIGKILL); /* it may have moved to another group */
         while (waitpid(run->process, NULL, 0) < 0 && errno == EINTR)
             ;
     }
@@ -216,7 +227,8 @@ static void end_children(const struct launcher *launcher)
 {
     const struct timespec pause = {.tv_nsec = 1000000};
     size_t escaped;
-    for (int tries = 0; tries < 1000 && children_sweep(&launcher->children, nobody, NULL, &escaped) > 0; tries++) {
+    for (int tries = 0; tries < 1000 && children_sweep(&launcher->children, nobody, NULL, &escaped) > 0;
+         tries++) {
         (void)nanosleep(&pause, NULL);
         reap();
     }

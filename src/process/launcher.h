@@ -58,6 +58,14 @@ void launcher_stop(struct run *);
  * in the parent's loop (process/parent.h). The launcher owns the socket. */
 struct launcher *launcher_remote(int socket);
 
+/* Tells the parent that this worker serves from now on: after a reload, the
+ * old one is not drained before. */
+bool launcher_ready(struct launcher *, struct error *);
+
+/* The log's new descriptor, which the parent has opened, for the caller to
+ * close; -1 with an error when it has passed none. */
+int launcher_take_log(struct launcher *, struct error *);
+
 /* A launcher that starts programs from this process (plain CGI). What it starts
  * dies with the thread that started it. */
 struct program;

@@ -88,15 +88,23 @@ static size_t add_environment(char *const *variables, struct iovec *parts, uint3
     return count;
 }
 
-static void attach(struct msghdr *message, union control *control, const struct launch *launch, int lifeline)
+static void attach(struct msghdr *message, union control *control, const int descriptors[], size_t count)
 {
-    const int descriptors[MESSAGE_DESCRIPTORS] = {lifeline, launch->input, launch->output, launch->errors};
     *control = (union control){.header = {.cmsg_level = SOL_SOCKET,
                                           .cmsg_type = SCM_RIGHTS,
-                                          .cmsg_len = CMSG_LEN(sizeof descriptors)}};
-    memcpy(CMSG_DATA(&control->header), descriptors, sizeof descriptors);
+                                          .cmsg_len = CMSG_LEN(count * sizeof descriptors[0])}};
+    memcpy(CMSG_DATA(&control->header), descriptors, count * sizeof descriptors[0]);
     message->msg_control = control->room;
-    message->msg_controllen = sizeof control->room;
+    message->msg_controllen = CMSG_SPACE(count * sizeof descriptors[0]);
+}
+
+static bool send_whole(int socket, const struct msghdr *message, int flags)
+{
+    ssize_t sent;
+    do {
+        sent = sendmsg(socket, message, flags | MSG_NOSIGNAL);
+    } while (sent < 0 && errno == EINTR);
+    return sent >= 0;
 }
 
 bool message_send(int socket, const struct launch *launch, int lifeline, struct error *error)
@@ -114,13 +122,62 @@ bool message_send(int socket, const struct launch *launch, int lifeline, struct 
     parts[1] = part(launch->script.at, launch->script.length);
     parts[2] = part(launch->script_name.at, launch->script_name.length);
 
+    const int descriptors[MESSAGE_DESCRIPTORS] = {lifeline, launch->input, launch->output, launch->errors};
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
-    attach(&message, &control, launch, lifeline);
-    ssize_t sent;
-    do {
-        sent = sendmsg(socket, &message, MSG_NOSIGNAL);
-    } while (sent < 0 && errno == EINTR);
-    return sent >= 0 || error_set_errno(error, "cannot ask the parent to start a program");
+    attach(&message, &control, descriptors, MESSAGE_DESCRIPTORS);
+    return send_whole(socket, &message, 0) ||
+           error_set_errno(error, "cannot ask the parent to start a program");
+}
+
+bool message_send_ready(int socket, struct error *error)
+{
+    struct message_header header = {.version = MESSAGE_READY_VERSION};
+    struct iovec whole = part(&header, sizeof header);
+    const struct msghdr message = {.msg_iov = &whole, .msg_iovlen = 1};
+    return send_whole(socket, &message, 0) || error_set_errno(error, "cannot tell the parent of the start");
+}
+
+/* ---- the way back */
+
+bool message_pass(int socket, int descriptor, struct error *error)
+{
+    union control control;
+    char byte = 0;
+    struct iovec whole = part(&byte, sizeof byte);
+    struct msghdr message = {.msg_iov = &whole, .msg_iovlen = 1};
+    attach(&message, &control, &descriptor, 1);
+    return send_whole(socket, &message, MSG_DONTWAIT) ||
+           error_set_errno(error, "cannot pass a descriptor to the worker");
+}
+
+/* One of them; -1 when there is no more. */
+static int take_one(int socket)
+{
+    union control control;
+    char byte;
+    int descriptor = -1;
+    struct iovec whole = {.iov_base = &byte, .iov_len = sizeof byte};
+    struct msghdr received = {.msg_iov = &whole,
+                              .msg_iovlen = 1,
+                              .msg_control = control.room,
+                              .msg_controllen = CMSG_SPACE(sizeof descriptor)};
+    if (recvmsg(socket, &received, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) <= 0)
+        return -1;
+    struct cmsghdr *header = CMSG_FIRSTHDR(&received);
+    if (header && header->cmsg_type == SCM_RIGHTS && header->cmsg_len == CMSG_LEN(sizeof descriptor))
+        memcpy(&descriptor, CMSG_DATA(header), sizeof descriptor);
+    return descriptor;
+}
+
+int message_take(int socket, struct error *error)
+{
+    int last = -1;
+    for (int next; (next = take_one(socket)) >= 0; last = next)
+        if (last >= 0)
+            (void)close(last);
+    if (last < 0)
+        error_set(error, "the parent has passed no descriptor");
+    return last;
 }
 
 /* ---- the parent's side */
@@ -227,11 +284,19 @@ static enum message_result defuse(const struct message *message)
     return MESSAGE_BAD;
 }
 
+static bool is_ready(const struct message *message, size_t length)
+{
+    const struct message_header ready = {.version = MESSAGE_READY_VERSION};
+    return length == sizeof ready && memcmp(message->buffer, &ready, sizeof ready) == 0;
+}
+
 static enum message_result judge(struct message *message, size_t length, size_t count, int flags,
                                  struct error *error)
 {
     if (flags & MSG_TRUNC)
         return bad(error, "a message that is too long"), MESSAGE_BAD;
+    if (is_ready(message, length) && count == 0)
+        return MESSAGE_READY;
     if (!message_parse(message, length, error))
         return MESSAGE_BAD;
     /* Cut off with fewer than were asked for: we had no room for more. With all

@@ -1,6 +1,6 @@
 /*
  * Messages: how the worker asks the parent for a start, over a SOCK_SEQPACKET
- * socket. One launch is one message: a header, the script, its name in the URL
+ * socket, and says that it serves. One launch is one message: a header, the script, its name in the URL
  * and the environment as one block of NUL-terminated strings; with it come four
  * descriptors, the lifeline first, then the program's three.
  *
@@ -17,7 +17,8 @@
 #include "process/launcher.h"
 
 enum {
-    MESSAGE_VERSION = 0x66676c01, /* "fgl" 1 */
+    MESSAGE_VERSION = 0x66676c01,       /* "fgl" 1 */
+    MESSAGE_READY_VERSION = 0x66677201, /* "fgr" 1: a header alone, from a worker that serves */
     MESSAGE_DESCRIPTORS = 4,
 };
 
@@ -29,7 +30,7 @@ struct message_header {
 
 enum { MESSAGE_LIMIT = sizeof(struct message_header) + LAUNCH_SCRIPT_LIMIT + LAUNCH_ENVIRONMENT_LIMIT };
 
-/* A received launch. It is large; the parent has one. */
+/* A received launch. It is large, but only what is used of it costs memory. */
 struct message {
     struct launch launch; /* its texts and strings are in this struct; its descriptors are owned */
     int lifeline;         /* -1 when it did not arrive */
@@ -40,6 +41,7 @@ struct message {
 enum message_result {
     MESSAGE_NONE,    /* nothing there now */
     MESSAGE_LAUNCH,  /* a launch that is well formed */
+    MESSAGE_READY,   /* the worker serves */
     MESSAGE_STARVED, /* well formed, but our table of descriptors was full: lifeline is there or -1 */
     MESSAGE_BAD,     /* the sender is not to be trusted any more; the error says why */
     MESSAGE_END,     /* the sender has closed its end, or the socket failed */
@@ -52,6 +54,17 @@ bool message_fits(const struct launch *, struct error *);
 
 /* Sends a launch that fits, with its lifeline, both ends of which stay the caller's. */
 bool message_send(int socket, const struct launch *, int lifeline, struct error *);
+
+/* Tells the parent that the worker serves. */
+bool message_send_ready(int socket, struct error *);
+
+/* The way back knows one message, a descriptor alone: that of the log, which a
+ * worker may not open. It never waits, and the descriptor stays the caller's. */
+bool message_pass(int socket, int descriptor, struct error *);
+
+/* The last of the descriptors that were passed, for the caller to close; -1
+ * with an error when there is none. */
+int message_take(int socket, struct error *);
 
 /* Receives one without waiting. Whatever descriptors came are in the message
  * until message_close(), which every result but NONE and END asks for. */

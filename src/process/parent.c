@@ -38,10 +38,11 @@ enum {
 struct parent {
     const struct parent_calls *calls;
     struct generation *current;
+    struct generation *next; /* loaded, and its worker is not ready yet; or NULL */
+    bool again;              /* and was asked for in the meantime */
     struct workers workers;
     struct runs *runs;
     struct children children;
-    struct message *message;
     int epoll, signals;
     bool stopping;
     int status;
@@ -69,6 +70,51 @@ static void restart(struct parent *parent)
         backoff(parent, 0);
 }
 
+/* Loads again, and starts a worker with that. Until it is ready, the old one
+ * serves on: a policy that loads may still be one that no worker can start with. */
+static void reload(struct parent *parent)
+{
+    parent->again = parent->next != NULL;
+    if (parent->next || parent->stopping)
+        return;
+    struct generation *loaded = parent->calls->load(parent->current);
+    if (loaded && workers_start(&parent->workers, loaded))
+        parent->next = loaded;
+    else if (loaded)
+        parent->calls->release(loaded);
+}
+
+static void refuse_next(struct parent *parent)
+{
+    struct generation *refused = parent->next;
+    parent->next = NULL;
+    if (!parent->stopping)
+        log_event(SEVERITY_ERROR, "policy_refused", "no worker could start with the new policy");
+    parent->calls->release(refused);
+    if (parent->again)
+        reload(parent);
+}
+
+/* The new policy's worker serves: the old one is to end. */
+static void worker_ready(struct parent *parent, const struct worker *worker)
+{
+    struct generation *old = parent->current;
+    if (worker->generation != parent->next || parent->stopping)
+        return;
+    parent->current = parent->next;
+    parent->next = NULL;
+    parent->restart_at = 0;
+    parent->short_lives = 0;
+    struct worker *last = workers_of(&parent->workers, old);
+    if (last)
+        workers_drain(last);
+    else
+        parent->calls->release(old);
+    log_event(SEVERITY_NOTICE, "policy_reloaded", "a new worker serves the new policy");
+    if (parent->again)
+        reload(parent);
+}
+
 static bool is_stillborn(const struct worker *worker, uint64_t lived, int status)
 {
     return worker->id == 1 && worker->kill_at == 0 && lived < STILLBORN_MS && WIFEXITED(status) &&
@@ -82,7 +128,9 @@ static void worker_ended(struct parent *parent, struct worker *worker, int statu
     bool stillborn = is_stillborn(worker, lived, status);
     runs_kill(parent->runs, worker->id);
     workers_bury(&parent->workers, worker, status);
-    if (generation != parent->current) {
+    if (generation == parent->next) {
+        refuse_next(parent);
+    } else if (generation != parent->current) {
         parent->calls->release(generation);
     } else if (stillborn) {
         parent->status = 1;
@@ -102,40 +150,39 @@ static void worker_lies(struct parent *parent, struct worker *worker, const char
     workers_hang_up(&parent->workers, worker);
 }
 
-static void launch(struct parent *parent, struct worker *worker)
+static void launch(struct parent *parent, struct worker *worker, struct message *message)
 {
     const struct generation *generation = worker->generation;
-    struct message *message = parent->message;
-    if (message->launch.program < generation->program_count)
+    if (message->launch.program < generation->program_count) {
         runs_start(parent->runs, worker->id, generation->programs[message->launch.program], message);
-    else
+    } else {
         worker_lies(parent, worker, "an unknown number");
+        runs_put_message(parent->runs, message);
+    }
 }
 
 /* Takes one message; false when there is none to come for now. */
 static bool hear(struct parent *parent, struct worker *worker)
 {
     struct error error = {0};
-    enum message_result result = message_receive(worker->socket, parent->message, &error);
-    switch (result) {
-    case MESSAGE_NONE:
-        return false;
-    case MESSAGE_END:
+    struct message *message = runs_message(parent->runs);
+    enum message_result result = message_receive(worker->socket, message, &error);
+    if (result == MESSAGE_LAUNCH) {
+        launch(parent, worker, message);
+        return worker->socket >= 0;
+    }
+    if (result == MESSAGE_END) {
         runs_kill(parent->runs, worker->id);
         workers_hang_up(&parent->workers, worker);
-        return false;
-    case MESSAGE_LAUNCH:
-        launch(parent, worker);
-        break;
-    case MESSAGE_STARVED:
-        runs_refuse(parent->message, EMFILE, "the parent has too many open files");
-        break;
-    case MESSAGE_BAD:
+    } else if (result == MESSAGE_READY) {
+        worker_ready(parent, worker);
+    } else if (result == MESSAGE_STARVED) {
+        runs_refuse(message, EMFILE, "the parent has too many open files");
+    } else if (result == MESSAGE_BAD) {
         worker_lies(parent, worker, error.message);
-        break;
     }
-    message_close(parent->message);
-    return worker->socket >= 0;
+    runs_put_message(parent->runs, message);
+    return result != MESSAGE_NONE && worker->socket >= 0;
 }
 
 static void hear_worker(struct parent *parent, uint64_t id)
@@ -149,32 +196,16 @@ static void hear_worker(struct parent *parent, uint64_t id)
 
 /* ---- signals */
 
-static void reload(struct parent *parent)
-{
-    struct generation *old = parent->current;
-    struct generation *new = parent->stopping ? NULL : parent->calls->load(old);
-    if (!new)
-        return;
-    if (!workers_start(&parent->workers, new)) {
-        parent->calls->release(new);
-        return;
-    }
-    parent->current = new;
-    parent->restart_at = 0;
-    parent->short_lives = 0;
-    struct worker *worker = workers_of(&parent->workers, old);
-    if (worker)
-        workers_drain(worker);
-    else
-        parent->calls->release(old);
-    log_event(SEVERITY_NOTICE, "policy_reloaded", "a new worker serves the new policy");
-}
-
 static void reopen(struct parent *parent)
 {
-    parent->calls->reopen();
-    for (struct worker *worker = parent->workers.list; worker; worker = worker->next)
+    struct error error = {0};
+    int log = parent->calls->reopen();
+    for (struct worker *worker = parent->workers.list; worker; worker = worker->next) {
+        /* One that hung up has no log to come. */
+        if (log >= 0 && worker->socket >= 0 && !message_pass(worker->socket, log, &error))
+            log_event(SEVERITY_WARNING, "log_not_reopened", "%s", error.message);
         (void)kill(worker->process, SIGUSR1);
+    }
 }
 
 /* The second time, whoever asks has lost patience. */
@@ -321,7 +352,6 @@ static void forget(void *context)
     struct parent *parent = context;
     workers_close(&parent->workers);
     runs_free(parent->runs);
-    free(parent->message);
     (void)close(parent->signals);
     (void)close(parent->epoll);
 }
@@ -331,12 +361,9 @@ static bool open_parent(struct parent *parent)
     struct epoll_event event = {.events = EPOLLIN, .data.u64 = SIGNALS_TAG};
     parent->signals = open_signals();
     parent->epoll = epoll_create1(EPOLL_CLOEXEC);
-    parent->message = malloc(sizeof *parent->message);
     parent->runs = runs_new(parent->epoll);
     parent->workers =
         (struct workers){.calls = parent->calls, .epoll = parent->epoll, .forget = forget, .context = parent};
-    if (!parent->message)
-        abort();
     return parent->signals >= 0 && parent->epoll >= 0 && children_adopt(&parent->children) &&
            epoll_ctl(parent->epoll, EPOLL_CTL_ADD, parent->signals, &event) == 0;
 }

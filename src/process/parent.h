@@ -8,8 +8,9 @@
  *
  *   SIGTERM, SIGINT  drain the workers within `drain`, kill what is left (half a
  *                    second later), return 0; a second one kills at once
- *   SIGHUP           load again; what does not load changes nothing
- *   SIGUSR1          reopen logs, here and in the workers
+ *   SIGHUP           load again; what does not load, or whose worker ends before it
+ *                    is ready (launcher_ready()), changes nothing
+ *   SIGUSR1          reopen the log here, and pass it on to the workers
  *   SIGCHLD          reap; replace a dead worker (backoff 0, then 100 ms doubling
  *                    to 5 s while it dies within 10 s of its start)
  */
@@ -37,8 +38,9 @@ struct parent_calls {
      * the worker's exit status. `socket` is for launcher_remote(). Signals are
      * blocked as in the parent: SIGTERM, SIGUSR1 and the like wait for a signalfd. */
     int (*work)(struct generation *, int socket);
-    /* Reopens logs. */
-    void (*reopen)(void);
+    /* Reopens the log. Returns the descriptor that workers are to take for it
+     * (launcher_take_log()) when SIGUSR1 reaches them, or -1 for none. */
+    int (*reopen)(void);
 };
 
 /* Runs until a signal ends it. `first` is owned from here on. Returns the exit

@@ -6,23 +6,58 @@
 
 #include "process/program.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "process/environment.h"
 #include "process/privileges.h"
 
 /* What fcgiguard says itself, so that a program may believe it. */
-static const char *const own_names[] = {
-    "AUTH_TYPE",   "CONTENT_LENGTH",  "CONTENT_TYPE",    "GATEWAY_INTERFACE", "HTTPS",
-    "PATH_INFO",   "PATH_TRANSLATED", "QUERY_STRING",    "REMOTE_ADDR",       "REMOTE_HOST",
-    "REMOTE_PORT", "REQUEST_METHOD",  "REQUEST_SCHEME",  "REQUEST_URI",       "SCRIPT_NAME",
-    "SERVER_NAME", "SERVER_PORT",     "SERVER_PROTOCOL", "SERVER_SOFTWARE",   NULL};
+static const char *const own_names[] = {"AUTH_TYPE",       "CONTENT_LENGTH",
+                                        "CONTENT_TYPE",    "GATEWAY_INTERFACE",
+                                        "HTTPS",           "PATH_INFO",
+                                        "PATH_TRANSLATED", "QUERY_STRING",
+                                        "REMOTE_ADDR",     "REMOTE_HOST",
+                                        "REMOTE_PORT",     "REQUEST_ID",
+                                        "REQUEST_METHOD",  "REQUEST_SCHEME",
+                                        "REQUEST_URI",     "SCRIPT_NAME",
+                                        "SERVER_ADDR",     "SERVER_NAME",
+                                        "SERVER_PORT",     "SERVER_PROTOCOL",
+                                        "SERVER_SOFTWARE", NULL};
 
 /* Where a finding about a key belongs: the key's value, or the section. */
 static const struct node *place(const struct node *node, const char *key)
 {
     const struct node *value = node && node->kind == NODE_MAP ? node_get(node, key) : NULL;
     return value ? value : node;
+}
+
+/* Looking up a user may ask another machine, and most programs of a file are of
+ * the same one. */
+struct memo {
+    const char *user, *group;
+    struct identity identity;
+};
+
+static bool same_name(const char *one, const char *other)
+{
+    return one == other || (one && other && strcmp(one, other) == 0);
+}
+
+static bool find_identity(const struct program *program, struct decoder *decoder, struct identity *identity,
+                          struct error *error)
+{
+    const struct memo *known = decoder->memo;
+    if (known && same_name(known->user, program->user) && same_name(known->group, program->group)) {
+        *identity = known->identity;
+        return true;
+    }
+    if (!identity_find(program->user, program->group, decoder->arena, identity, error))
+        return false;
+    struct memo *memo = arena_alloc(decoder->arena, sizeof *memo);
+    *memo = (struct memo){program->user, program->group, *identity};
+    decoder->memo = memo;
+    return true;
 }
 
 static bool prepare_identity(struct program *program, struct decoder *decoder, const struct node *node)
@@ -34,7 +69,7 @@ static bool prepare_identity(struct program *program, struct decoder *decoder, c
         program->group = decoder->group;
     }
     const struct node *at = place(node, program->user ? "user" : "group");
-    if (!identity_find(program->user, program->group, decoder->arena, &identity, &error))
+    if (!find_identity(program, decoder, &identity, &error))
         return findings_add(decoder->findings, FINDING_ERROR, at, "%s", error.message);
     program->uid = identity.user;
     program->gid = identity.group;
@@ -59,6 +94,16 @@ static bool prepare_file(const struct program *program, struct decoder *decoder,
         return true;
     return findings_add(decoder->findings, FINDING_ERROR, place(node, program->root ? "root" : "program"),
                         "%s", error.message);
+}
+
+/* Its rights are for the user to have whom the program runs as. */
+static bool prepare_directory(const struct program *program, struct decoder *decoder, const struct node *node)
+{
+    struct stat status;
+    if (!program->directory || (stat(program->directory, &status) == 0 && S_ISDIR(status.st_mode)))
+        return true;
+    return findings_add(decoder->findings, FINDING_ERROR, place(node, "directory"), "there is no folder %s",
+                        program->directory);
 }
 
 static bool prepare_index(const struct program *program, struct decoder *decoder, const struct node *node)
@@ -153,6 +198,7 @@ bool program_prepare(struct program *program, struct decoder *decoder, const str
     /* No short cuts: a file's every fault is told in one run. */
     bool fits = prepare_identity(program, decoder, node);
     fits = prepare_file(program, decoder, node) && fits;
+    fits = prepare_directory(program, decoder, node) && fits;
     fits = prepare_index(program, decoder, node) && fits;
     fits = prepare_environment(program, decoder) && fits;
     if (program->path || program->root)

@@ -17,8 +17,13 @@ struct runs;
 /* None yet; lifelines will be watched in `epoll`. Ends the process without memory. */
 struct runs *runs_new(int epoll);
 
-/* Starts the program of a message, or answers why not. The message keeps its
- * three descriptors; its lifeline is taken over. `owner` is the worker's. */
+/* A message to receive a launch in. It goes back by runs_start() or by
+ * runs_put_message(). Ends the process without memory. */
+struct message *runs_message(struct runs *);
+void runs_put_message(struct runs *, struct message *);
+
+/* Starts the program of a message, or answers why not. The message is taken
+ * over, and its descriptors are closed. `owner` is the worker's. */
 void runs_start(struct runs *, uint64_t owner, const struct program *, struct message *);
 
 /* Answers a launch that cannot be tried, and closes the lifeline. */

@@ -2,9 +2,9 @@
  * Starting one program. Owns the few dozen system calls between clone(2) and
  * execve(2), and their order; knows nothing of who asked or who waits.
  *
- * The child shares our memory until execve(2), so it makes system calls and
- * nothing else, by syscall(2) where glibc's own function would tell every
- * thread (set*id) or change what it keeps in our memory (signals).
+ * The child shares our memory until execve(2), while we go on. So it makes
+ * system calls and nothing else, writes nothing but its own `struct spawn`,
+ * and everything it reads stays as it is until it has left.
  */
 #include "config.h"
 
@@ -57,16 +57,24 @@ struct kernel_action {
     unsigned long words[8];
 };
 
+/* The kernel's struct rlimit64. */
+struct kernel_limit {
+    uint64_t current, most;
+};
+
 /* What the child needs, and what it leaves for us. */
-struct start {
+struct spawn {
     const struct program *program;
-    const char *path, *folder;
-    char *const *argv, *const *environment;
+    const char *directory;
+    char **argv, **environment;
     int descriptors[3];
     uint64_t signals; /* bit N: signal N is not at its default */
-    pid_t parent;
+    pid_t parent, process;
     volatile int failed; /* errno of the step that failed */
     const char *volatile step;
+    _Atomic pid_t alive; /* 0 once the child has left our memory */
+    char path[PATH_MAX], folder[PATH_MAX];
+    char stack[STACK_SIZE] __attribute__((aligned(16)));
 };
 
 /* ---- in the child */
@@ -77,121 +85,162 @@ struct start {
 #define IN_CHILD static
 #endif
 
-IN_CHILD void reset_signals(const struct start *start)
+/* A system call of at most four arguments (a fifth is 0) that touches nothing but registers, errno included, which the
+ * child shares with us: negative results are error numbers. Where we do not
+ * know how, the child does not run beside us (spawn_begin() waits). */
+#if defined(__x86_64__) && defined(__LP64__)
+#define RUNS_BESIDE_US true
+IN_CHILD long call(long number, long a, long b, long c, long d)
+{
+    register long fourth __asm__("r10") = d, fifth __asm__("r8") = 0;
+    long result;
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "0"(number), "D"(a), "S"(b), "d"(c), "r"(fourth), "r"(fifth)
+                     : "rcx", "r11", "memory");
+    return result;
+}
+#elif defined(__aarch64__)
+#define RUNS_BESIDE_US true
+IN_CHILD long call(long number, long a, long b, long c, long d)
+{
+    register long result __asm__("x0") = a;
+    register long second __asm__("x1") = b, third __asm__("x2") = c, fourth __asm__("x3") = d;
+    register long fifth __asm__("x4") = 0, which __asm__("x8") = number;
+    __asm__ volatile("svc 0"
+                     : "+r"(result)
+                     : "r"(second), "r"(third), "r"(fourth), "r"(fifth), "r"(which)
+                     : "memory");
+    return result;
+}
+#else
+#define RUNS_BESIDE_US false
+IN_CHILD long call(long number, long a, long b, long c, long d)
+{
+    long result = syscall(number, a, b, c, d, 0L);
+    return result < 0 ? -errno : result;
+}
+#endif
+
+#define POINTER(at) ((long)(intptr_t)(at))
+
+IN_CHILD void reset_signals(const struct spawn *spawn)
 {
     const struct kernel_action standard = {{0}};
     for (int i = 1; i <= SIGNALS; i++) {
-        if (start->signals & (UINT64_C(1) << (i - 1)))
-            (void)syscall(SYS_rt_sigaction, i, &standard, NULL, SIGNAL_SET_SIZE);
+        if (spawn->signals & (UINT64_C(1) << (i - 1)))
+            (void)call(SYS_rt_sigaction, i, POINTER(&standard), 0, SIGNAL_SET_SIZE);
     }
 }
 
 /* Descriptors 0 to 2, whatever numbers the three have now, and no others. */
-IN_CHILD bool set_descriptors(struct start *start)
+IN_CHILD long set_descriptors(struct spawn *spawn)
 {
-    for (int i = 0; i < 3; i++) {
-        if (start->descriptors[i] < 3)
-            start->descriptors[i] = fcntl(start->descriptors[i], F_DUPFD_CLOEXEC, 3);
-        if (start->descriptors[i] < 0)
-            return false;
+    long result = 0;
+    for (int i = 0; i < 3 && result >= 0; i++) {
+        if (spawn->descriptors[i] < 3)
+            result = call(SYS_fcntl, spawn->descriptors[i], F_DUPFD_CLOEXEC, 3, 0);
+        if (spawn->descriptors[i] < 3 && result >= 0)
+            spawn->descriptors[i] = (int)result;
     }
-    for (int i = 0; i < 3; i++) {
-        if (dup2(start->descriptors[i], i) < 0)
-            return false;
-    }
-    return close_range(3, ~0u, 0) == 0;
+    for (int i = 0; i < 3 && result >= 0; i++)
+        result = call(SYS_dup3, spawn->descriptors[i], i, 0, 0);
+    return result < 0 ? result : call(SYS_close_range, 3, (long)~0u, 0, 0);
 }
 
 /* Never above a hard limit that was there before: only root could. */
-IN_CHILD bool set_limit(int resource, uint64_t value, uint64_t grace)
+IN_CHILD long set_limit(int resource, uint64_t value, uint64_t grace)
 {
-    struct limit {
-        uint64_t soft, hard; /* as prlimit64 has it everywhere */
-    } now, limit;
+    struct kernel_limit now, limit = {value, value + grace};
     if (value == 0)
-        return true;
-    if (syscall(SYS_prlimit64, 0, resource, NULL, &now) != 0)
-        return false;
-    limit.hard = value < UINT64_MAX - grace && value + grace < now.hard ? value + grace : now.hard;
-    limit.soft = value < limit.hard ? value : limit.hard;
-    return syscall(SYS_prlimit64, 0, resource, &limit, NULL) == 0;
+        return 0;
+    long result = call(SYS_prlimit64, 0, resource, 0, POINTER(&now));
+    if (result < 0)
+        return result;
+    limit.most = limit.most < now.most ? limit.most : now.most;
+    limit.current = limit.current < limit.most ? limit.current : limit.most;
+    return call(SYS_prlimit64, 0, resource, POINTER(&limit), 0);
 }
 
-IN_CHILD bool set_limits(const struct program *program)
+IN_CHILD long set_limits(const struct program *program)
 {
-    return set_limit(RLIMIT_CPU, program->cpu, 1) && /* SIGXCPU, and a second later SIGKILL */
-           set_limit(RLIMIT_AS, program->memory, 0) && set_limit(RLIMIT_NOFILE, program->files, 0) &&
-           set_limit(RLIMIT_NPROC, program->processes, 0) && set_limit(RLIMIT_FSIZE, program->file_size, 0);
+    long result = set_limit(RLIMIT_CPU, program->cpu, 1); /* SIGXCPU, and a second later SIGKILL */
+    result = result < 0 ? result : set_limit(RLIMIT_AS, program->memory, 0);
+    result = result < 0 ? result : set_limit(RLIMIT_NOFILE, program->files, 0);
+    result = result < 0 ? result : set_limit(RLIMIT_NPROC, program->processes, 0);
+    return result < 0 ? result : set_limit(RLIMIT_FSIZE, program->file_size, 0);
 }
 
-IN_CHILD bool set_user(const struct program *program)
+IN_CHILD long set_user(const struct program *program)
 {
     unsigned user[3], group[3];
+    long uid = (long)program->uid, gid = (long)program->gid, result;
     if (!program->changes_user)
-        return true;
-    if (syscall(CALL_SETGROUPS, program->group_count, program->groups) != 0 ||
-        syscall(CALL_SETRESGID, program->gid, program->gid, program->gid) != 0 ||
-        syscall(CALL_SETRESUID, program->uid, program->uid, program->uid) != 0)
-        return false;
-    if (syscall(CALL_GETRESUID, &user[0], &user[1], &user[2]) != 0 ||
-        syscall(CALL_GETRESGID, &group[0], &group[1], &group[2]) != 0)
-        return false;
-    errno = EPERM;
+        return 0;
+    if ((result = call(CALL_SETGROUPS, (long)program->group_count, POINTER(program->groups), 0, 0)) < 0 ||
+        (result = call(CALL_SETRESGID, gid, gid, gid, 0)) < 0 ||
+        (result = call(CALL_SETRESUID, uid, uid, uid, 0)) < 0 ||
+        (result = call(CALL_GETRESUID, POINTER(&user[0]), POINTER(&user[1]), POINTER(&user[2]), 0)) < 0 ||
+        (result = call(CALL_GETRESGID, POINTER(&group[0]), POINTER(&group[1]), POINTER(&group[2]), 0)) < 0)
+        return result;
     for (int i = 0; i < 3; i++) {
         if (user[i] != program->uid || group[i] != program->gid)
-            return false;
+            return -EPERM;
     }
     /* It must not come back. */
-    return program->uid == 0 || syscall(CALL_SETRESUID, -1, 0, -1) != 0;
+    return program->uid == 0 || call(CALL_SETRESUID, -1, 0, -1, 0) < 0 ? 0 : -EPERM;
 }
 
 /* After the change of user, which would undo it; not for good if we died before it. */
-IN_CHILD bool die_with_parent(const struct start *start)
+IN_CHILD long die_with_parent(const struct spawn *spawn)
 {
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
-        return false;
-    errno = ESRCH;
-    return getppid() == start->parent;
+    long result = call(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0);
+    if (result < 0)
+        return result;
+    return call(SYS_getppid, 0, 0, 0, 0) == spawn->parent ? 0 : -ESRCH;
 }
 
-IN_CHILD bool gain_nothing(const struct program *program)
+IN_CHILD long gain_nothing(const struct program *program)
 {
-    return program->allow_setuid || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
+    return program->allow_setuid ? 0 : call(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0);
 }
 
-IN_CHILD bool unblock_signals(void)
+IN_CHILD long unblock_signals(void)
 {
     const uint64_t none = 0;
-    return syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, NULL, SIGNAL_SET_SIZE) == 0;
+    return call(SYS_rt_sigprocmask, SIG_SETMASK, POINTER(&none), 0, SIGNAL_SET_SIZE);
 }
 
-IN_CHILD int failed(struct start *start, const char *step)
+IN_CHILD int failed(struct spawn *spawn, long result, const char *step)
 {
-    start->failed = errno ? errno : EINVAL;
-    start->step = step;
+    spawn->step = step;
+    spawn->failed = (int)-result;
     return 127;
 }
 
 IN_CHILD int become_program(void *context)
 {
-    struct start *start = context;
-    const struct program *program = start->program;
-    if (setpgid(0, 0) != 0)
-        return failed(start, "cannot make a process group for");
-    reset_signals(start);
-    if (!set_descriptors(start))
-        return failed(start, "cannot set the descriptors of");
-    if (!set_limits(program))
-        return failed(start, "cannot set the limits of");
-    (void)umask(022);
-    if (!set_user(program))
-        return failed(start, "cannot change the user of");
-    if (chdir(start->folder) != 0) /* as that user: root's rights are not the program's */
-        return failed(start, "cannot enter the folder of");
-    if (!die_with_parent(start) || !gain_nothing(program) || !unblock_signals())
-        return failed(start, "cannot prepare");
-    (void)execve(start->path, start->argv, start->environment);
-    return failed(start, "cannot execute");
+    struct spawn *spawn = context;
+    const struct program *program = spawn->program;
+    long result = call(SYS_setpgid, 0, 0, 0, 0);
+    if (result < 0)
+        return failed(spawn, result, "cannot make a process group for");
+    reset_signals(spawn);
+    if ((result = set_descriptors(spawn)) < 0)
+        return failed(spawn, result, "cannot set the descriptors of");
+    if ((result = set_limits(program)) < 0)
+        return failed(spawn, result, "cannot set the limits of");
+    (void)call(SYS_umask, 022, 0, 0, 0);
+    if ((result = set_user(program)) < 0)
+        return failed(spawn, result, "cannot change the user of");
+    /* As that user: root's rights are not the program's. */
+    if ((result = call(SYS_chdir, POINTER(spawn->directory), 0, 0, 0)) < 0)
+        return failed(spawn, result, "cannot enter the folder of");
+    if ((result = die_with_parent(spawn)) < 0 || (result = gain_nothing(program)) < 0 ||
+        (result = unblock_signals()) < 0)
+        return failed(spawn, result, "cannot prepare");
+    result = call(SYS_execve, POINTER(spawn->path), POINTER(spawn->argv), POINTER(spawn->environment), 0);
+    return failed(spawn, result, "cannot execute");
 }
 
 /* ---- in the caller */
@@ -218,51 +267,38 @@ static uint64_t changed_signals(void)
  * kernel then clears `alive` and wakes us. vfork(2) would wait the same way but
  * without a limit: from the change of user on, that user may send the child a
  * SIGSTOP (kill -STOP -1) and would hold us up with it for good. */
-static void wait_for_child(pid_t child, const _Atomic pid_t *alive)
+static void wait_for_child(struct spawn *spawn)
 {
     const struct timespec nudge = {.tv_nsec = NUDGE_MS * 1000000L};
-    for (int count = 0; atomic_load_explicit(alive, memory_order_acquire) != 0; count++) {
+    pid_t process = spawn->process;
+    for (int count = 0; atomic_load_explicit(&spawn->alive, memory_order_acquire) != 0; count++) {
         if (count > 0)
-            (void)kill(child, count < NUDGES ? SIGCONT : SIGKILL);
-        (void)syscall(SYS_futex, alive, FUTEX_WAIT, child, &nudge, NULL, 0);
+            (void)kill(process, count < NUDGES ? SIGCONT : SIGKILL);
+        (void)syscall(SYS_futex, &spawn->alive, FUTEX_WAIT, process, &nudge, NULL, 0);
     }
 }
 
-static pid_t clone_child(struct start *start, struct error *error)
-{
-    char stack[STACK_SIZE] __attribute__((aligned(16)));
-    _Atomic pid_t alive = 0;
-    pid_t child =
-        clone(become_program, stack + sizeof stack,
-              CLONE_VM | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD, start, &alive, NULL, &alive);
-    if (child < 0) {
-        error_set_errno(error, "cannot make a process for %.160s", start->path);
-        return -1;
-    }
-    wait_for_child(child, &alive);
-    if (start->failed == 0)
-        return child;
-    (void)waitpid(child, NULL, 0);
-    errno = start->failed;
-    error_set_errno(error, "%s %.160s", start->step, start->path);
-    if (error->number == ENOENT) /* the file was found: its interpreter or folder is missing */
-        error->number = ENOEXEC;
-    return -1;
-}
-
-/* No handler of ours may run in the child, and none in us while the child uses
- * our memory; so all signals wait. */
-static pid_t start_child(struct start *start, struct error *error)
+/* No handler of ours may run in the child; so all signals wait until it has
+ * reset them. Ours come back at once: they have no handlers that could be
+ * disturbed by what the child does, which is in `spawn` alone. */
+static bool start_child(struct spawn *spawn, struct error *error)
 {
     const uint64_t all = ~UINT64_C(0);
+    const int flags = CLONE_VM | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD;
     uint64_t before;
-    if (syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, SIGNAL_SET_SIZE) != 0) {
-        error_set_errno(error, "cannot block signals");
-        return -1;
-    }
-    pid_t child = clone_child(start, error);
+    if (syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, SIGNAL_SET_SIZE) != 0)
+        return error_set_errno(error, "cannot block signals");
+    spawn->process = clone(become_program, spawn->stack + sizeof spawn->stack, flags, spawn, &spawn->alive, NULL,
+                           &spawn->alive);
+    if (spawn->process < 0)
+        error_set_errno(error, "cannot make a process for %.160s", spawn->path);
+    else if (!RUNS_BESIDE_US)
+        wait_for_child(spawn);
+    /* The child does so, too: whoever comes first, its group can be killed. */
+    if (spawn->process > 0)
+        (void)setpgid(spawn->process, spawn->process);
     (void)syscall(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, SIGNAL_SET_SIZE);
-    return child;
+    return spawn->process > 0;
 }
 
 /* The program's arguments with the script's own path in front. */
@@ -303,32 +339,76 @@ static void folder_of(const char *path, char *folder)
         memcpy(folder, "/", 2);
 }
 
+struct spawn *spawn_begin(const struct program *program, const struct launch *launch, struct error *error)
+{
+    size_t used;
+    struct spawn *spawn = malloc(sizeof *spawn);
+    if (!spawn) {
+        error_set_errno(error, "no memory to start a program");
+        return NULL;
+    }
+    memset(spawn, 0, offsetof(struct spawn, path));
+    if (!find(program, launch, spawn->path, &used, error)) {
+        spawn_free(spawn);
+        return NULL;
+    }
+    folder_of(spawn->path, spawn->folder);
+    spawn->program = program;
+    spawn->directory = program->directory ? program->directory : spawn->folder;
+    spawn->argv = build_arguments(program, spawn->path);
+    spawn->environment = environment_build(program, launch, spawn->path, used);
+    spawn->descriptors[0] = launch->input;
+    spawn->descriptors[1] = launch->output;
+    spawn->descriptors[2] = launch->errors;
+    spawn->signals = changed_signals();
+    spawn->parent = getpid();
+    if (!spawn->argv || !spawn->environment)
+        error_set_errno(error, "no memory to start %.160s", spawn->path);
+    if (error->set || !start_child(spawn, error)) {
+        spawn_free(spawn);
+        return NULL;
+    }
+    return spawn;
+}
+
+pid_t spawn_process(const struct spawn *spawn)
+{
+    return spawn->process;
+}
+
+bool spawn_succeeded(const struct spawn *spawn, struct error *error)
+{
+    if (spawn->failed == 0)
+        return true;
+    errno = spawn->failed;
+    error_set_errno(error, "%s %.160s", spawn->step, spawn->path);
+    if (error->number == ENOENT) /* the file was found: its interpreter or folder is missing */
+        error->number = ENOEXEC;
+    return false;
+}
+
+void spawn_free(struct spawn *spawn)
+{
+    if (!spawn)
+        return;
+    if (spawn->process > 0)
+        wait_for_child(spawn);
+    free(spawn->environment);
+    free(spawn->argv);
+    free(spawn);
+}
+
 pid_t spawn_program(const struct program *program, const struct launch *launch, struct error *error)
 {
-    char path[PATH_MAX], folder[PATH_MAX];
-    size_t used;
-    if (!find(program, launch, path, &used, error))
+    struct spawn *spawn = spawn_begin(program, launch, error);
+    if (!spawn)
         return -1;
-    folder_of(path, folder);
-
-    pid_t child = -1;
-    char **argv = build_arguments(program, path);
-    char **environment = environment_build(program, launch, path, used);
-    struct start start = {
-        .program = program,
-        .path = path,
-        .folder = program->directory ? program->directory : folder,
-        .argv = argv,
-        .environment = environment,
-        .descriptors = {launch->input, launch->output, launch->errors},
-        .signals = changed_signals(),
-        .parent = getpid(),
-    };
-    if (argv && environment)
-        child = start_child(&start, error);
-    else
-        error_set_errno(error, "no memory to start %.160s", path);
-    free(environment);
-    free(argv);
-    return child;
+    wait_for_child(spawn);
+    pid_t process = spawn->process;
+    if (!spawn_succeeded(spawn, error)) {
+        (void)waitpid(process, NULL, 0);
+        process = -1;
+    }
+    spawn_free(spawn);
+    return process;
 }

@@ -108,6 +108,9 @@ struct text error_body(struct exchange *exchange)
 {
     const struct verdict *verdict = &exchange->verdict;
     struct bytes body = bytes_new(exchange->arena, BODY_LIMIT);
+    /* The one header of a handler's own error that a client is to act upon. */
+    const struct text *retry = headers_get(&exchange->reply.headers, "retry-after");
+    struct text retry_after = retry ? *retry : verdict->status == 503 ? TEXT("1") : TEXT("");
     exchange->reply = (struct reply){.status = verdict->status};
     bytes_add(&body, "{\"error\":", 9);
     bytes_add_json(&body, text_of(verdict->code));
@@ -120,8 +123,8 @@ struct text error_body(struct exchange *exchange)
     set(exchange, "Cache-Control", TEXT("no-store"));
     if (verdict->status == 405 && exchange->allow.length > 0)
         set(exchange, "Allow", exchange->allow);
-    if (verdict->status == 503)
-        set(exchange, "Retry-After", TEXT("1"));
+    if (retry_after.length > 0)
+        set(exchange, "Retry-After", retry_after);
     if (verdict->kind == VERDICT_ANSWER && verdict->status == 308)
         set_location(exchange);
     exchange->reply.length = (int64_t)body.length;

@@ -629,6 +629,39 @@ START_TEST(log_follows_a_rotation)
 }
 END_TEST
 
+static int fetch(void *context, struct error *error)
+{
+    int passed = *(int *)context;
+    if (passed < 0)
+        error_set(error, "nothing was passed");
+    return passed;
+}
+
+/* As a worker does, which may not open the file. */
+START_TEST(log_takes_a_descriptor_over)
+{
+    struct error error = {0};
+    char other[100];
+    int passed = -1;
+    snprintf(other, sizeof other, "%s.2", path);
+    open_log(SEVERITY_INFO);
+    log_reopen_by(fetch, &passed);
+    ck_assert(!log_reopen(&error));
+    ck_assert_ptr_nonnull(strstr(error.message, "nothing"));
+    log_line(SEVERITY_INFO, TEXT("{\"n\":1}"));
+    passed = open(other, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    error = (struct error){0};
+    ck_assert_msg(log_reopen(&error), "%s", error.message);
+    ck_assert_int_lt(fcntl(passed, F_GETFD), 0);
+    ck_assert_int_eq(fcntl(log_descriptor(), F_GETFD), FD_CLOEXEC);
+    log_line(SEVERITY_INFO, TEXT("{\"n\":2}"));
+    log_reopen_by(NULL, NULL);
+    ck_assert_str_eq(read_file(path), "{\"n\":1}\n");
+    ck_assert_str_eq(read_file(other), "{\"n\":2}\n");
+    unlink(other);
+}
+END_TEST
+
 START_TEST(log_that_cannot_be_opened_changes_nothing)
 {
     static const char *const bad[] = {"file:/no/such/folder/log", "file:", "stdout", "", "syslog "};
@@ -859,6 +892,7 @@ static void add_log_tests(Suite *suite)
     tcase_add_test(log, events_are_objects);
     tcase_add_test(log, long_events_are_cut);
     tcase_add_test(log, log_follows_a_rotation);
+    tcase_add_test(log, log_takes_a_descriptor_over);
     tcase_add_test(log, log_that_cannot_be_opened_changes_nothing);
     tcase_add_test(log, log_to_a_fifo_nobody_reads_is_refused);
     tcase_add_test(log, a_reader_that_stopped_costs_little);

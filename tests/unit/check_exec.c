@@ -901,6 +901,9 @@ static const struct settings_case settings_cases[] = {
     {"{path: /a, exec: {program: '@/script', cpu: -1}}", "cpu"},
     {"{path: /a, exec: {program: '@/script', timeuot: 1s}}", "did you mean \"timeout\""},
     {"{path: /a, exec: {program: '@/absent'}}", "absent"},
+    {"{path: /a, exec: {program: '@/absent', pass: [lower]}}", "\"lower\" is not a name"},
+    {"{path: /a, exec: {program: '@/absent', pass: [lower]}}", "absent"},
+    {"{path: /a, exec: {program: '@/script', directory: '@/absent'}}", "there is no folder"},
 };
 
 static const char *with_folder(const char *yaml)

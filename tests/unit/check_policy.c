@@ -435,6 +435,12 @@ START_TEST(advice_names_risks)
         {HEAD "    mode: report\n", "mode: "},
         {HEAD "    methods: [TRACE]\n", "TRACE"},
         {DEFAULTS "  - path: /**\n", "every path"},
+        {"user: root\n" HEAD, "1:7: user: "},
+        {"user: '0'\n" HEAD, "1:7: user: "},
+        {"proxies: [10.0.0.0/8, '::/0']\n" HEAD, "everyone is believed"},
+        {"proxies: 0.0.0.0/0\n" HEAD, "everyone is believed"},
+        {DEFAULTS "  - path: /x\n    exec: {program: /bin/true, user: root}\n",
+         "exec.user: the program runs"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct policy *policy = parse_good(cases[i].text);

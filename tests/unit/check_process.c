@@ -13,6 +13,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -738,6 +739,30 @@ START_TEST(prepare_refuses_bad_settings)
     ck_assert(!is_prepared(bad));
     bad.index = "index.cgi";
     ck_assert(is_prepared(bad));
+    bad = good;
+    bad.directory = path_of("missing");
+    ck_assert(!is_prepared(bad));
+    bad.directory = good.path;
+    ck_assert(!is_prepared(bad));
+    bad.directory = path_of("");
+    ck_assert(is_prepared(bad));
+}
+END_TEST
+
+/* Programs of one file are looked up once for each user, and get their own's ids. */
+START_TEST(prepare_tells_users_apart)
+{
+    static const char *const users[] = {NULL, "0", "0", "nobody", NULL, "0"};
+    static const struct node nowhere = {.kind = NODE_MAP, .line = 1, .column = 1};
+    struct decoder decoder = {.arena = arena, .findings = &findings, .folder = folder, .user = "nobody"};
+    unsigned nobody = getpwnam("nobody")->pw_uid;
+    if (geteuid() != 0)
+        return;
+    for (size_t i = 0; i < sizeof users / sizeof *users; i++) {
+        struct program program = {.path = "/bin/true", .user = users[i]};
+        ck_assert(program_prepare(&program, &decoder, &nowhere));
+        ck_assert_uint_eq(program.uid, users[i] && users[i][0] == '0' ? 0 : nobody);
+    }
 }
 END_TEST
 
@@ -752,6 +777,8 @@ START_TEST(prepare_judges_names)
         {"PATH", true},
         {"A_1", true},
         {"REDIRECT_STATUS", true},
+        {"REQUEST_ID", false},
+        {"SERVER_ADDR", false},
         {"", false},
         {"1A", false},
         {"a", false},
@@ -1177,6 +1204,27 @@ START_TEST(local_kills_the_family)
 }
 END_TEST
 
+/* A program may leave its own group for that of whoever started it. */
+static const char leaves[] = "exec perl -e 'setpgrp(0, getpgrp(getppid())) or exit 1; open(F, q(>x)); "
+                             "print F $$, qq(\\n), getpgrp, qq(\\ndone\\n); close F; rename q(x), q(left); "
+                             "sleep 1000'";
+
+START_TEST(local_kills_what_left_its_group)
+{
+    struct program program = fixed_program(write_script("script", leaves));
+    struct program *const programs[] = {&program};
+    struct launcher *launcher = launcher_local(programs, 1);
+    struct launch launch = quiet_launch(0);
+    long numbers[2];
+    struct run run = start(launcher, &launch);
+    ck_assert(read_numbers("left", numbers, 2));
+    ck_assert_int_eq(numbers[1], getpgrp());
+    launcher_stop(&run);
+    ck_assert(is_gone(numbers[0]));
+    launcher_close(launcher);
+}
+END_TEST
+
 START_TEST(local_kills_the_rest_at_the_end)
 {
     struct program program =
@@ -1280,9 +1328,10 @@ static void release(struct generation *generation)
     free(generation);
 }
 
-static void reopen(void)
+static int reopen(void)
 {
     note("reopened");
+    return open(path_of("log"), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 }
 
 /* Malformed messages, by number; the descriptors are right but for the last ones. */
@@ -1370,6 +1419,13 @@ static bool work_order(struct working *working, const struct order *order)
     case 'I':
         working->stubborn = true;
         break;
+    case 'G': /* the log that the parent has opened */
+        answer->result = launcher_take_log(working->launcher, &(struct error){0});
+        if (answer->result >= 0) {
+            (void)!write(answer->result, "taken", 5);
+            (void)close(answer->result);
+        }
+        break;
     case 'F': /* the secret that only the parent may know */
         answer->result = programs[SECRET].fixed_environment[0] != NULL;
         break;
@@ -1391,8 +1447,9 @@ static int work(struct generation *generation, int socket)
     working.socket = socket;
     working.answer.generation = (int)(intptr_t)generation->context;
     working.answer.process = getpid();
-    if (working.answer.generation == -1)
+    if (working.answer.generation == -1 || strcmp(read_file(path_of("policy")), "unusable") == 0)
         return 3;
+    (void)launcher_ready(working.launcher, &(struct error){0});
     for (;;) {
         struct pollfd polled[] = {{.fd = control[1], .events = POLLIN}, {.fd = signals, .events = POLLIN}};
         (void)poll(polled, 2, -1);
@@ -1543,6 +1600,18 @@ START_TEST(parent_kills_the_family)
 }
 END_TEST
 
+START_TEST(parent_kills_what_left_its_group)
+{
+    write_script("makes-family", leaves);
+    long numbers[2];
+    ck_assert_int_eq(tell('S', FAMILY).result, 1);
+    ck_assert(read_numbers("left", numbers, 2));
+    ck_assert_int_ne(numbers[0], numbers[1]);
+    tell('K', 0);
+    ck_assert(is_gone_soon(numbers[0]));
+}
+END_TEST
+
 START_TEST(parent_kills_what_escaped)
 {
     long number;
@@ -1644,13 +1713,43 @@ START_TEST(parent_reloads)
 }
 END_TEST
 
+/* What loads, and is no use to a worker, must not cost the worker that there is. */
+START_TEST(parent_keeps_a_worker_until_the_next_is_ready)
+{
+    struct answer before = tell('P', 0);
+    write_file("policy", 0644, "unusable");
+    ck_assert_int_eq(kill(parent, SIGHUP), 0);
+    for (int i = 0; i < 400 && noted("released") == 0; i++)
+        nap();
+    ck_assert_uint_eq(noted("released"), 1);
+    ck_assert_uint_eq(noted("terminated"), 0);
+    struct answer same = tell('P', 0);
+    ck_assert_int_eq(same.process, before.process);
+    ck_assert_int_eq(tell('L', ENDS).result, 1);
+
+    write_file("policy", 0644, "good");
+    ck_assert_int_eq(kill(parent, SIGHUP), 0);
+    ck_assert(is_gone_soon(before.process));
+    ck_assert_int_eq(tell('P', 0).generation, 2);
+    ck_assert_uint_eq(noted("terminated"), 1);
+}
+END_TEST
+
 START_TEST(parent_reopens_logs)
 {
     (void)worker();
-    ck_assert_int_eq(kill(parent, SIGUSR1), 0);
-    for (int i = 0; i < 100 && noted("reopened") == 0; i++)
-        nap();
-    ck_assert_uint_eq(noted("reopened"), 1);
+    ck_assert_int_lt(tell('G', 0).result, 0);
+    for (unsigned times = 1; times <= 2; times++) { /* the last one counts */
+        ck_assert_int_eq(kill(parent, SIGUSR1), 0);
+        for (int i = 0; i < 100 && noted("reopened") < times; i++)
+            nap();
+        ck_assert_uint_eq(noted("reopened"), times);
+    }
+    (void)tell('L', ENDS); /* by then it was passed, too */
+    ck_assert_int_ge(tell('G', 0).result, 0);
+    ck_assert_str_eq(read_file(path_of("log")), "taken");
+    ck_assert_int_lt(tell('G', 0).result, 0);
+    ck_assert_int_eq(tell('L', ENDS).result, 1);
 }
 END_TEST
 
@@ -2093,6 +2192,7 @@ static void add_program(Suite *suite)
     tcase_add_test(opening, root_splits_the_path);
     tcase_add_test(opening, prepare_refuses_bad_files);
     tcase_add_test(opening, prepare_refuses_bad_settings);
+    tcase_add_test(opening, prepare_tells_users_apart);
     tcase_add_test(opening, prepare_judges_names);
     tcase_add_test(opening, forget_wipes_the_environment);
     suite_add_tcase(suite, opening);
@@ -2120,6 +2220,7 @@ static void add_launcher(Suite *suite)
     tcase_add_test(local, local_tells_the_end);
     tcase_add_test(local, local_tells_why_not);
     tcase_add_test(local, local_kills_the_family);
+    tcase_add_test(local, local_kills_what_left_its_group);
     tcase_add_test(local, local_kills_the_rest_at_the_end);
     tcase_add_test(local, local_kills_what_escaped);
     suite_add_tcase(suite, local);
@@ -2133,12 +2234,14 @@ static void add_parent(Suite *suite)
     tcase_add_test(parents, parent_starts_programs);
     tcase_add_test(parents, parent_keeps_secrets_from_the_worker);
     tcase_add_test(parents, parent_kills_the_family);
+    tcase_add_test(parents, parent_kills_what_left_its_group);
     tcase_add_test(parents, parent_kills_what_escaped);
     tcase_add_test(parents, parent_leaves_orphans_of_what_runs);
     tcase_add_loop_test(parents, parent_replaces_a_liar, 0, LIES);
     tcase_add_test(parents, parent_replaces_a_dead_worker);
     tcase_add_test(parents, parent_takes_its_time_with_broken_workers);
     tcase_add_test(parents, parent_reloads);
+    tcase_add_test(parents, parent_keeps_a_worker_until_the_next_is_ready);
     tcase_add_test(parents, parent_reopens_logs);
     tcase_add_loop_test(parents, parent_drains, 0, 2);
     tcase_add_test(parents, parent_drains_no_longer_than_it_should);

@@ -411,6 +411,19 @@ START_TEST(error_405_says_what_is_allowed)
 }
 END_TEST
 
+/* A handler that says when to come back knows better. */
+START_TEST(error_keeps_when_to_retry)
+{
+    exchange.reply = (struct reply){.status = 503, .from_handler = true};
+    headers_add(&exchange.reply.headers, exchange.arena, TEXT("Retry-After"), TEXT("120"));
+    headers_add(&exchange.reply.headers, exchange.arena, TEXT("X-Trace"), TEXT("main.py:7"));
+    exchange.verdict = FAULT(503, "exec", "internal_error", NULL);
+    error_body(&exchange);
+    ck_assert_str_eq(reply_header("retry-after"), "120");
+    ck_assert_ptr_null(reply_header("x-trace"));
+}
+END_TEST
+
 START_TEST(error_503_says_when)
 {
     exchange.verdict = FAULT(503, "front", "overloaded", NULL);
@@ -935,6 +948,7 @@ static void add_errors_and_mask(Suite *suite)
     tcase_add_test(cases, unknown_codes_have_a_sentence);
     tcase_add_test(cases, error_405_says_what_is_allowed);
     tcase_add_test(cases, error_503_says_when);
+    tcase_add_test(cases, error_keeps_when_to_retry);
     tcase_add_test(cases, errors_echo_nothing);
     suite_add_tcase(suite, cases);
     cases = tcase_create("mask");
