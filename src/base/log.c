@@ -136,11 +136,11 @@ bool log_wants(enum severity severity)
 
 /* One line by one system call; false when it was not taken in time. A pipe
  * that polls writable takes a whole page, and a line is no longer than one. */
-static bool write_line(const char *line, size_t length)
+static bool write_line(const char *line, size_t length, int patience)
 {
     struct pollfd log = {.fd = state.descriptor, .events = POLLOUT};
     ssize_t written;
-    if (state.may_block && (poll(&log, 1, LOG_PATIENCE_MS) != 1 || !(log.revents & POLLOUT)))
+    if (state.may_block && (poll(&log, 1, patience) != 1 || !(log.revents & POLLOUT)))
         return false;
     do
         written = write(state.descriptor, line, length);
@@ -162,7 +162,8 @@ static bool confess(void)
         line, sizeof line,
         "%s{\"time\":\"%s\",\"level\":\"warning\",\"event\":\"lines_dropped\",\"count\":%llu}\n",
         torn ? "\n" : "", clock_rfc3339(clock_wall_milliseconds(), time), (unsigned long long)dropped);
-    if (write_line(line, (size_t)length))
+    /* Once a line was dropped nobody waits any more, until the reader is back. */
+    if (write_line(line, (size_t)length, 0))
         return true;
     atomic_fetch_add(&state.dropped, dropped);
     if (torn)
@@ -173,7 +174,7 @@ static bool confess(void)
 static void write_or_drop(const char *line, size_t length)
 {
     if ((atomic_load_explicit(&state.dropped, memory_order_relaxed) > 0 && !confess()) ||
-        !write_line(line, length))
+        !write_line(line, length, LOG_PATIENCE_MS))
         atomic_fetch_add(&state.dropped, 1);
 }
 

@@ -128,8 +128,8 @@ bool text_is_token(struct text text)
 size_t text_plain_run(struct text text)
 {
     size_t length = 0;
-    while (length < text.length && text.at[length] >= 0x20 && text.at[length] < 0x7f && text.at[length] != '"' &&
-           text.at[length] != '\\')
+    while (length < text.length && text.at[length] >= 0x20 && text.at[length] < 0x7f &&
+           text.at[length] != '"' && text.at[length] != '\\')
         length++;
     return length;
 }

@@ -42,7 +42,7 @@ static bool load(int file, struct text *content, struct findings *findings)
 
 const struct node *file_read(const char *path, struct findings *findings)
 {
-    struct text content;
+    struct text content = {0};
     int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO would wait */
     bool loaded = load(file, &content, findings);
     if (file >= 0)

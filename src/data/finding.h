@@ -34,8 +34,8 @@ bool findings_add_key(struct findings *, enum finding_kind, const struct node *,
     __attribute__((format(printf, 4, 5)));
 
 /* The same at a position that has no node (a syntax error). Line 0: the whole file. */
-bool findings_add_at(struct findings *, enum finding_kind, unsigned line, unsigned column,
-                     const char *format, ...) __attribute__((format(printf, 5, 6)));
+bool findings_add_at(struct findings *, enum finding_kind, unsigned line, unsigned column, const char *format,
+                     ...) __attribute__((format(printf, 5, 6)));
 
 /* Prints all of one kind, sorted by position; the last line says how many more there are. */
 void findings_print(const struct findings *, enum finding_kind, FILE *);

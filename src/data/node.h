@@ -20,7 +20,7 @@ struct node {
     const struct node *parent; /* NULL at the root */
     struct text name;          /* the key it stands under in a map; NUL-terminated */
     unsigned name_line, name_column;
-    size_t index;              /* its place in a list */
+    size_t index; /* its place in a list */
 };
 
 /* The value under `key`, or NULL. */

@@ -39,7 +39,8 @@ struct front {
     int alarm;  /* wakes the keeper, and the thread that leads if there is one */
     struct connection *table;
     size_t threads, capacity, processors;
-    atomic_bool stopping, over;
+    atomic_bool stopping, over, accept_paused;
+    _Atomic uint64_t pause_told; /* when that was last logged; clock_milliseconds */
 
     pthread_mutex_t lock; /* of what follows */
     pthread_cond_t work;  /* something is queued, or nobody leads */
@@ -49,8 +50,6 @@ struct front {
     size_t parked;             /* threads without work */
     size_t active;             /* threads that run, as far as they have not begun to wait for a handler */
     bool led;                  /* a thread waits for events, or will when it has answered */
-    bool accept_paused;
-    uint64_t pause_told; /* when that was last logged; clock_milliseconds */
 };
 
 /* A thread's place among the others while it serves. */
@@ -84,7 +83,8 @@ static size_t count_open(struct front *front)
     return count;
 }
 
-static struct connection *open_connection(struct front *front, int descriptor)
+/* A place in the table, or NULL: so many are open. */
+static struct connection *take_place(struct front *front)
 {
     pthread_mutex_lock(&front->lock);
     struct connection *connection = front->unused;
@@ -95,54 +95,44 @@ static struct connection *open_connection(struct front *front, int descriptor)
     if (connection)
         front->open++;
     pthread_mutex_unlock(&front->lock);
-    if (connection) {
-        connection->descriptor = descriptor;
-        connection->armed = 0;
-        connection->may_have_more = connection->hung_up = false;
-        atomic_store(&connection->state, CONNECTION_CLAIMED);
-    }
     return connection;
 }
 
 static void pause_accepting(struct front *front, const char *why)
 {
-    uint64_t now = clock_milliseconds();
-    pthread_mutex_lock(&front->lock);
-    front->accept_paused = true;
-    bool told = front->pause_told && now - front->pause_told < PAUSE_TOLD_MS;
-    if (!told)
-        front->pause_told = now;
-    pthread_mutex_unlock(&front->lock);
-    if (!told)
+    uint64_t now = clock_milliseconds(), told = atomic_load(&front->pause_told);
+    atomic_store(&front->accept_paused, true);
+    if ((told == 0 || now - told >= PAUSE_TOLD_MS) &&
+        atomic_compare_exchange_strong(&front->pause_told, &told, now))
         log_event(SEVERITY_WARNING, "accept_paused", "no further connection is taken for now: %s", why);
 }
 
 /* What waits in the backlog makes a new edge. */
 static void resume_accepting(struct front *front)
 {
-    pthread_mutex_lock(&front->lock);
-    bool paused = front->accept_paused && front->open < front->capacity;
-    if (paused)
-        front->accept_paused = false;
-    pthread_mutex_unlock(&front->lock);
-    if (paused && !atomic_load(&front->stopping))
+    if (atomic_exchange(&front->accept_paused, false) && !atomic_load(&front->stopping))
         watch(front, EPOLL_CTL_MOD, front->listener, EPOLLIN | EPOLLET, &front->listener);
+}
+
+static void leave_place(struct front *front, struct connection *connection)
+{
+    pthread_mutex_lock(&front->lock);
+    connection->next = front->unused;
+    front->unused = connection;
+    assert(front->open > 0);
+    bool last = --front->open == 0;
+    pthread_mutex_unlock(&front->lock);
+    if (atomic_load(&front->accept_paused))
+        resume_accepting(front);
+    if (last && atomic_load(&front->stopping))
+        ring(front->alarm);
 }
 
 static void close_connection(struct front *front, struct connection *connection, struct intake **spare)
 {
     atomic_store(&connection->state, CONNECTION_FREE);
     connection_close(connection, spare);
-    pthread_mutex_lock(&front->lock);
-    connection->next = front->unused;
-    front->unused = connection;
-    assert(front->open > 0);
-    bool last = --front->open == 0, paused = front->accept_paused;
-    pthread_mutex_unlock(&front->lock);
-    if (paused)
-        resume_accepting(front);
-    if (last && atomic_load(&front->stopping))
-        ring(front->alarm);
+    leave_place(front, connection);
 }
 
 static bool claim(struct connection *connection)
@@ -275,6 +265,7 @@ static struct exchange new_exchange(const struct front *front, struct connection
 
 static enum connection_step settle(struct front *front, struct connection *connection, struct intake **spare)
 {
+    connection->served = true;
     return connection_settle(connection, &front->limits, !atomic_load(&front->stopping), spare);
 }
 
@@ -333,7 +324,8 @@ static uint32_t events_of(const struct connection *connection, enum connection_s
 static bool await(struct front *front, struct connection *connection, enum connection_step step)
 {
     atomic_store(&connection->deadline, clock_milliseconds() + patience(front, connection, step));
-    atomic_store(&connection->idle, connection_is_idle(connection));
+    /* A new one is not idle: its first request is on its way. */
+    atomic_store(&connection->idle, connection_is_idle(connection) && connection->served);
     arm(front, connection, events_of(connection, step));
     int claimed = CONNECTION_CLAIMED;
     if (atomic_compare_exchange_strong(&connection->state, &claimed, CONNECTION_WAITING))
@@ -361,8 +353,8 @@ static bool follow(struct front *front, struct connection *connection, enum conn
                        DENY(431, "request", "head_too_large", "its parameters are over request.head"), spare);
             continue;
         }
-        if (step == CONNECTION_READ && connection_is_idle(connection) && atomic_load(&front->stopping) &&
-            connection_retire(connection))
+        if (step == CONNECTION_READ && connection_is_idle(connection) && connection->served &&
+            atomic_load(&front->stopping) && connection_retire(connection))
             step = CONNECTION_CLOSE;
         if (step == CONNECTION_CLOSE) {
             close_connection(front, connection, spare);
@@ -391,31 +383,50 @@ static void queue_or_refuse(struct front *front, struct connection *connection, 
 
 /* ---- what wakes a thread */
 
+static int accept_descriptor(const struct front *front)
+{
+    int descriptor;
+    do
+        descriptor = accept4(front->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    while (descriptor < 0 && (errno == EINTR || errno == ECONNABORTED));
+    return descriptor;
+}
+
+/* The next connection that waits, claimed; NULL when there is none, or no place
+ * for it: then it stays in the backlog. */
+static struct connection *accept_one(struct front *front)
+{
+    struct connection *connection = take_place(front);
+    if (!connection) {
+        pause_accepting(front, "the policy's `connections` are all open");
+        if (count_open(front) < front->capacity) /* one has been closed just before it could know */
+            resume_accepting(front);
+        return NULL;
+    }
+    int descriptor = accept_descriptor(front);
+    if (descriptor < 0) {
+        int reason = errno;
+        leave_place(front, connection);
+        if (reason != EAGAIN)
+            pause_accepting(front,
+                            reason == EMFILE || reason == ENFILE ? "out of descriptors" : "accept failed");
+        return NULL;
+    }
+    connection->descriptor = descriptor;
+    connection->armed = 0;
+    connection->served = false;
+    connection->may_have_more = connection->hung_up = false;
+    atomic_store(&connection->state, CONNECTION_CLAIMED);
+    return connection;
+}
+
 /* Takes every connection that waits. All but the last go to the epoll set, for
  * the other threads; the last one is read here and now. The result has a
  * request to be served, or is NULL. */
 static struct connection *accept_connections(struct front *front, struct intake **spare)
 {
-    struct connection *last = NULL;
-    while (!atomic_load(&front->over)) {
-        /* Those that do not fit stay in the backlog. */
-        if (count_open(front) >= front->capacity) {
-            pause_accepting(front, "the policy's `connections` are all open");
-            break;
-        }
-        int descriptor = accept4(front->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        if (descriptor < 0 && (errno == EINTR || errno == ECONNABORTED))
-            continue;
-        if (descriptor < 0 && errno != EAGAIN)
-            pause_accepting(front,
-                            errno == EMFILE || errno == ENFILE ? "out of descriptors" : "accept failed");
-        if (descriptor < 0)
-            break;
-        struct connection *connection = open_connection(front, descriptor);
-        if (!connection) { /* another thread was faster */
-            close(descriptor);
-            continue;
-        }
+    struct connection *last = NULL, *connection;
+    while (!atomic_load(&front->over) && (connection = accept_one(front))) {
         if (last && follow(front, last, CONNECTION_READ, spare))
             queue_or_refuse(front, last, spare);
         last = connection;
@@ -600,7 +611,7 @@ static void take_signals(struct front *front, int signals, struct intake **spare
     while (read(signals, &info, sizeof info) == sizeof info) {
         struct error error = {0};
         if (info.ssi_signo == SIGUSR1 && !log_reopen(&error))
-            log_event(SEVERITY_WARNING, "log_reopen", "%s", error.message);
+            log_event(SEVERITY_WARNING, "log_not_reopened", "%s", error.message);
         if (info.ssi_signo != SIGUSR1 && !atomic_load(&front->stopping))
             begin_stop(front, spare);
     }

@@ -74,6 +74,9 @@ static struct verdict judge(const struct policy *policy, struct exchange *exchan
         request_read(&exchange->request, params, &policy->server.request, exchange->arena);
     if (exchange->request.content_length < 0)
         exchange->request.content_length = exchange->channel->body_length;
+    else if (verdict.kind == VERDICT_PASS && exchange->request.content_length == 0 &&
+             exchange->channel->body_length > 0) /* nobody would ever read it */
+        verdict = DENY(400, "body", "body_invalid", "there is one, and CONTENT_LENGTH is 0");
     exchange->body.stated = exchange->request.content_length;
     if (verdict.kind == VERDICT_PASS)
         verdict = router_find(policy->router, exchange);

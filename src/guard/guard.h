@@ -37,8 +37,8 @@ struct guard {
 
 /* What a route has of one guard. */
 struct guard_rules {
-    void *rules;      /* NULL: the route does not use the guard */
-    bool report_only; /* mode: report, of the guard or its route */
+    void *rules;             /* NULL: the route does not use the guard */
+    bool report_only;        /* mode: report, of the guard or its route */
     const struct node *node; /* where they stand; NULL for defaults of the program */
 };
 
@@ -50,8 +50,8 @@ size_t guards_count(void);
 /* Runs the guards of one stage over the exchange, in order, until one does not
  * pass. A guard that only reports is told to `reported` and
  * does not stop the rest. Marks which passed in `passed` (a bit a guard). */
-struct verdict guards_judge(const struct guard_rules rules[], enum stage, struct exchange *,
-                            uint32_t *passed, void (*reported)(struct exchange *, struct verdict));
+struct verdict guards_judge(const struct guard_rules rules[], enum stage, struct exchange *, uint32_t *passed,
+                            void (*reported)(struct exchange *, struct verdict));
 
 /* Calls finish for those that passed, last first. */
 void guards_finish(const struct guard_rules rules[], struct exchange *, uint32_t passed);

@@ -145,6 +145,7 @@ static bool exec_relay(void *state, struct exchange *exchange, const char **deta
 {
     struct exec_run *run = state;
     struct text piece = run->rest;
+    (void)exchange;
     while (hand_on(run, piece) && exec_pump(run, &piece) == EXEC_OUTPUT)
         ;
     run->complete = !run->failed && check_length(run);

@@ -12,23 +12,23 @@
 
 struct body {
     struct channel *channel;
-    uint64_t limit;     /* of all bytes; set by the "body" guard, else UINT64_MAX */
-    int64_t stated;     /* Content-Length, or -1 */
-    uint64_t received;  /* from the channel so far */
-    bool ended;         /* the client's last byte has been received */
-    bool peeked;        /* by body_is_empty(): `first` is received and not yet read */
+    uint64_t limit;    /* of all bytes; set by the "body" guard, else UINT64_MAX */
+    int64_t stated;    /* Content-Length, or -1 */
+    uint64_t received; /* from the channel so far */
+    bool ended;        /* the client's last byte has been received */
+    bool peeked;       /* by body_is_empty(): `first` is received and not yet read */
     char first;
-    bool spooled;       /* spool holds all of it */
+    bool spooled; /* spool holds all of it */
     struct spool spool;
 };
 
 /* What body_read() returns below 0. */
 enum {
-    BODY_WAIT = -1,    /* nothing yet: poll channel->input */
-    BODY_GONE = -2,    /* the client is gone */
-    BODY_OVER = -3,    /* over the limit: 413 */
-    BODY_BROKEN = -4,  /* shorter or longer than stated, or the peer broke the protocol: 400 */
-    BODY_FAILED = -5,  /* the spool failed: 500 */
+    BODY_WAIT = -1,   /* nothing yet: poll channel->input */
+    BODY_GONE = -2,   /* the client is gone */
+    BODY_OVER = -3,   /* over the limit: 413 */
+    BODY_BROKEN = -4, /* shorter or longer than stated, or the peer broke the protocol: 400 */
+    BODY_FAILED = -5, /* the spool failed: 500 */
 };
 
 /* Up to `size` bytes; 0 at the end, else one of the above. */

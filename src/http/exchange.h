@@ -35,12 +35,12 @@ struct exchange {
     struct capture captures[CAPTURES_LIMIT];
     size_t capture_count;
 
-    struct verdict verdict;    /* the first that was not PASS, or PASS */
+    struct verdict verdict; /* the first that was not PASS, or PASS */
     struct reply reply;
-    uint64_t sent;             /* body bytes handed to the channel */
-    bool head_sent;            /* the reply can no longer be changed */
+    uint64_t sent;  /* body bytes handed to the channel */
+    bool head_sent; /* the reply can no longer be changed */
 
-    struct launcher *launcher;    /* who starts programs (process/launcher.h) */
+    struct launcher *launcher; /* who starts programs (process/launcher.h) */
     const char *spool_folder;
     uint64_t read_timeout, write_timeout; /* milliseconds of silence */
 

@@ -9,7 +9,7 @@
 #include "http/headers.h"
 
 struct reply {
-    int status; /* 200 to 599 */
+    int status;             /* 200 to 599 */
     struct headers headers; /* Content-Length only here as a number: */
     int64_t length;         /* body bytes, or -1 when not known; sent as Content-Length */
     bool from_handler;      /* status and headers are the handler's own */

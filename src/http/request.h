@@ -21,31 +21,31 @@ struct params {
 
 /* Policy key `request`, and `proxies`. */
 struct request_rules {
-    uint64_t head;         /* bytes of all parameters; the front enforces it while reading */
-    uint64_t headers;      /* count of headers */
-    uint64_t header;       /* bytes of one value */
-    uint64_t target;       /* bytes of REQUEST_URI */
+    uint64_t head;    /* bytes of all parameters; the front enforces it while reading */
+    uint64_t headers; /* count of headers */
+    uint64_t header;  /* bytes of one value */
+    uint64_t target;  /* bytes of REQUEST_URI */
     struct networks proxies;
-    struct texts drop;     /* further header names that are dropped, lower case */
+    struct texts drop; /* further header names that are dropped, lower case */
 };
 
 struct request {
-    struct text method;   /* a token, case kept */
-    struct text target;   /* REQUEST_URI as sent, with an absolute form's scheme and authority removed */
-    struct text path;     /* canonical, see path_canonical(); or "*", for OPTIONS only */
-    struct text query;    /* as sent, without the "?"; empty when there is none */
-    bool has_query;       /* "/x?" has an empty one */
-    struct text host;     /* lower case, without port, brackets or trailing dot; empty when there was none */
-    struct text host_port;/* digits, or empty */
-    bool secure;          /* came by HTTPS, as the web server or a trusted proxy says */
-    bool through_proxy;   /* the peer is a trusted proxy */
-    struct address peer;  /* who connected to the web server */
-    struct address client;/* who asked: the rightmost hop that is not a trusted proxy (http/forwarded.h) */
-    struct headers headers;    /* without Content-Type, Content-Length, Transfer-Encoding; Host canonical */
-    struct text content_type;  /* as sent, or empty */
-    int64_t content_length;    /* -1: not stated (chunked), the body ends where it ends */
-    struct params server;      /* the web server's own parameters that are not headers, first of each name,
-                                  without those whose value has control characters */
+    struct text method;    /* a token, case kept */
+    struct text target;    /* REQUEST_URI as sent, with an absolute form's scheme and authority removed */
+    struct text path;      /* canonical, see path_canonical(); or "*", for OPTIONS only */
+    struct text query;     /* as sent, without the "?"; empty when there is none */
+    bool has_query;        /* "/x?" has an empty one */
+    struct text host;      /* lower case, without port, brackets or trailing dot; empty when there was none */
+    struct text host_port; /* digits, or empty */
+    bool secure;           /* came by HTTPS, as the web server or a trusted proxy says */
+    bool through_proxy;    /* the peer is a trusted proxy */
+    struct address peer;   /* who connected to the web server */
+    struct address client; /* who asked: the rightmost hop that is not a trusted proxy (http/forwarded.h) */
+    struct headers headers;   /* without Content-Type, Content-Length, Transfer-Encoding; Host canonical */
+    struct text content_type; /* as sent, or empty */
+    int64_t content_length;   /* -1: not stated (chunked), the body ends where it ends */
+    struct params server;     /* the web server's own parameters that are not headers, first of each name,
+                                 without those whose value has control characters */
 };
 
 /* Builds the request. All parts live in the arena or point into the params.

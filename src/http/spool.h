@@ -11,7 +11,7 @@
 #include "base/text.h"
 
 struct spool {
-    char *memory;       /* malloc'ed on the first write */
+    char *memory; /* malloc'ed on the first write */
     uint64_t memory_limit, limit;
     uint64_t length, read;
     int file;           /* -1 until memory_limit is passed */

@@ -18,9 +18,9 @@ struct verdict {
 };
 
 #define PASS ((struct verdict){.kind = VERDICT_PASS})
-#define DENY(status_, guard_, code_, detail_) \
+#define DENY(status_, guard_, code_, detail_)                                                                \
     ((struct verdict){VERDICT_DENY, (status_), (guard_), (code_), (detail_)})
-#define FAULT(status_, guard_, code_, detail_) \
+#define FAULT(status_, guard_, code_, detail_)                                                               \
     ((struct verdict){VERDICT_FAULT, (status_), (guard_), (code_), (detail_)})
 
 #endif

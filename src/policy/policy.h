@@ -11,39 +11,39 @@
 #include "process/program.h"
 #include "respond/secure_headers.h"
 
-struct listen_rules {       /* policy key `listen` */
-    const char *address;    /* "unix:/path" or "tcp:HOST:PORT"; NULL: given by whoever starts us */
-    unsigned mode;          /* of a unix socket; default 0660 */
+struct listen_rules {    /* policy key `listen` */
+    const char *address; /* "unix:/path" or "tcp:HOST:PORT"; NULL: given by whoever starts us */
+    unsigned mode;       /* of a unix socket; default 0660 */
     const char *owner, *group;
     uint64_t backlog;
 };
 
-struct server_rules {       /* keys at the top of the file */
+struct server_rules { /* keys at the top of the file */
     struct listen_rules listen;
-    struct request_rules request;      /* `request`, and `proxies` in it */
+    struct request_rules request; /* `request`, and `proxies` in it */
     uint64_t threads, queue, connections;
     struct timeouts {
         uint64_t read, write, idle, drain; /* milliseconds */
     } timeouts;
     struct log_rules {
         const char *target;
-        int level;          /* enum severity */
+        int level; /* enum severity */
     } log;
-    const char *user, *group;  /* the worker's */
+    const char *user, *group; /* the worker's */
     bool sandbox;
-    const char *spool;      /* folder for bodies that do not fit in memory */
-    uint64_t reply_spool;   /* bytes of one reply kept aside for a client that reads slowly */
+    const char *spool;             /* folder for bodies that do not fit in memory */
+    uint64_t reply_spool;          /* bytes of one reply kept aside for a client that reads slowly */
     const char *request_id_header; /* name of the reply's header, "X-Request-ID" */
 };
 
 struct route {
-    const char *path;        /* as written: "/api/users/{id}" */
-    struct texts methods;    /* upper case; HEAD is added to GET */
+    const char *path;                        /* as written: "/api/users/{id}" */
+    struct texts methods;                    /* upper case; HEAD is added to GET */
     struct guard_rules guards[GUARDS_LIMIT]; /* by place in `guards` */
     const struct handler *handler;
     void *settings;
     struct secure_headers headers;
-    bool pass_errors;        /* the handler's own 5xx bodies go out */
+    bool pass_errors; /* the handler's own 5xx bodies go out */
     bool report_only;
     const struct node *node; /* for messages */
 };

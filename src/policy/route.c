@@ -6,6 +6,8 @@
  */
 #include "config.h"
 
+#include <assert.h>
+
 #include "policy/route.h"
 
 #include "base/bytes.h"
@@ -345,6 +347,7 @@ struct verdict router_find(const struct router *router, struct exchange *exchang
     exchange->method_known = entry != NULL;
     if (!entry)
         entry = leaf->methods[0].entry;
+    assert(entry); /* a leaf has at least one */
     exchange->route = entry->route;
     exchange->allow = leaf->allow;
     exchange->script_name = (struct text){search.path.at, search.matched};

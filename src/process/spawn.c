@@ -85,9 +85,9 @@ struct spawn {
 #define IN_CHILD static
 #endif
 
-/* A system call of at most four arguments (a fifth is 0) that touches nothing but registers, errno included, which the
- * child shares with us: negative results are error numbers. Where we do not
- * know how, the child does not run beside us (spawn_begin() waits). */
+/* A system call of at most four arguments (a fifth is 0) that touches nothing but registers, errno included,
+ * which the child shares with us: negative results are error numbers. Where we do not know how, the child
+ * does not run beside us (spawn_begin() waits). */
 #if defined(__x86_64__) && defined(__LP64__)
 #define RUNS_BESIDE_US true
 IN_CHILD long call(long number, long a, long b, long c, long d)
@@ -288,8 +288,8 @@ static bool start_child(struct spawn *spawn, struct error *error)
     uint64_t before;
     if (syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &before, SIGNAL_SET_SIZE) != 0)
         return error_set_errno(error, "cannot block signals");
-    spawn->process = clone(become_program, spawn->stack + sizeof spawn->stack, flags, spawn, &spawn->alive, NULL,
-                           &spawn->alive);
+    spawn->process = clone(become_program, spawn->stack + sizeof spawn->stack, flags, spawn, &spawn->alive,
+                           NULL, &spawn->alive);
     if (spawn->process < 0)
         error_set_errno(error, "cannot make a process for %.160s", spawn->path);
     else if (!RUNS_BESIDE_US)

@@ -94,8 +94,9 @@ static bool apply_preset(struct decoder *decoder, const struct node *node, struc
     size_t count = sizeof presets / sizeof *presets;
     const char *nearest = findings_nearest(word, secure_headers_presets, count);
     return findings_add(decoder->findings, FINDING_ERROR, node,
-                        "\"%s\" is not a preset, expected one of api, helmet, fastapi, nginx, off%s%s%s", word,
-                        nearest ? "; did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?" : "");
+                        "\"%s\" is not a preset, expected one of api, helmet, fastapi, nginx, off%s%s%s",
+                        word, nearest ? "; did you mean \"" : "", nearest ? nearest : "",
+                        nearest ? "\"?" : "");
 }
 
 /* What says how the reply is built, or belongs to the handler alone. */

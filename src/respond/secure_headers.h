@@ -8,8 +8,8 @@
 #include "http/exchange.h"
 
 struct secure_headers {
-    struct headers set;    /* replace whatever the handler sent */
-    struct texts remove;   /* names, lower case; Server and X-Powered-By with every preset but off */
+    struct headers set;  /* replace whatever the handler sent */
+    struct texts remove; /* names, lower case; Server and X-Powered-By with every preset but off */
 };
 
 /* Decodes policy key `headers`: a preset (`api`, `helmet`, `fastapi`, `nginx`,

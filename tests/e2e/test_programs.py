@@ -3,9 +3,9 @@ descriptor or file is left over."""
 
 import json
 import os
+import select
 import signal
 import threading
-import select
 import time
 import zlib
 

@@ -1,21 +1,29 @@
 /*
  * Tests of the front: FastCGI connections over a socket pair, record by
- * record, and the listening socket. The threads are tested end to end.
+ * record, the listening socket, and the threads, by a front of its own process
+ * that has no handler. What needs one is tested end to end.
  */
 #include "config.h"
 
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/clock.h"
+#include "base/log.h"
 #include "front/connection.h"
+#include "front/fastcgi.h"
 #include "front/listen.h"
 
 static struct connection_limits limits = {
@@ -351,8 +359,9 @@ START_TEST(test_roles)
 {
     open_pair();
     put_begin(1, ROLE_AUTHORIZER, RECORD_KEEP_CONNECTION);
-    put(RECORD_PARAMS, 1, "\x01\x01"
-                          "AB",
+    put(RECORD_PARAMS, 1,
+        "\x01\x01"
+        "AB",
         4);
     put(RECORD_PARAMS, 1, NULL, 0);
     ck_assert_int_eq(deliver(), CONNECTION_READ);
@@ -605,6 +614,168 @@ START_TEST(test_retiring_loses_no_request)
 }
 END_TEST
 
+/* ---- what a peer does meanwhile */
+
+static bool reads_when_full; /* the peer reads just when the socket has turned out to be full */
+
+/* In place of the C library's. */
+ssize_t sendmsg(int descriptor, const struct msghdr *message, int flags)
+{
+    static char sink[1 << 20];
+    ssize_t sent = syscall(SYS_sendmsg, descriptor, message, flags);
+    if (sent >= 0 || errno != EAGAIN || !reads_when_full)
+        return sent;
+    reads_when_full = false;
+    while (recv(peer, sink, sizeof sink, MSG_DONTWAIT) > 0)
+        continue;
+    errno = EAGAIN;
+    return -1;
+}
+
+/* Leaves a little that the peer has not taken. */
+static void reply_until_full(void)
+{
+    static char piece[10000];
+    struct channel *channel = connection_channel(&connection);
+    while (channel->pending(channel) == 0)
+        ck_assert(channel->send(channel, (struct text){piece, sizeof piece}) && channel->flush(channel));
+    channel->finish(channel);
+}
+
+/* A wait for what has come already would never end. */
+START_TEST(test_reply_leaves_between_two_looks)
+{
+    open_pair();
+    put_request("/download", NULL, 0);
+    ck_assert_int_eq(deliver(), CONNECTION_READY);
+    reply_until_full();
+    reads_when_full = true;
+    ck_assert_int_eq(settle(true), CONNECTION_WRITE);
+    ck_assert(!reads_when_full);
+    ck_assert_int_eq(advance(), CONNECTION_READ);
+    ck_assert(connection_is_idle(&connection));
+    close_pair();
+}
+END_TEST
+
+START_TEST(test_input_is_waited_for_only_where_it_is_read)
+{
+    open_pair();
+    ck_assert(connection_takes_input(&connection));
+    put_request("/download", NULL, 0);
+    ck_assert_int_eq(deliver(), CONNECTION_READY);
+    reply_until_full();
+    ck_assert_int_eq(settle(true), CONNECTION_WRITE);
+    ck_assert(!connection_takes_input(&connection)); /* the next request must wait */
+    close_pair();
+
+    open_pair();
+    put_request("/upload", output, 400000);
+    ck_assert_int_eq(deliver(), CONNECTION_READY);
+    ck_assert_uint_gt(wire_length, 0);
+    struct channel *channel = connection_channel(&connection);
+    ck_assert(channel->send(channel, (struct text){output, 1 << 20}));
+    channel->finish(channel);
+    ck_assert_int_eq(settle(true), CONNECTION_WRITE);
+    ck_assert(connection_takes_input(&connection)); /* the rest of its body */
+    close_pair();
+}
+END_TEST
+
+/* It costs neither memory nor a thread's time. */
+START_TEST(test_questions_without_reading_the_answers)
+{
+    struct connection_limits saved = limits;
+    limits.reply_spool = 0;
+    limits.write_timeout = 60000;
+    open_pair();
+    for (size_t round = 0; connection_takes_input(&connection) && round < 1000; round++) {
+        while (wire_length < 8000)
+            put(77, 0, NULL, 0);
+        deliver();
+    }
+    ck_assert(!connection_takes_input(&connection));
+    ck_assert_int_eq(advance(), CONNECTION_WRITE);
+    struct channel *channel = connection_channel(&connection);
+    ck_assert_uint_lt(channel->pending(channel), 64 * 1024);
+    close_pair();
+    limits = saved;
+}
+END_TEST
+
+START_TEST(test_questions_with_reading_the_answers)
+{
+    open_pair();
+    for (size_t round = 0; round < 200; round++) {
+        for (size_t i = 0; i < 1000; i++)
+            put(77, 0, NULL, 0);
+        ck_assert_int_eq(deliver(), CONNECTION_READ);
+        ck_assert_uint_eq(wire_length, 0);
+        collect();
+        ck_assert_uint_eq(last_type, RECORD_UNKNOWN_TYPE);
+    }
+    close_pair();
+}
+END_TEST
+
+/* What was told together with the last bytes is not told again. */
+START_TEST(test_end_behind_the_last_bytes)
+{
+    open_pair();
+    put_request("/last", NULL, 0);
+    ck_assert_int_eq(send(peer, wire, wire_length, 0), (ssize_t)wire_length);
+    shutdown(peer, SHUT_WR);
+    connection.hung_up = true;
+    ck_assert_int_eq(advance(), CONNECTION_READY);
+    reply("ok");
+    ck_assert_int_eq(settle(true), CONNECTION_READ);
+    ck_assert(connection.may_have_more);
+    ck_assert_int_eq(advance(), CONNECTION_CLOSE);
+    close_pair();
+}
+END_TEST
+
+/* A body around the sizes of the buffers, in records of all sizes. */
+START_TEST(test_sizes_around_the_buffers)
+{
+    static const size_t sizes[] = {32767, 32768, 32769, 65535, 65536, 65537, 32768 - 8, 32768 - 64};
+    static const size_t records[] = {65535, 32768, 8192, 1021};
+    static char body[70000], got[140000];
+    static const char padding[255];
+    size_t length = sizes[_i % 8], record = records[_i / 8];
+    for (size_t i = 0; i < length; i++)
+        body[i] = (char)(i * 31 + i / 256);
+    open_pair();
+    for (size_t round = 0; round < 2; round++) { /* pipelined */
+        put_begin(1, ROLE_RESPONDER, RECORD_KEEP_CONNECTION);
+        put(RECORD_PARAMS, 1, "\x0b\x02REQUEST_URI/x", 15);
+        put(RECORD_PARAMS, 1, NULL, 0);
+        for (size_t at = 0; at < length; at += record) {
+            size_t piece = record < length - at ? record : length - at;
+            put(RECORD_STDIN, 1, body + at, piece);
+            wire[wire_length - piece - 2] = 255; /* its padding */
+            memcpy(wire + wire_length, padding, sizeof padding);
+            wire_length += sizeof padding;
+        }
+        put(RECORD_STDIN, 1, NULL, 0);
+    }
+    enum connection_step step = deliver();
+    for (size_t round = 0; round < 2; round++) {
+        ck_assert_int_eq(step, CONNECTION_READY);
+        ck_assert_str_eq(uri(), "/x");
+        ck_assert_uint_eq(read_body(got, sizeof got), length);
+        ck_assert_mem_eq(got, body, length);
+        reply("ok");
+        step = settle(true);
+        while (round == 0 && step == CONNECTION_READ && wire_length > 0)
+            step = deliver();
+    }
+    ck_assert_int_eq(step, CONNECTION_READ);
+    ck_assert(connection_is_idle(&connection));
+    close_pair();
+}
+END_TEST
+
 /* ---- the listening socket */
 
 static char folder[] = "/tmp/check_front.XXXXXX";
@@ -686,7 +857,8 @@ START_TEST(test_addresses)
         {"tcp::9000", "is not tcp:ADDRESS:PORT"},
         {"tcp:[]:9000", "is not tcp:ADDRESS:PORT"},
         {"unix:relative", "is not an absolute path"},
-        {"unix:/a-name-that-is-far-too-long/and-longer-still-than-that/0123456789012345678901234567890123456789012345678901234567890123456789012345",
+        {"unix:/a-name-that-is-far-too-long/and-longer-still-than-that/"
+         "0123456789012345678901234567890123456789012345678901234567890123456789012345",
          "is not an absolute path"},
         {"unix:/no/such/folder/s", "No such file"},
         {"/run/x", "is neither"},
@@ -705,11 +877,212 @@ START_TEST(test_addresses)
 }
 END_TEST
 
+/* ---- the threads */
+
+static pid_t front;
+
+static void start_front(const char *rules)
+{
+    char file[80];
+    struct error error = {0};
+    make_folder();
+    snprintf(file, sizeof file, "%s/policy.yaml", folder);
+    FILE *policy = fopen(file, "w");
+    ck_assert_ptr_nonnull(policy);
+    fprintf(policy,
+            "listen: \"%s\"\nspool: /tmp\n%s\n"
+            "routes: [{path: /only, auth: none, exec: /bin/true}]\n",
+            address, rules);
+    fclose(policy);
+    struct policy *loaded = policy_load(file, &error);
+    ck_assert_msg(loaded && loaded->findings.errors == 0, "%s", error.message);
+    unlink(file);
+    int listener = listen_open(&loaded->server.listen, &error);
+    ck_assert_msg(listener > 2, "%s", error.message);
+    front = fork();
+    ck_assert_int_ge(front, 0);
+    if (front == 0) {
+        log_open("file:/dev/null", SEVERITY_ERROR, &error);
+        _exit(fastcgi_serve(loaded, listener, NULL));
+    }
+    close(listener);
+    policy_free(loaded);
+}
+
+/* It must end at once, as nothing is open any more. */
+static void stop_front(void)
+{
+    int status = -1;
+    uint64_t start = clock_milliseconds();
+    ck_assert_int_eq(kill(front, SIGTERM), 0);
+    ck_assert_int_eq(waitpid(front, &status, 0), front);
+    ck_assert_int_eq(status, 0);
+    ck_assert_uint_lt(clock_milliseconds() - start, 3000);
+    remove_folder();
+}
+
+static int dial(void)
+{
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    memcpy(to.sun_path, socket_path, strlen(socket_path));
+    int client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert_int_eq(connect(client, (struct sockaddr *)&to, sizeof to), 0);
+    return client;
+}
+
+static void send_wire(int client)
+{
+    ck_assert_int_eq(send(client, wire, wire_length, MSG_NOSIGNAL), (ssize_t)wire_length);
+    wire_length = 0;
+}
+
+/* Whether something, or the end, comes in time. */
+static bool hears(int client, int milliseconds)
+{
+    struct pollfd item = {.fd = client, .events = POLLIN};
+    return poll(&item, 1, milliseconds) == 1;
+}
+
+/* True when a whole reply came, false at the end of the connection. */
+static bool take_reply(int client)
+{
+    static unsigned char raw[65536];
+    struct record record = {0};
+    while (record.type != RECORD_END_REQUEST) {
+        ck_assert_msg(hears(client, 10000), "nothing came");
+        if (recv(client, raw, RECORD_HEADER_SIZE, MSG_WAITALL) != RECORD_HEADER_SIZE)
+            return false;
+        record = record_read(raw);
+        ssize_t length = (ssize_t)(record.content + record.padding);
+        ck_assert_int_eq(recv(client, raw, (size_t)length, MSG_WAITALL), length);
+    }
+    return true;
+}
+
+static void ask(int client)
+{
+    wire_length = 0;
+    put_request("/none", NULL, 0);
+    send_wire(client);
+    ck_assert(take_reply(client));
+}
+
+/* A client goes while the rest of a body is dropped, or with half of its next
+ * request: end and bytes are one event. */
+START_TEST(test_clients_that_go_are_noticed)
+{
+    static char body[100000];
+    start_front("threads: 3");
+    for (size_t round = 0; round < 300; round++) {
+        int client = dial();
+        wire_length = 0;
+        put_request("/none", body, round % 2 ? sizeof body : 0);
+        put_request("/none", NULL, 0);
+        size_t cut = round % 3 ? 20 : 0, length = wire_length - cut;
+        size_t first = round % 2 ? 90000 : 30;
+        ck_assert_int_eq(send(client, wire, first, MSG_NOSIGNAL), (ssize_t)first);
+        if (round % 2)
+            ck_assert(take_reply(client));
+        send(client, wire + first, length - first, MSG_NOSIGNAL);
+        close(client);
+    }
+    int client = dial();
+    ask(client);
+    close(client);
+    stop_front();
+}
+END_TEST
+
+/* More than `connections` wait in the backlog, and get their turn. */
+START_TEST(test_connections_over_the_limit_wait)
+{
+    int clients[40];
+    start_front("threads: 2\nconnections: 16");
+    for (size_t i = 0; i < 40; i++) {
+        clients[i] = dial();
+        wire_length = 0;
+        put_request("/none", NULL, 0);
+        send_wire(clients[i]);
+    }
+    for (size_t i = 0; i < 16; i++)
+        ck_assert(take_reply(clients[i]));
+    ck_assert(!hears(clients[16], 200));
+    for (size_t i = 0; i < 40; i++) {
+        if (i >= 16)
+            ck_assert_msg(take_reply(clients[i]), "connection %zu was dropped", i);
+        close(clients[i]);
+    }
+    stop_front();
+}
+END_TEST
+
+/* One that asks without end and one that never reads: others are served. */
+START_TEST(test_hostile_peers_keep_no_thread)
+{
+    static char body[60000];
+    start_front("threads: 1\nreply_spool: 0\ntimeouts: {read: 20s, write: 20s, idle: 20s}");
+    pid_t flood = fork();
+    if (flood == 0) { /* records of a request that never began */
+        int client = dial();
+        wire_length = 0;
+        while (wire_length < sizeof wire - 70000)
+            put(RECORD_STDIN, 9, body, sizeof body);
+        while (send(client, wire, wire_length, MSG_NOSIGNAL) > 0)
+            continue;
+        _exit(0);
+    }
+    int deaf = dial();
+    fcntl(deaf, F_SETFL, O_NONBLOCK);
+    wire_length = 0;
+    for (size_t i = 0; i < 1000; i++)
+        put(77, 0, NULL, 0);
+    for (size_t i = 0; i < 1000 && send(deaf, wire, wire_length, MSG_NOSIGNAL) > 0; i++)
+        continue;
+    uint64_t start = clock_milliseconds();
+    for (size_t i = 0; i < 20; i++) {
+        int client = dial();
+        ask(client);
+        close(client);
+    }
+    ck_assert_uint_lt(clock_milliseconds() - start, 5000);
+    kill(flood, SIGKILL);
+    waitpid(flood, NULL, 0);
+    close(deaf);
+    stop_front();
+}
+END_TEST
+
+/* Silence is told after the deadline, and an idle connection just closed. */
+START_TEST(test_deadlines)
+{
+    char byte;
+    start_front("threads: 1\ntimeouts: {read: 200ms, write: 200ms, idle: 200ms}");
+    int idle = dial(), begun = dial(), half = dial();
+    ask(idle);
+    wire_length = 0;
+    put_begin(1, ROLE_RESPONDER, RECORD_KEEP_CONNECTION);
+    send_wire(begun);
+    ck_assert_int_eq(send(half, "\1\1\0", 3, MSG_NOSIGNAL), 3);
+    ck_assert(hears(idle, 5000));
+    ck_assert_int_eq(recv(idle, &byte, 1, 0), 0);
+    ck_assert(hears(half, 5000));
+    ck_assert_int_eq(recv(half, &byte, 1, 0), 0);
+    ck_assert(take_reply(begun)); /* 408 */
+    ck_assert(hears(begun, 5000));
+    ck_assert_int_eq(recv(begun, &byte, 1, 0), 0);
+    close(idle);
+    close(begun);
+    close(half);
+    stop_front();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("front");
     TCase *records = tcase_create("connection");
     TCase *sockets = tcase_create("listen");
+    TCase *threads = tcase_create("threads");
     tcase_add_test(records, test_request_in_one_piece);
     tcase_add_test(records, test_request_byte_by_byte);
     tcase_add_test(records, test_large_body_is_streamed);
@@ -728,12 +1101,24 @@ int main(void)
     tcase_add_test(records, test_reply_without_a_spool);
     tcase_add_test(records, test_aborted_reply_has_no_end);
     tcase_add_test(records, test_retiring_loses_no_request);
+    tcase_add_test(records, test_reply_leaves_between_two_looks);
+    tcase_add_test(records, test_input_is_waited_for_only_where_it_is_read);
+    tcase_add_test(records, test_questions_without_reading_the_answers);
+    tcase_add_test(records, test_questions_with_reading_the_answers);
+    tcase_add_test(records, test_end_behind_the_last_bytes);
+    tcase_add_loop_test(records, test_sizes_around_the_buffers, 0, 32);
     tcase_add_test(sockets, test_unix_socket_gets_its_mode);
     tcase_add_test(sockets, test_live_socket_is_not_stolen);
     tcase_add_test(sockets, test_other_files_are_not_removed);
     tcase_add_loop_test(sockets, test_addresses, 0, 12);
     suite_add_tcase(suite, records);
+    tcase_set_timeout(threads, 60);
+    tcase_add_test(threads, test_clients_that_go_are_noticed);
+    tcase_add_test(threads, test_connections_over_the_limit_wait);
+    tcase_add_test(threads, test_hostile_peers_keep_no_thread);
+    tcase_add_test(threads, test_deadlines);
     suite_add_tcase(suite, sockets);
+    suite_add_tcase(suite, threads);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);
