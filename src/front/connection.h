@@ -33,7 +33,7 @@ enum connection_state {
 
 struct connection {
     int descriptor;
-    bool served;               /* has answered a request */
+    bool served; /* has answered a request */
     _Atomic int state;
     uint32_t armed;            /* what epoll was told to wait for; 0: not known to it */
     bool may_have_more;        /* the last read may have left bytes, or the end, in the socket */

@@ -225,6 +225,14 @@ static void begin_to_wait(struct exchange *exchange)
     pthread_mutex_unlock(&front->lock);
 }
 
+static bool has_queue(struct front *front)
+{
+    pthread_mutex_lock(&front->lock);
+    bool has = front->queue_first != NULL;
+    pthread_mutex_unlock(&front->lock);
+    return has;
+}
+
 /* With the lock held. */
 static struct connection *dequeue(struct front *front)
 {
@@ -456,8 +464,12 @@ static bool has_hung_up(const struct connection *connection)
 
 static void serve_connection(struct turn *turn, struct connection *connection, struct intake **spare)
 {
+    /* What follows on a kept connection is no better than what has waited. */
     while (follow(turn->front, connection, answer(turn, connection, spare), spare))
-        continue;
+        if (turn->batch || has_queue(turn->front)) {
+            queue_or_refuse(turn->front, connection, spare);
+            return;
+        }
 }
 
 /* Waits for events, and collects the requests that are complete. */
