@@ -224,6 +224,7 @@ bool decode_texts(struct decoder *decoder, const struct node *node, struct texts
 {
     static const struct field any = {.type = FIELD_TEXTS}, one = {.type = FIELD_TEXT};
     bool good = true;
+    *texts = (struct texts){0};
     if (node->kind == NODE_NULL || node->kind == NODE_MAP)
         return refuse(decoder, &any, node, "does not fit");
     size_t count = node->kind == NODE_LIST ? node->count : 1;
@@ -231,8 +232,9 @@ bool decode_texts(struct decoder *decoder, const struct node *node, struct texts
     texts->count = count;
     for (size_t i = 0; i < count; i++) {
         const struct node *item = node->kind == NODE_LIST ? node->items[i] : node;
-        texts->items[i] = item->text;
-        if (!is_text(item))
+        if (is_text(item))
+            texts->items[i] = item->text;
+        else
             good = refuse(decoder, &one, item, "is empty");
     }
     return good;

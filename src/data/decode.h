@@ -77,7 +77,8 @@ bool decode_section(struct decoder *, const struct section *, const struct node 
 /* One value by one row; what decode_section() does for each key. */
 bool decode_field(struct decoder *, const struct field *, const struct node *, void *target);
 
-/* Single values, for rows of type FIELD_OWN and for handlers: each false with a finding. */
+/* Single values, for rows of type FIELD_OWN and for handlers: each false with a finding.
+ * Texts that are not good are empty then, so that the others can still be judged. */
 bool decode_texts(struct decoder *, const struct node *, struct texts *);
 bool decode_size(struct text, uint64_t *bytes);            /* no finding, only false */
 bool decode_duration(struct text, uint64_t *milliseconds); /* no finding, only false */

@@ -16,12 +16,10 @@ static bool decode_networks(struct decoder *decoder, const struct node *node, vo
     struct networks *networks = member;
     struct texts texts;
     bool good = decode_texts(decoder, node, &texts);
-    if (!good)
-        return false;
     networks->items = arena_array(decoder->arena, texts.count, sizeof *networks->items);
     networks->count = texts.count;
     for (size_t i = 0; i < texts.count; i++)
-        if (!network_parse(texts.items[i], &networks->items[i]))
+        if (texts.items[i].length > 0 && !network_parse(texts.items[i], &networks->items[i]))
             good = findings_add(
                 decoder->findings, FINDING_ERROR, node->kind == NODE_LIST ? node->items[i] : node,
                 "\"%.*s\" is not a network, expected one such as 192.0.2.0/24 or 2001:db8::/32",

@@ -61,12 +61,13 @@ static bool decode_types(struct decoder *decoder, const struct node *node, void 
     struct media_types *types = member;
     struct texts texts;
     bool good = decode_texts(decoder, node, &texts);
-    if (!good)
-        return false;
+    if (good && texts.count == 0)
+        return findings_add(decoder->findings, FINDING_ERROR, node,
+                            "there is no type, expected at least one");
     types->items = arena_array(decoder->arena, texts.count, sizeof *types->items);
     types->count = texts.count;
     for (size_t i = 0; i < texts.count; i++)
-        if (!read_pattern(texts.items[i], &types->items[i]))
+        if (texts.items[i].length > 0 && !read_pattern(texts.items[i], &types->items[i]))
             good = findings_add(
                 decoder->findings, FINDING_ERROR, node->kind == NODE_LIST ? node->items[i] : node,
                 "\"%.*s\" is not a media type, expected one such as application/json, image/* or "
@@ -76,20 +77,11 @@ static bool decode_types(struct decoder *decoder, const struct node *node, void 
 }
 
 static const struct field fields[] = {
-    {FIELD(FIELD_OWN, content_types_rules, types, "types"), .own = decode_types,
+    {FIELD(FIELD_OWN, content_types_rules, types, "types"), .required = true, .own = decode_types,
      .expects = "a list of media types",
      .help = "media types a body may have: application/json, image/*, application/*+json"},
     {0},
 };
-
-static bool prepare(void *settings, struct decoder *decoder, const struct node *node)
-{
-    const struct content_types_rules *rules = settings;
-    if (rules->types.count == 0)
-        return findings_add(decoder->findings, FINDING_ERROR, node,
-                            "there is no type in `types`, expected at least one");
-    return true;
-}
 
 static bool fits(const struct media_type *pattern, const struct media_type *media)
 {
@@ -118,6 +110,5 @@ const struct guard guard_content_types = {
     .help = "the media types a route takes",
     .stage = ON_HEAD,
     .section = {sizeof(struct content_types_rules), fields},
-    .prepare = prepare,
     .check = check,
 };

@@ -29,10 +29,8 @@ static bool decode_names(struct decoder *decoder, const struct node *node, void 
 {
     struct texts *names = member;
     bool good = decode_texts(decoder, node, names);
-    if (!good)
-        return false;
     for (size_t i = 0; i < names->count; i++)
-        if (!is_dot_name(names->items[i]))
+        if (names->items[i].length > 0 && !is_dot_name(names->items[i]))
             good = findings_add(
                 decoder->findings, FINDING_ERROR, node->kind == NODE_LIST ? node->items[i] : node,
                 "\"%.*s\" is not a name that begins with a dot, expected one such as .well-known",

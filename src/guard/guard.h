@@ -22,7 +22,8 @@ struct guard {
     bool always;
 
     /* Checks and completes the decoded rules; NULL when there is nothing to do.
-     * A false with an error becomes a finding at the guard's key. */
+     * It is asked even where a key did not fit, whose member is zero or in part
+     * then. A false without a finding becomes one at the guard's key. */
     bool (*prepare)(void *rules, struct decoder *, const struct node *);
 
     struct verdict (*check)(const void *rules, struct exchange *);

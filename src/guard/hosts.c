@@ -37,12 +37,13 @@ static bool decode_patterns(struct decoder *decoder, const struct node *node, vo
     struct patterns *patterns = member;
     struct texts texts;
     bool good = decode_texts(decoder, node, &texts);
-    if (!good)
-        return false;
+    if (good && texts.count == 0)
+        return findings_add(decoder->findings, FINDING_ERROR, node,
+                            "there is no host, expected at least one");
     patterns->items = arena_array(decoder->arena, texts.count, sizeof *patterns->items);
     patterns->count = texts.count;
     for (size_t i = 0; i < texts.count; i++)
-        if (!read_pattern(texts.items[i], decoder->arena, &patterns->items[i]))
+        if (texts.items[i].length > 0 && !read_pattern(texts.items[i], decoder->arena, &patterns->items[i]))
             good = findings_add(decoder->findings, FINDING_ERROR,
                                 node->kind == NODE_LIST ? node->items[i] : node,
                                 "\"%.*s\" is not a host, expected one such as example.com, *.example.com, "
@@ -52,19 +53,11 @@ static bool decode_patterns(struct decoder *decoder, const struct node *node, vo
 }
 
 static const struct field fields[] = {
-    {FIELD(FIELD_OWN, hosts_rules, names, "names"), .own = decode_patterns, .expects = "a list of hosts",
+    {FIELD(FIELD_OWN, hosts_rules, names, "names"), .required = true, .own = decode_patterns,
+     .expects = "a list of hosts",
      .help = "hosts the route answers to: names, *.names, addresses, each with or without a port"},
     {0},
 };
-
-static bool prepare(void *settings, struct decoder *decoder, const struct node *node)
-{
-    const struct hosts_rules *rules = settings;
-    if (rules->names.count == 0)
-        return findings_add(decoder->findings, FINDING_ERROR, node,
-                            "there is no host in `names`, expected at least one");
-    return true;
-}
 
 /* A wildcard stands for one label or more, never for none. */
 static bool name_fits(const struct pattern *pattern, struct text name)
@@ -104,6 +97,5 @@ const struct guard guard_hosts = {
     .help = "the hosts a route answers to",
     .stage = ON_HEAD,
     .section = {sizeof(struct hosts_rules), fields},
-    .prepare = prepare,
     .check = check,
 };

@@ -74,6 +74,8 @@ static bool check_names(const struct exec_settings *settings, struct decoder *de
     for (size_t i = 0; i < settings->pass.count; i++) {
         struct text name = settings->pass.items[i];
         const struct node *where = item_node(node, "pass", i);
+        if (name.length == 0)
+            continue; /* is a finding already */
         if (!environment_name_allowed(name))
             good = findings_add(
                 decoder->findings, FINDING_ERROR, where,
@@ -87,7 +89,7 @@ static bool check_names(const struct exec_settings *settings, struct decoder *de
     }
     for (size_t i = 0; i < settings->steering.count; i++) {
         struct text name = settings->steering.items[i];
-        if (!text_is_token(name))
+        if (name.length > 0 && !text_is_token(name))
             good = findings_add(decoder->findings, FINDING_ERROR, item_node(node, "steering", i),
                                 "\"%.*s\" is not the name of a header, expected one such as X-Sendfile",
                                 TEXT_ARGUMENTS(name));
@@ -95,22 +97,24 @@ static bool check_names(const struct exec_settings *settings, struct decoder *de
     return good;
 }
 
-static bool check_what(const struct exec_settings *settings, struct decoder *decoder, const struct node *node)
+/* Of what is written, since what did not fit is a finding already. */
+static bool check_what(struct decoder *decoder, const struct node *node)
 {
-    const struct program *program = &settings->program;
-    const struct node *path = node && node->parent ? node_get(node->parent, "path") : NULL;
-    if (!program->path && !program->root)
+    const struct node *path = node->parent ? node_get(node->parent, "path") : NULL;
+    const struct node *root = node_get(node, "root"), *index = node_get(node, "index");
+    const struct node *beneath = index ? index : node_get(node, "extensions");
+    bool program = node->kind != NODE_MAP || node_get(node, "program");
+    if (!program && !root)
         return findings_add(decoder->findings, FINDING_ERROR, node,
                             "there is nothing to run, expected program or root");
-    if (program->path && program->root)
-        return findings_add(decoder->findings, FINDING_ERROR, node_get(node, "root"),
+    if (program && root)
+        return findings_add(decoder->findings, FINDING_ERROR, root,
                             "program names what to run already, expected one of program and root");
-    if (program->root && path && path->kind == NODE_SCALAR && !text_ends_with(path->text, TEXT("/**")))
-        return findings_add(decoder->findings, FINDING_ERROR, node_get(node, "root"),
+    if (root && path && path->kind == NODE_SCALAR && !text_ends_with(path->text, TEXT("/**")))
+        return findings_add(decoder->findings, FINDING_ERROR, root,
                             "the route's path names no script, expected a path that ends in /**");
-    if (!program->root && (program->index || program->extensions.count > 0))
-        return findings_add(decoder->findings, FINDING_ERROR,
-                            node_get(node, program->index ? "index" : "extensions"),
+    if (!root && beneath)
+        return findings_add(decoder->findings, FINDING_ERROR, beneath,
                             "it has no meaning with program, expected it with root only");
     return true;
 }
@@ -119,7 +123,8 @@ bool exec_prepare(void *rules, struct decoder *decoder, const struct node *node)
 {
     struct exec_settings *settings = rules;
     bool good = check_names(settings, decoder, node);
-    return check_what(settings, decoder, node) && program_prepare(&settings->program, decoder, node) && good;
+    good = check_what(decoder, node) && good;
+    return program_prepare(&settings->program, decoder, node) && good;
 }
 
 void exec_advise(const void *rules, struct findings *findings, const struct node *node)

@@ -39,16 +39,18 @@ static bool holds(const struct texts *texts, struct text text)
 
 static bool decode_methods(struct decoder *decoder, const struct node *node, void *member)
 {
-    struct texts named = {0}, *methods = member;
-    if (!decode_texts(decoder, node, &named))
+    struct texts named, *methods = member;
+    bool good = decode_texts(decoder, node, &named);
+    if (!good && named.count == 0)
         return false;
     if (named.count == 0 || named.count > METHODS_LIMIT)
         return findings_add(decoder->findings, FINDING_ERROR, node, "expected 1 to %d methods",
                             (int)METHODS_LIMIT);
     *methods = (struct texts){arena_array(decoder->arena, named.count + 1, sizeof *methods->items), 0};
-    bool good = true;
     for (size_t i = 0; i < named.count; i++) {
         struct text method = named.items[i];
+        if (method.length == 0)
+            continue;
         if (!text_is_token(method) || has_lower_case(method) || text_equal(method, TEXT("*")))
             good = findings_add(
                 decoder->findings, FINDING_ERROR, node->kind == NODE_LIST ? node->items[i] : node,
@@ -196,8 +198,11 @@ static void decode_guard(struct loader *loader, size_t place, const struct node 
     char *rules = arena_alloc(decoder->arena, extended->section.size);
     size_t errors = decoder->findings->errors;
     *to = (struct guard_rules){.node = node};
-    if (!decode_section(decoder, &extended->section, node, rules) ||
-        (guard->prepare && !was_prepared(loader, guard->prepare(rules, decoder, node), errors, node)))
+    bool good = decode_section(decoder, &extended->section, node, rules);
+    /* A wrong key does not hide what else is wrong. */
+    if (guard->prepare && !was_prepared(loader, guard->prepare(rules, decoder, node), errors, node))
+        good = false;
+    if (!good)
         return;
     int mode;
     memcpy(&mode, rules + extended->mode, sizeof mode);
@@ -228,8 +233,10 @@ static void decode_handler(struct loader *loader, const struct handler *handler,
     route->handler = handler;
     route->settings = NULL;
     void *settings = arena_alloc(decoder->arena, handler->section.size);
-    if (!decode_section(decoder, &handler->section, node, settings) ||
-        (handler->prepare && !was_prepared(loader, handler->prepare(settings, decoder, node), errors, node)))
+    bool good = decode_section(decoder, &handler->section, node, settings);
+    if (handler->prepare && !was_prepared(loader, handler->prepare(settings, decoder, node), errors, node))
+        good = false;
+    if (!good)
         return;
     route->settings = settings;
     if (handler->advise)

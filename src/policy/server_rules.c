@@ -63,14 +63,12 @@ static bool decode_address(struct decoder *decoder, const struct node *node, voi
 static bool decode_networks(struct decoder *decoder, const struct node *node, void *member)
 {
     struct networks *networks = member;
-    struct texts texts = {0};
-    if (!decode_texts(decoder, node, &texts))
-        return false;
+    struct texts texts;
+    bool good = decode_texts(decoder, node, &texts);
     networks->count = texts.count;
     networks->items = arena_array(decoder->arena, texts.count, sizeof *networks->items);
-    bool good = true;
     for (size_t i = 0; i < texts.count; i++)
-        if (!network_parse(texts.items[i], &networks->items[i]))
+        if (texts.items[i].length > 0 && !network_parse(texts.items[i], &networks->items[i]))
             good = refuse(decoder, node->kind == NODE_LIST ? node->items[i] : node,
                           "an address or a network such as 10.0.0.0/8, without bits behind the prefix");
     return good;
@@ -79,11 +77,9 @@ static bool decode_networks(struct decoder *decoder, const struct node *node, vo
 static bool decode_header_names(struct decoder *decoder, const struct node *node, void *member)
 {
     struct texts *names = member;
-    if (!decode_texts(decoder, node, names))
-        return false;
-    bool good = true;
+    bool good = decode_texts(decoder, node, names);
     for (size_t i = 0; i < names->count; i++) {
-        if (!text_is_token(names->items[i]))
+        if (names->items[i].length > 0 && !text_is_token(names->items[i]))
             good = refuse(decoder, node->kind == NODE_LIST ? node->items[i] : node, "a header name");
         names->items[i] = text_lower(decoder->arena, names->items[i]);
     }

@@ -88,8 +88,7 @@ static bool prepare_file(const struct program *program, struct decoder *decoder,
 {
     struct error error = {0};
     if (!program->path == !program->root)
-        return findings_add(decoder->findings, FINDING_ERROR, node,
-                            "needs either program or root, and not both");
+        return false; /* whoever read the settings has said so */
     if (program_check(program, &error))
         return true;
     return findings_add(decoder->findings, FINDING_ERROR, place(node, program->root ? "root" : "program"),

@@ -931,8 +931,8 @@ START_TEST(settings)
     const struct node *route = file_parse(text_of(with_folder(c->yaml)), false, &findings);
     ck_assert_ptr_nonnull(route);
     const struct node *node = node_get(route, "exec");
-    bool good = decode_section(&decoder, &handler_exec.section, node, decoded) &&
-                handler_exec.prepare(decoded, &decoder, node);
+    bool good = decode_section(&decoder, &handler_exec.section, node, decoded);
+    good = handler_exec.prepare(decoded, &decoder, node) && good;
     FILE *stream = open_memstream(&printed, &size);
     findings_print(&findings, FINDING_ERROR, stream);
     fclose(stream);

@@ -80,8 +80,8 @@ static void *load(const char *name, const char *policy, enum finding_kind kind, 
     ck_assert_msg(!policy || node, "no YAML: %s", policy);
     void *rules = arena_alloc(arena, guard->section.size);
     bool good = !guard->section.fields || decode_section(&decoder, &guard->section, node, rules);
-    if (good && guard->prepare)
-        good = guard->prepare(rules, &decoder, node);
+    if (guard->prepare && !guard->prepare(rules, &decoder, node))
+        good = false;
     ck_assert_msg(good == (findings.errors == 0), "%s: %s", name, policy);
     if (good && node && guard->advise)
         guard->advise(rules, &findings, node);
@@ -353,11 +353,12 @@ static const struct bad_policy hosts_bad[] = {
     {"['256.0.0.1']", "p:1:2: [0]: \"256.0.0.1\" is not"},
     {"['127.1']", "p:1:2: [0]: \"127.1\" is not"},
     {"['']", "p:1:2: [0]: \"\" is empty"},
-    {"[]", "p:1:1: there is no host in `names`, expected at least one\n"},
-    {"{names: []}", "p:1:1: there is no host in `names`"},
-    {"{}", "p:1:1: there is no host in `names`"},
-    {"{name: example.com}",
-     "p:1:2: name: this key is not known, expected one of names; did you mean \"names\"?"},
+    {"[]", "p:1:1: there is no host, expected at least one\n"},
+    {"{names: []}", "p:1:9: names: there is no host"},
+    {"{}", "p:1:1: the key `names` is missing, expected a list of hosts\n"},
+    {"{name: example.com}", "p:1:1: the key `names` is missing, expected a list of hosts\np:1:2: name: this "
+                            "key is not known, expected one of names; did you mean \"names\"?"},
+    {"['', a b]", "p:1:2: [0]: \"\" is empty, expected a text\np:1:6: [1]: \"a b\" " NOT_A_HOST},
     {"[a.example, '-', b_c, ':80']", "p:1:23: [3]: \":80\" is not"},
 };
 
@@ -501,7 +502,10 @@ static const struct bad_policy addresses_bad[] = {
     {"deny: [010.0.0.1]", "p:1:8: deny[0]: \"010.0.0.1\" is not a network"},
     {"deny: ['fe80::1%eth0']", "p:1:8: deny[0]: \"fe80::1%eth0\" is not a network"},
     {"deny: [{}]", "p:1:8: deny[0]: a map does not fit here"},
-    {"denied: [10.0.0.0/8]", "p:1:1: denied: this key is not known"},
+    {"denied: [10.0.0.0/8]",
+     "p:1:1: denied: this key is not known, expected one of allow, deny\np:1:1: both lists are empty"},
+    {"{allow: ['', x]}",
+     "p:1:10: allow[0]: \"\" is empty, expected a text\np:1:14: allow[1]: \"x\" is not a network"},
 };
 
 START_TEST(addresses_refuses)
@@ -735,8 +739,8 @@ static const struct bad_policy content_types_bad[] = {
     {"['/json']", "p:1:2: [0]: \"/json\" is not"},
     {"['application/json; charset=utf-8']", "p:1:2: [0]: \"application/json; charset=utf-8\" is not"},
     {"['a/b, c/d']", "p:1:2: [0]: \"a/b, c/d\" is not"},
-    {"[]", "p:1:1: there is no type in `types`, expected at least one\n"},
-    {"{}", "p:1:1: there is no type in `types`"},
+    {"[]", "p:1:1: there is no type, expected at least one\n"},
+    {"{}", "p:1:1: the key `types` is missing, expected a list of media types\n"},
     {"['']", "p:1:2: [0]: \"\" is empty"},
     {"[a, image/*, b]", "p:1:2: [0]: \"a\" " NOT_A_TYPE "p:1:14: [2]: \"b\" " NOT_A_TYPE},
 };
