@@ -126,6 +126,11 @@ void findings_print(const struct findings *findings, enum finding_kind kind, FIL
 
 enum { WORD_LIMIT = 40 };
 
+static bool same_letter(char a, char b)
+{
+    return text_equal_ignore_case((struct text){&a, 1}, (struct text){&b, 1});
+}
+
 /* Damerau-Levenshtein distance with adjacent transpositions (optimal string alignment). */
 static size_t distance(const char *a, size_t a_length, const char *b, size_t b_length)
 {
@@ -136,12 +141,13 @@ static size_t distance(const char *a, size_t a_length, const char *b, size_t b_l
     for (size_t i = 1; i <= a_length; i++) {
         current[0] = i;
         for (size_t j = 1; j <= b_length; j++) {
-            size_t best = last[j - 1] + (a[i - 1] != b[j - 1]);
+            size_t best = last[j - 1] + !same_letter(a[i - 1], b[j - 1]);
             if (last[j] + 1 < best)
                 best = last[j] + 1;
             if (current[j - 1] + 1 < best)
                 best = current[j - 1] + 1;
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && before[j - 2] + 1 < best)
+            if (i > 1 && j > 1 && same_letter(a[i - 1], b[j - 2]) && same_letter(a[i - 2], b[j - 1]) &&
+                before[j - 2] + 1 < best)
                 best = before[j - 2] + 1;
             current[j] = best;
         }

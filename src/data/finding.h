@@ -40,7 +40,7 @@ bool findings_add_at(struct findings *, enum finding_kind, unsigned line, unsign
 /* Prints all of one kind, sorted by position; the last line says how many more there are. */
 void findings_print(const struct findings *, enum finding_kind, FILE *);
 
-/* The nearest of `count` names to `word` (Damerau-Levenshtein distance at most
+/* The nearest of `count` names to `word`, whatever the case of letters (Damerau-Levenshtein distance at most
  * 2 and less than half the word's length), or NULL: for "did you mean". */
 const char *findings_nearest(const char *word, const char *const *names, size_t count);
 
