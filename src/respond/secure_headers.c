@@ -132,6 +132,20 @@ static bool apply_header(struct decoder *decoder, const struct node *node, struc
     return true;
 }
 
+/* Two that differ only in case are one header (RFC 9110, 5.1); `preset` is none. */
+static bool check_name(struct decoder *decoder, const struct node *map, size_t at)
+{
+    const struct node *node = map->items[at];
+    if (text_equal_ignore_case(node->name, TEXT("preset")))
+        return findings_add_key(decoder->findings, FINDING_ERROR, node,
+                                "this key is not known; did you mean \"preset\"?");
+    for (size_t i = 0; i < at; i++)
+        if (text_equal_ignore_case(map->items[i]->name, node->name))
+            return findings_add_key(decoder->findings, FINDING_ERROR, node,
+                                    "this header stands here already, in line %u", map->items[i]->name_line);
+    return true;
+}
+
 bool secure_headers_decode(struct decoder *decoder, const struct node *node, void *member)
 {
     struct secure_headers *headers = member;
@@ -146,7 +160,8 @@ bool secure_headers_decode(struct decoder *decoder, const struct node *node, voi
     if (!apply_preset(decoder, preset ? preset : node, preset ? preset->text : TEXT("api"), headers))
         good = false;
     for (size_t i = 0; i < node->count; i++)
-        if (node->items[i] != preset && !apply_header(decoder, node->items[i], headers))
+        if (node->items[i] != preset &&
+            !(check_name(decoder, node, i) && apply_header(decoder, node->items[i], headers)))
             good = false;
     return good;
 }

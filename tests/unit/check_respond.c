@@ -272,6 +272,9 @@ static const struct {
     {"Set-Cookie: a=b", "p:1:1: Set-Cookie: this header is"},
     {"LOCATION: /", "p:1:1: LOCATION: this header is"},
     {"Date: now", "p:1:1: Date: this header is"},
+    {"{X-A: b, X-B: c, x-a: d}", "p:1:18: x-a: this header stands here already, in line 1\n"},
+    {"X-A: b\nX-a: off\n", "p:2:1: X-a: this header stands here already, in line 1\n"},
+    {"Preset: helmet", "p:1:1: Preset: this key is not known; did you mean \"preset\"?\n"},
     {"Date: off", "p:1:1: Date: this header is"},
     {"{preset: strict, 'X Y': z, Date: now}",
      "p:1:10: preset: \"strict\" is not a preset, expected one of api, helmet, "
