@@ -2097,8 +2097,10 @@ static int probe_sockets(void)
     struct launch launch = {.output = 1, .errors = 2, .environment = no_environment};
     EXPECT(message_send(sockets[0], &launch, lifeline[0], &error));
     EXPECT(message_receive(sockets[1], message, &error) == MESSAGE_LAUNCH);
-    EXPECT(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0) >= 0);
+    EXPECT(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0) >= 0);
 #ifndef SANITIZERS
+    EXPECT(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0) < 0 && errno == EPERM);
+    EXPECT(socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0) < 0 && errno == EPERM);
     EXPECT(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, 0) < 0 && errno == EPERM);
     EXPECT(syscall(SYS_unshare, 0) < 0 && errno == EPERM);
     EXPECT(syscall(SYS_memfd_create, "x", 0) < 0 && errno == EPERM);
