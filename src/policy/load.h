@@ -13,6 +13,9 @@ struct guard_section {
     size_t mode; /* offset */
 };
 
+/* Its row. What it says is the route's `mode` where it is not written. */
+extern const struct field guard_mode;
+
 struct loader {
     struct policy *policy;
     struct decoder decoder;

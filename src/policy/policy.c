@@ -113,6 +113,14 @@ static void describe_section(const struct visitor *visitor, const char *name, co
     describe_fields(visitor, "", fields);
 }
 
+static void describe_guard(const struct visitor *visitor, const struct guard *guard)
+{
+    char key[KEY_LIMIT];
+    describe_section(visitor, guard->name, guard->help, &guard->section);
+    snprintf(key, sizeof key, "%s.%s", guard->name, guard_mode.key);
+    visitor->visit(visitor->context, key, &guard_mode);
+}
+
 void policy_describe(void (*visit)(void *context, const char *key, const struct field *), void *context)
 {
     const struct visitor visitor = {visit, context};
@@ -120,7 +128,7 @@ void policy_describe(void (*visit)(void *context, const char *key, const struct 
     describe_fields(&visitor, "", route_section.fields);
     for (size_t i = 0; guards[i]; i++)
         if (guards[i]->section.fields)
-            describe_section(&visitor, guards[i]->name, guards[i]->help, &guards[i]->section);
+            describe_guard(&visitor, guards[i]);
     for (size_t i = 0; handlers[i]; i++)
         describe_section(&visitor, handlers[i]->name, handlers[i]->help, &handlers[i]->section);
 }

@@ -140,6 +140,11 @@ static const struct field route_fields[] = {
      .help = "let the handler's own bodies of 5xx replies through"},
     {0},
 };
+const struct field guard_mode = {.key = "mode",
+                                 .type = FIELD_CHOICE,
+                                 .choices = "enforce|report",
+                                 .help = "what the route's `mode` says, for this guard alone"};
+
 const struct section route_section = {sizeof(struct draft), route_fields};
 
 static const struct field *find_field(const char *key)
@@ -175,7 +180,7 @@ static struct guard_section extend_section(const struct section *section, struct
     struct field *fields = arena_array(arena, count + 2, sizeof *fields);
     if (count)
         memcpy(fields, section->fields, count * sizeof *fields);
-    fields[count] = *find_field("mode");
+    fields[count] = guard_mode;
     fields[count].offset = offset;
     return (struct guard_section){{offset + sizeof(int), fields}, offset};
 }
