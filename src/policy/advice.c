@@ -144,12 +144,42 @@ static void advise_route(const struct loader *loader, const struct route *route)
                      "TRACE and CONNECT are no methods for programs");
 }
 
+/* The place of a guard in a route's rules. */
+static const struct guard_rules *rules_of(const struct route *route, const char *guard)
+{
+    size_t place = 0;
+    while (strcmp(guards[place]->name, guard) != 0)
+        place++;
+    return &route->guards[place];
+}
+
+/* A client's Host then decides where the redirect leads, for others, too, where
+ * it gets into a cache. Rules of the defaults are spoken of once. */
+static void advise_redirects(const struct loader *loader)
+{
+    const struct node *told = NULL;
+    for (size_t i = 0; i < loader->policy->route_count; i++) {
+        const struct route *route = &loader->policy->routes[i];
+        const struct guard_rules *hosts = rules_of(route, "hosts");
+        const struct node *node = rules_of(route, "https")->node;
+        bool redirects = node && (node->kind == NODE_MAP ? says(node, "policy", TEXT("redirect"))
+                                                         : text_equal(node->text, TEXT("redirect")));
+        if (!redirects || node == told || (hosts->rules && !hosts->report_only))
+            continue;
+        if (node->parent == loader->defaults)
+            told = node;
+        findings_add(findings_of(loader), FINDING_ADVICE, node,
+                     "whoever writes Host decides where this leads; name the `hosts` of %s", route->path);
+    }
+}
+
 void advice_give(const struct loader *loader)
 {
     advise_listen(loader);
     advise_server(loader);
     advise_proxies(loader);
     advise_routes(loader);
+    advise_redirects(loader);
     if (loader->defaults)
         advise_keys(loader, loader->defaults);
     for (size_t i = 0; i < loader->policy->route_count; i++)

@@ -435,6 +435,11 @@ START_TEST(advice_names_risks)
         {HEAD "    mode: report\n", "mode: "},
         {HEAD "    methods: [TRACE]\n", "TRACE"},
         {DEFAULTS "  - path: /**\n", "every path"},
+        {HEAD "    https: redirect\n", "routes[0].https: whoever writes Host"},
+        {HEAD "    https: {policy: redirect}\n    hosts: {names: a.example, mode: report}\n",
+         "routes[0].https: whoever writes Host"},
+        {"defaults: {https: redirect, auth: none, exec: /bin/true}\nroutes:\n  - path: /a\n  - path: /b\n",
+         "1:19: defaults.https: whoever writes Host decides where this leads; name the `hosts` of /a\n"},
         {"user: root\n" HEAD, "1:7: user: "},
         {"user: '0'\n" HEAD, "1:7: user: "},
         {"proxies: [10.0.0.0/8, '::/0']\n" HEAD, "everyone is believed"},
@@ -450,9 +455,11 @@ START_TEST(advice_names_risks)
         policy_free(policy);
     }
     struct policy *policy =
-        parse_good("listen: unix:/run/x\nuser: root\n" HEAD "    hosts: example.com\n    https: require\n");
+        parse_good("listen: unix:/run/x\nuser: root\n" HEAD "    hosts: example.com\n    https: redirect\n");
     char *advice = printed(policy, FINDING_ADVICE);
-    ck_assert_msg(strstr(advice, "listen") == NULL && strstr(advice, "routes: ") == NULL, "%s", advice);
+    ck_assert_msg(strstr(advice, "listen") == NULL && strstr(advice, "routes: ") == NULL &&
+                      strstr(advice, "Host") == NULL,
+                  "%s", advice);
     free(advice);
     policy_free(policy);
 }
@@ -481,9 +488,9 @@ static void collect_key(void *context, const char *key, const struct field *fiel
 
 START_TEST(every_key_is_described_once)
 {
-    static const char *const expected[] = {"listen", "listen.address", "timeouts.idle", "routes",
-                                           "path",   "auth",           "body",          "body.max",
-                                           "exec",   "exec.cpu",       "headers"};
+    static const char *const expected[] = {"listen",     "listen.address", "timeouts.idle", "routes",
+                                           "path",       "auth",           "body",          "body.max",
+                                           "hosts.mode", "exec",           "exec.cpu",      "headers"};
     struct described described = {.arena = arena_new()};
     policy_describe(collect_key, &described);
     for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
