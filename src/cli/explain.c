@@ -4,7 +4,10 @@
  */
 #include "config.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "cli/command.h"
@@ -185,18 +188,45 @@ static void print_guards(const struct exchange *exchange)
     }
 }
 
-static void print_outcome(const struct exchange *exchange)
+/* What the parent would run, looked for by its own code: the script's name, or
+ * NULL where the route names the program itself, or there is a verdict. */
+static const char *find_script(struct exchange *exchange)
 {
-    const struct route *route = exchange->route;
+    const struct handler *handler = exchange->route->handler;
+    const struct program *program = handler->program ? handler->program(exchange->route->settings) : NULL;
+    struct text script = exchange->path_info.length > 0 ? exchange->path_info : TEXT("/");
+    struct error error = {0};
+    char name[PATH_MAX];
+    size_t used;
+    if (!program || !program->root)
+        return NULL;
+    int file = program_open(program, script, name, &used, &error);
+    if (file >= 0) {
+        close(file);
+        return arena_printf(exchange->arena, "%s", name);
+    }
+    const char *detail = arena_printf(exchange->arena, "%s", error.message);
+    exchange->verdict = error.number == ENOENT ? DENY(404, handler->name, "script_not_found", detail)
+                                               : FAULT(502, handler->name, "program_failed", detail);
+    return NULL;
+}
+
+static const char *describe(const struct handler *handler, const struct exchange *exchange)
+{
+    return handler->describe ? handler->describe(exchange->route->settings, exchange) : handler->help;
+}
+
+static void print_outcome(const struct exchange *exchange, const char *script)
+{
     if (exchange->verdict.kind != VERDICT_PASS) {
         printf("%-*s %s ", WIDTH, "verdict", exchange->verdict.guard);
         print_verdict(exchange->verdict, false);
         return;
     }
     printf("%-*s admitted\n", WIDTH, "verdict");
-    printf("%-*s %-*s %s\n", WIDTH, "handler", NAME_WIDTH, route->handler->name,
-           route->handler->describe ? route->handler->describe(route->settings, exchange)
-                                    : route->handler->help);
+    const struct handler *handler = exchange->route->handler;
+    printf("%-*s %-*s %s%s\n", WIDTH, "handler", NAME_WIDTH, handler->name, script ? "runs " : "",
+           script ? script : describe(handler, exchange));
 }
 
 static void print_reply(const struct exchange *exchange)
@@ -233,12 +263,15 @@ static int tell(const struct policy *policy, const struct question *question)
                                 .observe = observe,
                                 .observer = &observations};
     struct params params = make_params(question, exchange.arena);
-    bool admitted = serve_judge(policy, &exchange, &params).kind == VERDICT_PASS;
+    const char *script = NULL;
+    if (serve_judge(policy, &exchange, &params).kind == VERDICT_PASS)
+        script = find_script(&exchange);
+    bool admitted = exchange.verdict.kind == VERDICT_PASS;
     serve_preview(policy, &exchange);
     print_request(question, &exchange);
     print_route(policy, &exchange);
     print_guards(&exchange);
-    print_outcome(&exchange);
+    print_outcome(&exchange, script);
     print_reply(&exchange);
     body_close(&exchange.body);
     arena_free(exchange.arena);

@@ -198,6 +198,24 @@ def test_explain_agrees_with_serving(start_guard, program, helper):
             assert str(reply.status) in text and code in text, (method, uri, reply.status, code, text)
 
 
+def test_explain_looks_for_the_script(program, folder):
+    script = folder.write("root/shop/cart.cgi", "#!/bin/sh\ntouch $0.ran\n", 0o755)
+    loose = folder.write("root/loose.cgi", "#!/bin/sh\n", 0o777)
+    file = folder.write("root.yaml", f"routes:\n  - path: /cgi/**\n    auth: none\n"
+                        f"    exec: {{root: {folder / 'root'}, extensions: .cgi}}\n")
+    result = explain(program, file, "GET", "/cgi/shop/cart.cgi/7")
+    assert result.returncode == 0 and f"runs {script}\n" in result.stdout, result.stdout
+    assert not (folder / "root/shop/cart.cgi.ran").exists()
+    for uri in ("/cgi/shop/none.cgi", "/cgi/shop", "/cgi", "/cgi/" + "x" * 5000):
+        result = explain(program, file, "GET", uri)
+        assert result.returncode == 1, uri
+        assert re.search(r"^verdict +exec refuses with 404 script_not_found \(.+\)$", result.stdout, re.M), result.stdout
+        assert "reply       404 Not Found" in result.stdout and "admitted" not in result.stdout
+    result = explain(program, file, "GET", "/cgi/loose.cgi")
+    assert result.returncode == 1
+    assert re.search(rf"exec fails with 502 program_failed \({loose} can be written", result.stdout), result.stdout
+
+
 def test_explain_misused(program, good):
     for arguments in ([], ["GET"], ["GET", "/a", "more"], ["GET", "/a", "-H", "nocolon"], ["GET", "/a", "-a", "nonsense"],
                       ["GET", "/a", "-z"]):
