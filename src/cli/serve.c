@@ -340,7 +340,7 @@ static int answer_cgi(int status, const char *code)
 
 int serve_cgi(void)
 {
-    struct error error = {0};
+    struct error error = {0}, refusal = {0};
     prepare_process();
     /* An address of this program itself would go past the server's mapping of
      * guarded paths; a request that was mapped has been redirected. */
@@ -349,11 +349,18 @@ int serve_cgi(void)
         return answer_cgi(403, "forbidden");
     }
     const char *file = getenv("FCGIGUARD_POLICY");
-    struct policy *policy = command_load(file && *file ? file : DEFAULT_POLICY);
+    if (file && *file)
+        policy_file = file;
+    struct policy *policy = command_load(policy_file);
     if (!policy)
         return answer_cgi(500, "internal_error");
     if (!log_open(policy->server.log.target, (enum severity)policy->server.log.level, &error))
         fprintf(stderr, "fcgiguard: %s\n", error.message);
+    if (!names_user(policy, &refusal)) {
+        log_event(SEVERITY_ERROR, "start_failed", "%s", refusal.message);
+        policy_free(policy);
+        return answer_cgi(500, "internal_error");
+    }
     struct launcher *launcher = launcher_local(policy->programs, policy->program_count);
     int status = cgi_serve(policy, launcher);
     launcher_close(launcher);

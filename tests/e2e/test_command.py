@@ -256,12 +256,25 @@ def test_as_cgi_program_arguments_are_ignored(program, good, folder):
         GATEWAY_INTERFACE="CGI/1.1", FCGIGUARD_POLICY=str(good), REQUEST_METHOD="GET", REQUEST_URI="/none", SERVER_NAME="x",
         SERVER_PORT="80", SERVER_PROTOCOL="HTTP/1.1", REDIRECT_STATUS="200", HTTP_HOST="www.example.com", REMOTE_ADDR="::1")
     for arguments in ([], ["version"], ["--help"], ["serve", "-c", "/etc/passwd"]):
-        result = harness.run([program, *arguments], env=environment, stdin=harness.subprocess.DEVNULL)
+        result = harness.run([program, *arguments], env=environment, stdin=harness.subprocess.DEVNULL, user=harness.WEB_USER)
         assert result.stdout.startswith("Status: 404 "), (arguments, result.stdout, result.stderr)
     del environment["REDIRECT_STATUS"]
-    result = harness.run([program], env=environment, stdin=harness.subprocess.DEVNULL)
+    result = harness.run([program], env=environment, stdin=harness.subprocess.DEVNULL, user=harness.WEB_USER)
     assert result.stdout.startswith("Status: 403 "), result.stdout
     environment["FCGIGUARD_POLICY"] = str(folder / "none.yaml")
     environment["REDIRECT_STATUS"] = "200"
-    result = harness.run([program], env=environment, stdin=harness.subprocess.DEVNULL)
+    result = harness.run([program], env=environment, stdin=harness.subprocess.DEVNULL, user=harness.WEB_USER)
     assert result.stdout.startswith("Status: 500 ") and "none.yaml" not in result.stdout and "none.yaml" in result.stderr
+
+
+@pytest.mark.skipif(not harness.IS_ROOT, reason="needs root")
+def test_as_cgi_program_of_root_a_user_is_needed(program, good, folder):
+    environment = harness.clean_environment(
+        GATEWAY_INTERFACE="CGI/1.1", REQUEST_METHOD="GET", REQUEST_URI="/none", SERVER_NAME="x", SERVER_PORT="80",
+        SERVER_PROTOCOL="HTTP/1.1", REDIRECT_STATUS="200", HTTP_HOST="www.example.com", REMOTE_ADDR="::1")
+    for user, status in (("", "500"), (f"user: {harness.WEB_USER}\n", "404")):
+        environment["FCGIGUARD_POLICY"] = str(folder.write("root.yaml", user + good.read_text()))
+        result = harness.run([program], env=environment, stdin=harness.subprocess.DEVNULL)
+        assert result.stdout.startswith(f"Status: {status} "), (user, result.stdout, result.stderr)
+        assert "root.yaml" not in result.stdout
+        assert ("names no `user`" in result.stderr) == (status == "500"), result.stderr
