@@ -119,3 +119,19 @@ def test_reader_of_the_log_that_has_stopped(start_guard, helper, folder):
         finally:
             process.kill()
             reader.close()
+
+
+def test_refused_policy_leaves_the_log(start_guard, helper, folder):
+    """What is wrong with a new policy is said where its reader looks, in the old log."""
+    old, new = folder.writable("log") / "old.log", folder.writable("log") / "new.log"
+    policy = {"defaults": {"auth": "none"}, "routes": [{"path": "/app/h/**", "exec": helper}]}
+    guard = start_guard({**policy, "log": f"file:{old}"}, name="refused")
+    for bad in ({"threads": 0}, {"listen": "unix:/no/such/folder/x.sock"}, {"log": f"file:{folder / 'none' / 'new.log'}"}):
+        count = old.read_text().count("policy_refused")
+        guard.write({**policy, "log": f"file:{new}", **bad})
+        guard.process.notify(harness.signal.SIGHUP)
+        harness.wait_until(lambda: old.read_text().count("policy_refused") > count, what="policy_refused in the old log")
+        assert not new.exists()
+    reply = ask(guard.address, uri="/app/h/hello")
+    assert reply.status == 200
+    harness.wait_until(lambda: reply.get("X-Request-ID") in old.read_text(), what="the request in the old log")
