@@ -154,10 +154,13 @@ static struct node *read_value(struct cursor *cursor, const json_t *value, size_
 
 const struct node *json_parse(struct text content, struct findings *findings)
 {
+    if (text_starts_with(content, TEXT("\xef\xbb\xbf"))) /* RFC 8259, 8.1; as in YAML, it is in no column */
+        content = text_from(content, 3);
+    if (content.length == 0)
+        content = TEXT(""); /* may have been no text at all */
     json_error_t problem;
     /* Without JSON_ALLOW_NUL a string cannot hold one. */
-    json_t *value =
-        json_loadb(content.at ? content.at : "", content.length, JSON_REJECT_DUPLICATES, &problem);
+    json_t *value = json_loadb(content.at, content.length, JSON_REJECT_DUPLICATES, &problem);
     if (!value) {
         findings_add_at(findings, FINDING_ERROR, problem.line > 0 ? (unsigned)problem.line : 1,
                         problem.column > 0 ? (unsigned)problem.column : 1, "is not JSON: %s", problem.text);
