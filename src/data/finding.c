@@ -9,6 +9,8 @@
 
 #include "base/arena.h"
 
+enum { MESSAGE_LIMIT = 2000 };
+
 struct finding {
     struct finding *next;
     enum finding_kind kind;
@@ -22,21 +24,38 @@ struct findings findings_new(struct arena *arena, const char *file)
     return (struct findings){.arena = arena, .file = file};
 }
 
-/* Messages and paths quote what a file says, and are read on terminals: no
- * control characters, those of ISO 6429 at U+0080 to U+009F included. */
+/* Control characters, those of ISO 6429 at U+0080 to U+009F included, and those
+ * of Unicode that end a line or turn the direction of what follows. */
+static bool is_control(const char *at, size_t length)
+{
+    const unsigned char *byte = (const unsigned char *)at;
+    if (length == 3 && byte[0] == 0xe2 && byte[1] == 0x80) /* U+200E, U+200F, U+2028 to U+202E */
+        return byte[2] == 0x8e || byte[2] == 0x8f || (byte[2] >= 0xa8 && byte[2] <= 0xae);
+    if (length == 3 && byte[0] == 0xe2 && byte[1] == 0x81) /* U+2066 to U+2069 */
+        return byte[2] >= 0xa6 && byte[2] <= 0xa9;
+    return byte[0] < 0x20 || byte[0] == 0x7f || (length == 2 && byte[0] == 0xc2 && byte[1] < 0xa0);
+}
+
+/* Messages and paths quote what a file says, and are read on terminals. */
 static char *make_printable(char *message)
 {
     struct text rest = text_of(message);
     for (char *at = message; rest.length > 0;) {
         size_t length = text_utf8_sequence(rest), step = length ? length : 1;
-        bool is_control = (unsigned char)*at < 0x20 || *at == 0x7f ||
-                          (length == 2 && (unsigned char)at[0] == 0xc2 && (unsigned char)at[1] < 0xa0);
-        if (length == 0 || is_control)
+        if (length == 0 || is_control(at, length))
             memset(at, '?', step);
         at += step;
         rest = text_from(rest, step);
     }
     return message;
+}
+
+/* A value may be as long as its file. */
+static const char *make_message(struct arena *arena, const char *format, va_list arguments)
+{
+    char *message = make_printable(arena_vprintf(arena, format, arguments));
+    struct text cut = text_cut(text_of(message), MESSAGE_LIMIT);
+    return message[cut.length] ? arena_printf(arena, "%.*s...", TEXT_ARGUMENTS(cut)) : message;
 }
 
 static void add(struct findings *findings, enum finding_kind kind, unsigned line, unsigned column,
@@ -52,7 +71,7 @@ static void add(struct findings *findings, enum finding_kind kind, unsigned line
                                 .column = column,
                                 .order = findings->errors + findings->advice,
                                 .path = make_printable(arena_printf(findings->arena, "%s", path)),
-                                .message = make_printable(arena_vprintf(findings->arena, format, arguments))};
+                                .message = make_message(findings->arena, format, arguments)};
     findings->first = finding;
 }
 

@@ -530,6 +530,13 @@ START_TEST(findings_are_safe_to_print)
     const struct node *root = yaml("\"\\e[31m\": \"\\x9b31m\\u00e4\\n\"");
     findings_add(&findings, FINDING_ERROR, root->items[0], "\"%s\" \x7f \xff", root->items[0]->text.at);
     ck_assert_str_eq(printed(), "f:1:11: ?[31m: \"??31m\xc3\xa4?\" ? ?\n");
+    again(); /* what turns the direction of text or ends a line; U+2027 and U+2030 do not */
+    root = yaml("a: \"\\u200e\\u2028\\u202e\\u2066\\u2069\\u2027\\u2030\"");
+    findings_add(&findings, FINDING_ERROR, root, "%s", root->items[0]->text.at);
+    ck_assert_str_eq(printed(), "f:1:1: ???????????????\xe2\x80\xa7\xe2\x80\xb0\n");
+    again();
+    findings_add_at(&findings, FINDING_ERROR, 1, 1, "%s", repeated("\xc3\xa4", 100000).at);
+    ck_assert_uint_eq(strlen(printed()), strlen("f:1:1: ...\n") + 2000);
 }
 END_TEST
 
