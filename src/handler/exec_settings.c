@@ -119,27 +119,27 @@ static bool check_what(struct decoder *decoder, const struct node *node)
     return true;
 }
 
-bool exec_prepare(void *rules, struct decoder *decoder, const struct node *node)
+bool exec_prepare(void *settings, struct decoder *decoder, const struct node *node)
 {
-    struct exec_settings *settings = rules;
-    bool good = check_names(settings, decoder, node);
+    struct exec_settings *exec = settings;
+    bool good = check_names(exec, decoder, node);
     good = check_what(decoder, node) && good;
-    return program_prepare(&settings->program, decoder, node) && good;
+    return program_prepare(&exec->program, decoder, node) && good;
 }
 
-void exec_advise(const void *rules, struct findings *findings, const struct node *node)
+void exec_advise(const void *settings, struct findings *findings, const struct node *node)
 {
-    const struct exec_settings *settings = rules;
-    if (settings->program.uid == 0 && node_get(node, "user"))
+    const struct exec_settings *exec = settings;
+    if (exec->program.uid == 0 && node_get(node, "user"))
         findings_add(findings, FINDING_ADVICE, node_get(node, "user"),
                      "the program runs with all rights of root");
-    if (settings->program.allow_setuid)
+    if (exec->program.allow_setuid)
         findings_add(findings, FINDING_ADVICE, item_node(node, "allow_setuid", 0),
                      "programs with a set-id bit run with rights that fcgiguard cannot take away");
-    if (settings->program.allow_shared_owner)
+    if (exec->program.allow_shared_owner)
         findings_add(findings, FINDING_ADVICE, item_node(node, "allow_shared_owner", 0),
                      "whoever owns the file decides what is run");
-    if (settings->steering.count > 0)
+    if (exec->steering.count > 0)
         findings_add(findings, FINDING_ADVICE, item_node(node, "steering", 0),
                      "the program can have the web server send any file that it may read");
 }

@@ -139,7 +139,7 @@ struct verdict body_collect(struct body *body, uint64_t memory_limit, const char
     char piece[PIECE_SIZE];
     ssize_t length;
     while ((length = body_read(body, piece, sizeof piece)) != 0) {
-        struct verdict verdict = PASS;
+        struct verdict verdict;
         if (length > 0)
             verdict = keep_piece(body, piece, (size_t)length);
         else if (length != BODY_WAIT)
