@@ -8,6 +8,8 @@
 
 #include "base/arena.h"
 
+enum { HEADERS_LIMIT = 100 }; /* more than any reply should have */
+
 struct preset_header {
     const char *name, *value;
 };
@@ -156,11 +158,14 @@ bool secure_headers_decode(struct decoder *decoder, const struct node *node, voi
         return findings_add(
             decoder->findings, FINDING_ERROR, node,
             "this does not fit, expected api, helmet, fastapi, nginx, off, or a map of headers");
+    if (node->count > HEADERS_LIMIT)
+        return findings_add(decoder->findings, FINDING_ERROR, node, "expected at most %d headers",
+                            (int)HEADERS_LIMIT);
     const struct node *preset = node_get(node, "preset");
     if (!apply_preset(decoder, preset ? preset : node, preset ? preset->text : TEXT("api"), headers))
         good = false;
     for (size_t i = 0; i < node->count; i++)
-        if (node->items[i] != preset &&
+        if (!text_equal(node->items[i]->name, TEXT("preset")) &&
             !(check_name(decoder, node, i) && apply_header(decoder, node->items[i], headers)))
             good = false;
     return good;

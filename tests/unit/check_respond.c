@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "data/file.h"
@@ -281,6 +282,20 @@ static const struct {
      "fastapi, nginx, off\np:1:18: X Y: this is not a header's name\n"
      "p:1:28: Date: this header"},
 };
+
+START_TEST(maps_are_limited)
+{
+    struct secure_headers headers;
+    char told[FINDINGS_TEXT_SIZE];
+    struct bytes policy = bytes_new(arena, 4096);
+    for (int i = 0; i < 100; i++)
+        bytes_printf(&policy, "X-%d: a\n", i);
+    ck_assert(decode_headers(arena_copy(arena, policy.at, policy.length), &headers, told));
+    bytes_printf(&policy, "X: a\n");
+    ck_assert(!decode_headers(arena_copy(arena, policy.at, policy.length), &headers, told));
+    ck_assert_str_eq(told, "p:1:1: expected at most 100 headers\n");
+}
+END_TEST
 
 START_TEST(maps_refuse)
 {
@@ -938,6 +953,7 @@ static void add_headers(Suite *suite)
     ADD_TABLE(maps_change_single_headers, map_cases);
     ADD_TABLE(maps_refuse, bad_headers);
     tcase_add_test(cases, maps_heed_https);
+    tcase_add_test(cases, maps_are_limited);
     suite_add_tcase(suite, cases);
 }
 
