@@ -5,15 +5,13 @@
  */
 #include "config.h"
 
-#include <sys/wait.h>
-
 #include "base/arena.h"
 #include "base/log.h"
 #include "handler/exec.h"
 
 enum {
-    REPLIED_PATIENCE_MS = 1000, /* for a program to end once its reply is complete */
-    UNHEARD_PATIENCE_MS = 100,  /* once nobody wants the rest of its reply */
+    SILENT_PATIENCE_MS = 1000, /* for a program to end that has closed its output without a reply */
+    UNHEARD_PATIENCE_MS = 100, /* once nobody wants the rest of its reply */
 };
 
 static struct program *exec_program(void *rules)
@@ -49,17 +47,15 @@ static bool reply_fault(struct exec_run *run, const char *detail)
 /* "ended with status 1", "was killed by signal 9". */
 static const char *how_it_ended(const struct exec_run *run)
 {
-    int status = run->end.status;
-    if (WIFSIGNALED(status))
-        return arena_printf(run->exchange->arena, "was killed by signal %d", WTERMSIG(status));
-    return arena_printf(run->exchange->arena, "ended with status %d", WEXITSTATUS(status));
+    char how[LAUNCH_HOW_SIZE];
+    return arena_printf(run->exchange->arena, "%s", launcher_how_it_ended(run->end.status, how));
 }
 
 /* The program closed its output, and there is no reply. */
 static bool explain_silence(struct exec_run *run, const struct cgi_reply *reply)
 {
     const char *how = "closed its output";
-    bool ended = exec_run_settle(run, REPLIED_PATIENCE_MS);
+    bool ended = exec_run_settle(run, SILENT_PATIENCE_MS);
     if (run->failed)
         return false;
     if (ended)
@@ -158,7 +154,7 @@ static bool exec_relay(void *state, struct exchange *exchange, const char **deta
 static void log_end(const struct exec_run *run)
 {
     const struct exchange *exchange = run->exchange;
-    if (run->failed)
+    if (run->failed || run->left)
         return;
     if (run->ended && run->end.status != 0)
         log_event(SEVERITY_WARNING, "program_end", "request %s: the program %s", exchange->id,
@@ -166,14 +162,14 @@ static void log_end(const struct exec_run *run)
     else if (!run->ended && run->complete)
         log_event(SEVERITY_WARNING, "program_end",
                   "request %s: the program still ran %d ms after its reply, and was stopped", exchange->id,
-                  REPLIED_PATIENCE_MS);
+                  LAUNCH_LEFT_MS);
 }
 
 static void exec_end(void *state, struct exchange *exchange)
 {
     struct exec_run *run = state;
-    if (!run->failed && !exchange->channel->gone)
-        exec_run_settle(run, run->complete ? REPLIED_PATIENCE_MS : UNHEARD_PATIENCE_MS);
+    if (!run->failed && !exchange->channel->gone && !exec_run_leave(run))
+        exec_run_settle(run, run->complete ? LAUNCH_LEFT_MS : UNHEARD_PATIENCE_MS);
     log_end(run);
     exec_run_stop(run);
 }

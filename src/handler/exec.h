@@ -71,6 +71,7 @@ struct exec_run {
     struct run run;
     bool started, stopped; /* launcher_start() and launcher_stop() were called */
     bool ended;            /* and `end` says how */
+    bool left;             /* launcher_leave() was called: the run is the launcher's */
     struct program_end end;
 
     int input, output, errors; /* our ends of the program's descriptors 0, 1 and 2; -1: closed */
@@ -126,7 +127,11 @@ void exec_run_read_errors(struct exec_run *);
  * what it still writes elsewhere is dropped. Whether it has ended. */
 bool exec_run_settle(struct exec_run *, uint64_t milliseconds);
 
-/* Kills what still runs, closes everything, and gives the run back. */
+/* Leaves the program of a complete reply to end by itself, if it can write
+ * nothing more to us. Whether it did, so that nobody need wait. */
+bool exec_run_leave(struct exec_run *);
+
+/* Kills what still runs and was not left, closes everything, and gives the run back. */
 void exec_run_stop(struct exec_run *);
 
 void exec_run_close(int *descriptor);

@@ -253,9 +253,19 @@ bool exec_run_settle(struct exec_run *run, uint64_t milliseconds)
     return run->ended;
 }
 
+bool exec_run_leave(struct exec_run *run)
+{
+    if (!run->complete || run->ended || run->stopped || run->output >= 0)
+        return false;
+    exec_run_close(&run->input);
+    exec_run_read_errors(run);
+    run->left = run->errors < 0 && launcher_leave(&run->run, run->exchange->id);
+    return run->left;
+}
+
 void exec_run_stop(struct exec_run *run)
 {
-    if (run->started && !run->stopped)
+    if (run->started && !run->stopped && !run->left)
         launcher_stop(&run->run);
     if (run->errors >= 0)
         exec_run_read_errors(run);

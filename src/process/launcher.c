@@ -1,7 +1,6 @@
 /*
- * Both launchers. The remote one sends a message and keeps the lifeline; the
- * local one spawns and keeps a pidfd. A start that failed here is told the same
- * way as one that failed in the parent, so a run has only two forms.
+ * Both launchers: the worker's asks the parent (process/remote.h), the local
+ * one spawns and keeps a pidfd.
  */
 #include "config.h"
 
@@ -12,9 +11,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -22,19 +19,15 @@
 #include "base/clock.h"
 #include "process/children.h"
 #include "process/message.h"
+#include "process/remote.h"
 #include "process/spawn.h"
 
 #ifndef P_PIDFD
 #define P_PIDFD 3
 #endif
 
-enum {
-    SEND_BUFFER = 512 * 1024, /* two of the largest messages; the kernel may allow less */
-    SEND_PATIENCE_S = 10,     /* a parent that takes no message for so long is stuck */
-};
-
 struct launcher {
-    int socket; /* -1: local */
+    struct remote *remote; /* NULL: local */
     struct program *const *programs;
     size_t count;
     struct children children;
@@ -45,18 +38,13 @@ static struct launcher *launcher_new(void)
     struct launcher *launcher = calloc(1, sizeof *launcher);
     if (!launcher)
         abort();
-    launcher->socket = -1;
     return launcher;
 }
 
 struct launcher *launcher_remote(int socket)
 {
-    const int size = SEND_BUFFER;
-    const struct timeval patience = {.tv_sec = SEND_PATIENCE_S};
     struct launcher *launcher = launcher_new();
-    launcher->socket = socket;
-    (void)setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
-    (void)setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    launcher->remote = remote_new(socket);
     return launcher;
 }
 
@@ -73,60 +61,24 @@ struct launcher *launcher_local(struct program *const programs[], size_t count)
 
 bool launcher_ready(struct launcher *launcher, struct error *error)
 {
-    return message_send_ready(launcher->socket, error);
+    return remote_ready(launcher->remote, error);
 }
 
 int launcher_take_log(struct launcher *launcher, struct error *error)
 {
-    return message_take(launcher->socket, error);
-}
-
-static bool make_lifeline(int ends[2], struct error *error)
-{
-    return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0 ||
-           error_set_errno(error, "cannot make a socket pair");
-}
-
-static bool start_remote(const struct launcher *launcher, const struct launch *launch, struct run *run,
-                         struct error *error)
-{
-    int ends[2];
-    if (!make_lifeline(ends, error))
-        return false;
-    bool sent = message_send(launcher->socket, launch, ends[1], error);
-    (void)close(ends[1]);
-    if (!sent)
-        (void)close(ends[0]);
-    else
-        *run = (struct run){.descriptor = ends[0]};
-    return sent;
-}
-
-/* A run that has ended before it began: its end waits in the lifeline. */
-static bool tell_failure(const struct error *cause, struct run *run, struct error *error)
-{
-    int ends[2];
-    struct program_end end = {.started = cause->number ? cause->number : EIO};
-    (void)snprintf(end.reason, sizeof end.reason, "%s", cause->message);
-    if (!make_lifeline(ends, error))
-        return false;
-    (void)send(ends[1], &end, sizeof end, MSG_NOSIGNAL);
-    (void)close(ends[1]);
-    *run = (struct run){.descriptor = ends[0]};
-    return true;
+    return remote_take_log(launcher->remote, error);
 }
 
 static bool start_local(const struct launcher *launcher, const struct launch *launch, struct run *run,
                         struct error *error)
 {
-    struct error cause = {0};
     if (launch->program >= launcher->count)
         return error_set(error, "there is no program %u", launch->program);
     if (!message_fits(launch, error))
         return false;
-    pid_t process = spawn_program(launcher->programs[launch->program], launch, &cause);
+    pid_t process = spawn_program(launcher->programs[launch->program], launch, error);
     if (process < 0)
-        return tell_failure(&cause, run, error);
+        return false;
     *run = (struct run){.descriptor = (int)syscall(SYS_pidfd_open, process, 0), .process = process};
     if (run->descriptor >= 0)
         return true;
@@ -138,8 +90,8 @@ static bool start_local(const struct launcher *launcher, const struct launch *la
 bool launcher_start(struct launcher *launcher, const struct launch *launch, struct run *run,
                     struct error *error)
 {
-    return launcher->socket >= 0 ? start_remote(launcher, launch, run, error)
-                                 : start_local(launcher, launch, run, error);
+    return launcher->remote ? remote_start(launcher->remote, launch, run, error)
+                            : start_local(launcher, launch, run, error);
 }
 
 /* Whether there is something to read before the time is up. */
@@ -155,18 +107,6 @@ static bool wait_readable(int descriptor, uint64_t milliseconds)
         if ((ready == 0 && left <= 60000) || (ready < 0 && errno != EINTR))
             return false;
     }
-}
-
-static int end_remote(const struct run *run, struct program_end *end)
-{
-    /* Left where it is, so that to ask twice is harmless. */
-    ssize_t length = recv(run->descriptor, end, sizeof *end, MSG_DONTWAIT | MSG_PEEK);
-    if (length < 0 && (errno == EAGAIN || errno == EINTR))
-        return 0;
-    if (length != (ssize_t)sizeof *end)
-        return -1;
-    end->reason[sizeof end->reason - 1] = '\0';
-    return 1;
 }
 
 static int status_of(const siginfo_t *info)
@@ -193,20 +133,40 @@ int launcher_end(struct run *run, uint64_t milliseconds, struct program_end *end
 {
     if (!wait_readable(run->descriptor, milliseconds))
         return 0;
-    return run->process == 0 ? end_remote(run, end) : end_local(run, end);
+    return run->place ? remote_end(run, end) : end_local(run, end);
+}
+
+bool launcher_leave(struct run *run, const char *request)
+{
+    return run->place && remote_leave(run, request);
+}
+
+static void stop_local(const struct run *run)
+{
+    (void)kill(-run->process, SIGKILL);
+    (void)kill(run->process, SIGKILL); /* it may have moved to another group */
+    while (waitpid(run->process, NULL, 0) < 0 && errno == EINTR)
+        ;
+    if (run->descriptor >= 0)
+        (void)close(run->descriptor);
 }
 
 void launcher_stop(struct run *run)
 {
-    if (run->process != 0) {
-        (void)kill(-run->process, SIGKILL);
-        (void)kill(run->process, SIGKILL); /* it may have moved to another group */
-        while (waitpid(run->process, NULL, 0) < 0 && errno == EINTR)
-            ;
-    }
-    if (run->descriptor >= 0)
-        (void)close(run->descriptor);
+    if (run->place)
+        remote_stop(run);
+    else
+        stop_local(run);
     *run = (struct run){.descriptor = -1};
+}
+
+const char *launcher_how_it_ended(int status, char buffer[LAUNCH_HOW_SIZE])
+{
+    if (WIFSIGNALED(status))
+        (void)snprintf(buffer, LAUNCH_HOW_SIZE, "was killed by signal %d", WTERMSIG(status));
+    else
+        (void)snprintf(buffer, LAUNCH_HOW_SIZE, "ended with status %d", WEXITSTATUS(status));
+    return buffer;
 }
 
 static bool nobody(const void *context, pid_t process)
@@ -237,8 +197,8 @@ static void end_children(const struct launcher *launcher)
 
 void launcher_close(struct launcher *launcher)
 {
-    if (launcher->socket >= 0)
-        (void)close(launcher->socket);
+    if (launcher->remote)
+        remote_close(launcher->remote);
     else
         end_children(launcher);
     free(launcher);

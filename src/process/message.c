@@ -1,12 +1,13 @@
 /*
- * The launch message: writing it in the worker, reading it in the parent. The
- * reader is the narrow door of privilege separation: it takes bytes and
+ * Messages: those of the worker, then those of the parent. What reads a
+ * worker's is the narrow door of privilege separation: it takes bytes and
  * descriptors from a process that may have been taken over.
  */
 #include "config.h"
 
 #include "process/message.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -107,9 +108,10 @@ static bool send_whole(int socket, const struct msghdr *message, int flags)
     return sent >= 0;
 }
 
-bool message_send(int socket, const struct launch *launch, int lifeline, struct error *error)
+bool message_send(int socket, const struct launch *launch, uint32_t run, struct error *error)
 {
-    struct message_header header = {.version = MESSAGE_VERSION, .program = launch->program};
+    struct message_header header = {
+        .version = MESSAGE_LAUNCH_VERSION, .run = run, .program = launch->program};
     struct iovec parts[FIXED_PARTS + LAUNCH_VARIABLES_LIMIT];
     union control control;
     if (!message_fits(launch, error))
@@ -122,22 +124,52 @@ bool message_send(int socket, const struct launch *launch, int lifeline, struct 
     parts[1] = part(launch->script.at, launch->script.length);
     parts[2] = part(launch->script_name.at, launch->script_name.length);
 
-    const int descriptors[MESSAGE_DESCRIPTORS] = {lifeline, launch->input, launch->output, launch->errors};
+    const int descriptors[MESSAGE_DESCRIPTORS] = {launch->input, launch->output, launch->errors};
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = count};
     attach(&message, &control, descriptors, MESSAGE_DESCRIPTORS);
     return send_whole(socket, &message, 0) ||
            error_set_errno(error, "cannot ask the parent to start a program");
 }
 
+static bool send_bytes(int socket, const void *bytes, size_t length, int flags)
+{
+    struct iovec whole = part(bytes, length);
+    const struct msghdr message = {.msg_iov = &whole, .msg_iovlen = 1};
+    return send_whole(socket, &message, flags);
+}
+
+bool message_send_stop(int socket, uint32_t run, struct error *error)
+{
+    const struct message_header header = {.version = MESSAGE_STOP_VERSION, .run = run};
+    return send_bytes(socket, &header, sizeof header, 0) ||
+           error_set_errno(error, "cannot ask the parent to stop a program");
+}
+
 bool message_send_ready(int socket, struct error *error)
 {
-    struct message_header header = {.version = MESSAGE_READY_VERSION};
-    struct iovec whole = part(&header, sizeof header);
-    const struct msghdr message = {.msg_iov = &whole, .msg_iovlen = 1};
-    return send_whole(socket, &message, 0) || error_set_errno(error, "cannot tell the parent of the start");
+    const struct message_header header = {.version = MESSAGE_READY_VERSION};
+    return send_bytes(socket, &header, sizeof header, 0) ||
+           error_set_errno(error, "cannot tell the parent of the start");
 }
 
 /* ---- the way back */
+
+/* Of an answer, as much of the reason as there is, with its NUL. */
+struct answer {
+    uint32_t run;
+    struct program_end end;
+};
+
+enum { ANSWER_LEAST = offsetof(struct answer, end.reason) + 1 };
+
+bool message_answer(int socket, uint32_t run, const struct program_end *end, struct error *error)
+{
+    struct answer answer = {.run = run, .end = {.started = end->started, .status = end->status}};
+    size_t length = text_of(end->reason).length;
+    memcpy(answer.end.reason, end->reason, length);
+    return send_bytes(socket, &answer, ANSWER_LEAST + length, MSG_DONTWAIT) ||
+           error_set_errno(error, "cannot answer the worker");
+}
 
 bool message_pass(int socket, int descriptor, struct error *error)
 {
@@ -150,34 +182,32 @@ bool message_pass(int socket, int descriptor, struct error *error)
            error_set_errno(error, "cannot pass a descriptor to the worker");
 }
 
-/* One of them; -1 when there is no more. */
-static int take_one(int socket)
+static int descriptor_of(struct msghdr *received)
 {
-    union control control;
-    char byte;
     int descriptor = -1;
-    struct iovec whole = {.iov_base = &byte, .iov_len = sizeof byte};
-    struct msghdr received = {.msg_iov = &whole,
-                              .msg_iovlen = 1,
-                              .msg_control = control.room,
-                              .msg_controllen = CMSG_SPACE(sizeof descriptor)};
-    if (recvmsg(socket, &received, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) <= 0)
-        return -1;
-    struct cmsghdr *header = CMSG_FIRSTHDR(&received);
+    const struct cmsghdr *header = CMSG_FIRSTHDR(received);
     if (header && header->cmsg_type == SCM_RIGHTS && header->cmsg_len == CMSG_LEN(sizeof descriptor))
         memcpy(&descriptor, CMSG_DATA(header), sizeof descriptor);
     return descriptor;
 }
 
-int message_take(int socket, struct error *error)
+int message_hear(int socket, struct message_news *news)
 {
-    int last = -1;
-    for (int next; (next = take_one(socket)) >= 0; last = next)
-        if (last >= 0)
-            (void)close(last);
-    if (last < 0)
-        error_set(error, "the parent has passed no descriptor");
-    return last;
+    union control control;
+    struct answer answer = {0};
+    struct iovec whole = {.iov_base = &answer, .iov_len = sizeof answer};
+    struct msghdr received = {.msg_iov = &whole,
+                              .msg_iovlen = 1,
+                              .msg_control = control.room,
+                              .msg_controllen = sizeof control.room};
+    ssize_t length = recvmsg(socket, &received, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    if (length < 0)
+        return errno == EAGAIN || errno == EINTR ? 0 : -1;
+    news->descriptor = descriptor_of(&received);
+    news->run = length >= (ssize_t)ANSWER_LEAST ? answer.run : MESSAGE_NO_RUN;
+    news->end = answer.end;
+    news->end.reason[sizeof news->end.reason - 1] = '\0';
+    return length > 0 ? 1 : -1;
 }
 
 /* ---- the parent's side */
@@ -211,7 +241,7 @@ bool message_parse(struct message *message, size_t length, struct error *error)
     if (length < sizeof header || length > sizeof message->buffer)
         return bad(error, "no header");
     memcpy(&header, message->buffer, sizeof header);
-    if (header.version != MESSAGE_VERSION)
+    if (header.version != MESSAGE_LAUNCH_VERSION)
         return bad(error, "an unknown version");
     /* Sums of 64 bits cannot wrap for three lengths of 32. */
     uint64_t scripts = (uint64_t)header.script + header.script_name;
@@ -221,6 +251,7 @@ bool message_parse(struct message *message, size_t length, struct error *error)
 
     char *at = message->buffer + sizeof header;
     struct launch *launch = &message->launch;
+    message->run = header.run;
     launch->program = header.program;
     launch->script = (struct text){at, header.script};
     launch->script_name = (struct text){at + header.script, header.script_name};
@@ -233,19 +264,15 @@ bool message_parse(struct message *message, size_t length, struct error *error)
 /* Takes the descriptors over before anything is judged, so that none is lost. */
 static size_t take_descriptors(struct message *message, struct msghdr *received)
 {
-    int *const places[MESSAGE_DESCRIPTORS] = {&message->lifeline, &message->launch.input,
-                                              &message->launch.output, &message->launch.errors};
+    int *const places[MESSAGE_DESCRIPTORS] = {&message->launch.input, &message->launch.output,
+                                              &message->launch.errors};
     size_t count = 0;
     for (struct cmsghdr *c = CMSG_FIRSTHDR(received); c; c = CMSG_NXTHDR(received, c)) {
         if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
             continue;
         for (size_t at = 0; CMSG_LEN(at + sizeof(int)) <= c->cmsg_len; at += sizeof(int)) {
-            int descriptor;
-            memcpy(&descriptor, CMSG_DATA(c) + at, sizeof descriptor);
-            if (count < MESSAGE_DESCRIPTORS)
-                *places[count++] = descriptor;
-            else
-                (void)close(descriptor);
+            assert(count < MESSAGE_DESCRIPTORS);
+            memcpy(places[count++], CMSG_DATA(c) + at, sizeof(int));
         }
     }
     return count;
@@ -254,40 +281,46 @@ static size_t take_descriptors(struct message *message, struct msghdr *received)
 /* A socket, if it is one, must be local: closing the last copy of another may
  * wait as long as its owner pleases (SO_LINGER), and the parent never waits.
  * defuse() undoes that for the ones that came all the same. */
-static bool is_harmless(int descriptor, bool must_be_socket)
+static bool is_harmless(int descriptor)
 {
     int domain;
     socklen_t size = sizeof domain;
     if (getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &domain, &size) != 0)
-        return errno == ENOTSOCK && !must_be_socket;
+        return errno == ENOTSOCK;
     return domain == AF_UNIX;
 }
 
 static bool are_harmless(const struct message *message, struct error *error)
 {
     const struct launch *launch = &message->launch;
-    if (is_harmless(message->lifeline, true) && is_harmless(launch->input, false) &&
-        is_harmless(launch->output, false) && is_harmless(launch->errors, false))
+    if (is_harmless(launch->input) && is_harmless(launch->output) && is_harmless(launch->errors))
         return true;
     return bad(error, "a descriptor that a program is not given");
 }
 
-static enum message_result defuse(const struct message *message)
+static void defuse(const struct message *message)
 {
-    const int all[] = {message->lifeline, message->launch.input, message->launch.output,
-                       message->launch.errors};
+    const int all[] = {message->launch.input, message->launch.output, message->launch.errors};
     const struct linger none = {0};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         if (all[i] >= 0)
             (void)setsockopt(all[i], SOL_SOCKET, SO_LINGER, &none, sizeof none);
     }
-    return MESSAGE_BAD;
 }
 
-static bool is_ready(const struct message *message, size_t length)
+/* What is a header alone; MESSAGE_NONE for anything else. */
+static enum message_result read_short(struct message *message, size_t length, size_t descriptors)
 {
-    const struct message_header ready = {.version = MESSAGE_READY_VERSION};
-    return length == sizeof ready && memcmp(message->buffer, &ready, sizeof ready) == 0;
+    struct message_header header;
+    if (length != sizeof header || descriptors > 0)
+        return MESSAGE_NONE;
+    memcpy(&header, message->buffer, sizeof header);
+    message->run = header.run;
+    if (header.program != 0 || header.script != 0 || header.script_name != 0 || header.environment != 0)
+        return MESSAGE_NONE;
+    if (header.version == MESSAGE_READY_VERSION && header.run == 0)
+        return MESSAGE_READY;
+    return header.version == MESSAGE_STOP_VERSION ? MESSAGE_STOP : MESSAGE_NONE;
 }
 
 static enum message_result judge(struct message *message, size_t length, size_t count, int flags,
@@ -295,16 +328,17 @@ static enum message_result judge(struct message *message, size_t length, size_t 
 {
     if (flags & MSG_TRUNC)
         return bad(error, "a message that is too long"), MESSAGE_BAD;
-    if (is_ready(message, length) && count == 0)
-        return MESSAGE_READY;
+    enum message_result result = read_short(message, length, count);
+    if (result != MESSAGE_NONE)
+        return result;
     if (!message_parse(message, length, error))
         return MESSAGE_BAD;
     /* Cut off with fewer than were asked for: we had no room for more. With all
      * of them there: more were sent. */
     if ((flags & MSG_CTRUNC) && count < MESSAGE_DESCRIPTORS)
-        return count == 0 || is_harmless(message->lifeline, true) ? MESSAGE_STARVED : MESSAGE_BAD;
+        return MESSAGE_STARVED;
     if ((flags & MSG_CTRUNC) || count != MESSAGE_DESCRIPTORS)
-        return bad(error, "not the four descriptors"), MESSAGE_BAD;
+        return bad(error, "not the three descriptors"), MESSAGE_BAD;
     return are_harmless(message, error) ? MESSAGE_LAUNCH : MESSAGE_BAD;
 }
 
@@ -315,8 +349,9 @@ enum message_result message_receive(int socket, struct message *message, struct 
     struct msghdr received = {.msg_iov = &whole,
                               .msg_iovlen = 1,
                               .msg_control = control.room,
-                              .msg_controllen = sizeof control.room};
-    message->lifeline = message->launch.input = message->launch.output = message->launch.errors = -1;
+                              /* Without the padding, into which one more would fit. */
+                              .msg_controllen = CMSG_LEN(MESSAGE_DESCRIPTORS * sizeof(int))};
+    message->launch.input = message->launch.output = message->launch.errors = -1;
     ssize_t length = recvmsg(socket, &received, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     if (length < 0)
         return errno == EAGAIN || errno == EINTR ? MESSAGE_NONE : MESSAGE_END;
@@ -324,7 +359,9 @@ enum message_result message_receive(int socket, struct message *message, struct 
     if (length == 0 && count == 0)
         return MESSAGE_END;
     enum message_result result = judge(message, (size_t)length, count, received.msg_flags, error);
-    return result == MESSAGE_BAD ? defuse(message) : result;
+    if (result != MESSAGE_LAUNCH && count > 0)
+        defuse(message);
+    return result;
 }
 
 static void close_one(int *descriptor)
@@ -339,5 +376,4 @@ void message_close(struct message *message)
     close_one(&message->launch.input);
     close_one(&message->launch.output);
     close_one(&message->launch.errors);
-    close_one(&message->lifeline);
 }

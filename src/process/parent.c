@@ -1,7 +1,7 @@
 /*
- * The parent's loop: one epoll set with a signalfd, the workers' sockets and
- * the lifelines of what runs. Single-threaded, and nothing in it waits for
- * anybody but the loop itself and a child on its way to execve(2).
+ * The parent's loop: one epoll set with a signalfd and the workers' sockets.
+ * Single-threaded, and nothing in it waits for anybody but the loop itself and
+ * a child on its way to execve(2).
  */
 #include "config.h"
 
@@ -140,30 +140,51 @@ static void worker_ended(struct parent *parent, struct worker *worker, int statu
     }
 }
 
-/* Whoever sends such a thing is no worker of ours any more. */
-static void worker_lies(struct parent *parent, struct worker *worker, const char *reason)
+/* Whoever does such a thing is no worker of ours any more. */
+static void disown(struct parent *parent, struct worker *worker)
 {
-    log_event(SEVERITY_ERROR, "launch_malformed", "worker %ld asked for a program with %s and is killed",
-              (long)worker->process, reason);
     (void)kill(worker->process, SIGKILL);
     runs_kill(parent->runs, worker->id);
     workers_hang_up(&parent->workers, worker);
 }
 
+static void worker_lies(struct parent *parent, struct worker *worker, const char *reason)
+{
+    log_event(SEVERITY_ERROR, "launch_malformed", "worker %ld asked for a program with %s and is killed",
+              (long)worker->process, reason);
+    disown(parent, worker);
+}
+
+/* To wait for room would keep all others waiting, and without the answer a
+ * request would wait for ever. */
+static void answer(struct parent *parent, struct worker *worker, uint32_t run, const struct program_end *end)
+{
+    struct error error = {0};
+    if (worker->socket < 0 || message_answer(worker->socket, run, end, &error) || error.number == EPIPE)
+        return; /* one that has hung up is noticed by that */
+    log_event(SEVERITY_ERROR, "worker_stuck", "worker %ld takes no answers and is killed: %s",
+              (long)worker->process, error.message);
+    disown(parent, worker);
+}
+
 static void launch(struct parent *parent, struct worker *worker, struct message *message)
 {
     const struct generation *generation = worker->generation;
-    if (message->launch.program < generation->program_count) {
-        runs_start(parent->runs, worker->id, generation->programs[message->launch.program], message);
-    } else {
+    struct program_end end = {0};
+    uint32_t run = message->run;
+    if (message->launch.program >= generation->program_count) {
         worker_lies(parent, worker, "an unknown number");
         runs_put_message(parent->runs, message);
+    } else if (!runs_start(parent->runs, worker->id, generation->programs[message->launch.program], message,
+                           &end)) {
+        answer(parent, worker, run, &end);
     }
 }
 
 /* Takes one message; false when there is none to come for now. */
 static bool hear(struct parent *parent, struct worker *worker)
 {
+    static const struct program_end starved = {EMFILE, 0, "the parent has too many open files"};
     struct error error = {0};
     struct message *message = runs_message(parent->runs);
     enum message_result result = message_receive(worker->socket, message, &error);
@@ -174,10 +195,12 @@ static bool hear(struct parent *parent, struct worker *worker)
     if (result == MESSAGE_END) {
         runs_kill(parent->runs, worker->id);
         workers_hang_up(&parent->workers, worker);
+    } else if (result == MESSAGE_STOP) {
+        runs_stop(parent->runs, worker->id, message->run);
     } else if (result == MESSAGE_READY) {
         worker_ready(parent, worker);
     } else if (result == MESSAGE_STARVED) {
-        runs_refuse(message, EMFILE, "the parent has too many open files");
+        answer(parent, worker, message->run, &starved);
     } else if (result == MESSAGE_BAD) {
         worker_lies(parent, worker, error.message);
     }
@@ -223,6 +246,13 @@ static void stop(struct parent *parent)
     parent->stopping = true;
 }
 
+static void tell_end(struct parent *parent, const struct run_ended *ended)
+{
+    struct worker *worker = workers_find(&parent->workers, ended->owner);
+    if (worker)
+        answer(parent, worker, ended->run, &ended->end);
+}
+
 /* One dead child, if there is any. It is looked at before it is reaped: only
  * while it is a zombie its group's number cannot be given to others. */
 static bool reap_one(struct parent *parent)
@@ -231,12 +261,13 @@ static bool reap_one(struct parent *parent)
     int status;
     if (waitid(P_ALL, 0, &dead, WEXITED | WNOHANG | WNOWAIT) != 0 || dead.si_pid == 0)
         return false;
-    bool is_run = runs_kill_rest(parent->runs, dead.si_pid);
+    runs_kill_rest(parent->runs, dead.si_pid);
     if (waitpid(dead.si_pid, &status, WNOHANG) != dead.si_pid)
         return false;
+    struct run_ended ended;
     struct worker *worker = workers_find_process(&parent->workers, dead.si_pid);
-    if (is_run)
-        runs_end(parent->runs, dead.si_pid, status);
+    if (runs_end(parent->runs, dead.si_pid, status, &ended))
+        tell_end(parent, &ended);
     else if (worker)
         worker_ended(parent, worker, status);
     parent->ran = true;
@@ -339,14 +370,12 @@ static void take_events(struct parent *parent, int timeout)
         uint64_t tag = events[i].data.u64;
         if (tag == SIGNALS_TAG)
             take_signals(parent);
-        else if (tag & WORKER_TAG)
-            hear_worker(parent, tag & ~WORKER_TAG);
         else
-            runs_hang_up(parent->runs, tag);
+            hear_worker(parent, tag);
     }
 }
 
-/* In the forked worker: it must not keep other workers' sockets or lifelines. */
+/* In the forked worker: it must not keep other workers' sockets. */
 static void forget(void *context)
 {
     struct parent *parent = context;
@@ -361,7 +390,7 @@ static bool open_parent(struct parent *parent)
     struct epoll_event event = {.events = EPOLLIN, .data.u64 = SIGNALS_TAG};
     parent->signals = open_signals();
     parent->epoll = epoll_create1(EPOLL_CLOEXEC);
-    parent->runs = runs_new(parent->epoll);
+    parent->runs = runs_new();
     parent->workers =
         (struct workers){.calls = parent->calls, .epoll = parent->epoll, .forget = forget, .context = parent};
     return parent->signals >= 0 && parent->epoll >= 0 && children_adopt(&parent->children) &&

@@ -34,7 +34,7 @@ static void work(struct workers *workers, struct generation *generation, int soc
 
 static bool watch(const struct workers *workers, const struct worker *worker)
 {
-    struct epoll_event event = {.events = EPOLLIN, .data.u64 = WORKER_TAG | worker->id};
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = worker->id};
     return epoll_ctl(workers->epoll, EPOLL_CTL_ADD, worker->socket, &event) == 0;
 }
 

