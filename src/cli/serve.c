@@ -38,11 +38,13 @@ struct service {
     struct generation generation;
     struct policy *policy;
     struct listener *listener;
+    struct service *replaces; /* the one whose log this took over; NULL once that is gone */
 };
 
 static const char *policy_file = DEFAULT_POLICY;
 static bool listener_was_given; /* by the web server or systemd: a reload cannot change it */
 static struct listener *listeners;
+static struct service *newest; /* whose log is open */
 
 /* ---- the process as it should have been started */
 
@@ -167,7 +169,26 @@ static struct generation *new_generation(struct policy *policy, struct listener 
                                               .program_count = policy->program_count,
                                               .drain = policy->server.timeouts.drain,
                                               .context = service};
+    service->replaces = newest;
+    newest = service;
     return &service->generation;
+}
+
+static bool open_log(const struct policy *policy, struct error *error)
+{
+    return log_open(policy->server.log.target, (enum severity)policy->server.log.level, error);
+}
+
+/* The log of the policy that stays, when no worker could start with the newest. */
+static void return_log(const struct service *service)
+{
+    struct error error = {0};
+    newest = service->replaces;
+    if (!newest)
+        return;
+    newest->replaces = NULL;
+    if (!open_log(newest->policy, &error))
+        log_event(SEVERITY_ERROR, "log_not_reopened", "%s", error.message);
 }
 
 static void log_findings(const struct findings *findings)
@@ -201,7 +222,7 @@ static struct generation *load(const struct generation *generation)
     struct policy *policy = policy_load(policy_file, &error);
     if (policy && policy->findings.errors == 0 && names_user(policy, &error))
         listener = next_listener(current, &policy->server.listen, &error);
-    if (listener && log_open(policy->server.log.target, (enum severity)policy->server.log.level, &error))
+    if (listener && open_log(policy, &error))
         return new_generation(policy, listener);
     if (listener)
         leave_listener(listener, &policy->server.listen);
@@ -216,6 +237,10 @@ static struct generation *load(const struct generation *generation)
 static void release(struct generation *generation)
 {
     struct service *service = generation->context;
+    if (service == newest)
+        return_log(service);
+    else if (newest->replaces == service)
+        newest->replaces = NULL;
     leave_listener(service->listener, &service->policy->server.listen);
     policy_free(service->policy);
     free(service);
@@ -246,8 +271,11 @@ static bool confine(const struct policy *policy, struct error *error)
 {
     static const char *const readable[] = {"/etc/localtime", "/dev/null", "/dev/urandom", NULL};
     const char *const writable[] = {policy->server.spool, NULL};
-    return privileges_drop(policy->server.user, policy->server.group, error) &&
-           (!policy->server.sandbox || sandbox_enter(&(struct sandbox_paths){readable, writable}, error));
+    if (!privileges_drop(policy->server.user, policy->server.group, error))
+        return false;
+    if (access(policy->server.spool, W_OK | X_OK) != 0)
+        return error_set_errno(error, "spool: cannot write to %s", policy->server.spool);
+    return !policy->server.sandbox || sandbox_enter(&(struct sandbox_paths){readable, writable}, error);
 }
 
 static int fetch_log(void *launcher, struct error *error)
@@ -287,8 +315,7 @@ static int start(void)
         return EXIT_BAD;
     listener_was_given = is_listening(STDIN_FILENO) || systemd_sockets() > 0;
     struct listener *listener = NULL;
-    if (names_user(policy, &error) &&
-        log_open(policy->server.log.target, (enum severity)policy->server.log.level, &error))
+    if (names_user(policy, &error) && open_log(policy, &error))
         listener = open_listener(&policy->server.listen, &error);
     if (!listener) {
         fprintf(stderr, "fcgiguard: %s\n", error.message);
@@ -354,7 +381,7 @@ int serve_cgi(void)
     struct policy *policy = command_load(policy_file);
     if (!policy)
         return answer_cgi(500, "internal_error");
-    if (!log_open(policy->server.log.target, (enum severity)policy->server.log.level, &error))
+    if (!open_log(policy, &error))
         fprintf(stderr, "fcgiguard: %s\n", error.message);
     if (!names_user(policy, &refusal)) {
         log_event(SEVERITY_ERROR, "start_failed", "%s", refusal.message);

@@ -88,9 +88,9 @@ static void refuse_next(struct parent *parent)
 {
     struct generation *refused = parent->next;
     parent->next = NULL;
+    parent->calls->release(refused); /* and its log with it */
     if (!parent->stopping)
         log_event(SEVERITY_ERROR, "policy_refused", "no worker could start with the new policy");
-    parent->calls->release(refused);
     if (parent->again)
         reload(parent);
 }

@@ -145,13 +145,13 @@ IN_CHILD long set_descriptors(struct spawn *spawn)
     }
     for (int i = 0; i < 3 && result >= 0; i++)
         result = call(SYS_dup3, spawn->descriptors[i], i, 0, 0);
-    return result < 0 ? result : call(SYS_close_range, 3, (long)~0u, 0, 0);
+    return result < 0 ? result : call(SYS_close_range, 3, UINT32_MAX, 0, 0);
 }
 
 /* Never above a hard limit that was there before: only root could. */
 IN_CHILD long set_limit(int resource, uint64_t value, uint64_t grace)
 {
-    struct kernel_limit now, limit = {value, value + grace};
+    struct kernel_limit now = {0}, limit = {value, value + grace};
     if (value == 0)
         return 0;
     long result = call(SYS_prlimit64, 0, resource, 0, POINTER(&now));
@@ -173,7 +173,7 @@ IN_CHILD long set_limits(const struct program *program)
 
 IN_CHILD long set_user(const struct program *program)
 {
-    unsigned user[3], group[3];
+    unsigned user[3] = {0}, group[3] = {0};
     long uid = (long)program->uid, gid = (long)program->gid, result;
     if (!program->changes_user)
         return 0;

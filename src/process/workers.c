@@ -73,7 +73,7 @@ struct worker *workers_start(struct workers *workers, struct generation *generat
     }
     worker->next = workers->list;
     workers->list = worker;
-    log_event(SEVERITY_INFO, "worker_started", "worker %ld serves", (long)worker->process);
+    log_event(SEVERITY_INFO, "worker_started", "worker %ld has started", (long)worker->process);
     return worker;
 }
 

@@ -244,6 +244,7 @@ class Guard:
         self.environment = clean_environment(FCGIGUARD_TEST=self.mark.partition("=")[2], **(environment or {}))
         self.run_folder = folder.writable("run")
         self.spool = folder.writable(name + "-spool")
+        self.spool.chmod(0o1777)  # for whoever the worker is
         self.program = installed("fcgiguard", folder)
         self.log_path = pathlib.Path(folder / (name + ".log"))
         self.policy_path = pathlib.Path(folder / (name + ".yaml"))

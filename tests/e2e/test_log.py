@@ -135,3 +135,24 @@ def test_refused_policy_leaves_the_log(start_guard, helper, folder):
     reply = ask(guard.address, uri="/app/h/hello")
     assert reply.status == 200
     harness.wait_until(lambda: reply.get("X-Request-ID") in old.read_text(), what="the request in the old log")
+
+
+@pytest.mark.skipif(not harness.IS_ROOT, reason="only root has a folder that the worker may not enter")
+def test_policy_without_a_worker_leaves_the_log(start_guard, helper, folder):
+    """A policy that loads but that no worker can start with gives the old log back."""
+    old, new = folder.writable("log") / "stays.log", folder.writable("log") / "comes.log"
+    closed = folder / "closed"
+    closed.mkdir(mode=0o700)
+    policy = {"defaults": {"auth": "none"}, "routes": [{"path": "/app/h/**", "exec": helper}]}
+    guard = start_guard({**policy, "log": f"file:{old}"}, name="unstarted")
+    for count in (1, 2):
+        guard.write({**policy, "log": f"file:{new}", "spool": str(closed)})
+        guard.process.notify(harness.signal.SIGHUP)
+        harness.wait_until(lambda: old.read_text().count("policy_refused") == count, what="policy_refused in the old log")
+        assert new.read_text().count("worker_not_confined") == count
+    reply = ask(guard.address, uri="/app/h/hello")
+    assert reply.status == 200
+    harness.wait_until(lambda: reply.get("X-Request-ID") in old.read_text(), what="the request in the old log")
+    guard.write({**policy, "log": f"file:{new}"})
+    guard.process.notify(harness.signal.SIGHUP)
+    harness.wait_until(lambda: "policy_reloaded" in new.read_text(), what="policy_reloaded in the new log")
