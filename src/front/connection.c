@@ -472,13 +472,20 @@ enum connection_step connection_settle(struct connection *connection, const stru
     return connection_advance(connection, limits, spare);
 }
 
-bool connection_retire(struct connection *connection)
+static bool has_input(const struct connection *connection)
 {
     char byte;
+    return recv(connection->descriptor, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+bool connection_retire(struct connection *connection)
+{
+    if (has_input(connection)) /* and the rest of it must get through as well */
+        return false;
     /* On a unix socket this makes the peer's next write fail, so that it knows
      * its request was not taken; what it wrote before can still be read. */
     shutdown(connection->descriptor, SHUT_RD);
-    return recv(connection->descriptor, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
+    return !has_input(connection);
 }
 
 bool connection_awaits_reply(const struct connection *connection)

@@ -611,6 +611,14 @@ START_TEST(test_retiring_loses_no_request)
     ck_assert_int_eq(advance(), CONNECTION_READY);
     ck_assert_str_eq(uri(), "/just-in-time");
     close_pair();
+    open_pair();
+    put_request("/in-two-pieces", NULL, 0);
+    ck_assert_int_eq(send(peer, wire, 10, 0), 10);
+    ck_assert(!connection_retire(&connection));
+    ck_assert_int_eq(send(peer, wire + 10, wire_length - 10, MSG_NOSIGNAL), (ssize_t)wire_length - 10);
+    ck_assert_int_eq(advance(), CONNECTION_READY);
+    ck_assert_str_eq(uri(), "/in-two-pieces");
+    close_pair();
 }
 END_TEST
 
