@@ -39,7 +39,7 @@ struct connection {
     bool may_have_more;        /* the last read may have left bytes, or the end, in the socket */
     bool hung_up;              /* the peer has ended its side; bytes may come before that end */
     _Atomic uint64_t deadline; /* while waiting; clock_milliseconds */
-    _Atomic bool idle;         /* while waiting: between two requests */
+    _Atomic uint64_t grace;    /* while waiting: milliseconds it may go on so when the worker drains */
     struct intake *intake;     /* NULL while idle */
     struct connection *next;   /* in the queue, or in the free list */
 };

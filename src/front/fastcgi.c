@@ -30,6 +30,11 @@
 
 enum { TICK_MS = 100, PAUSE_TOLD_MS = 10000, KEEPER_EVENTS = 64, LEADER_EVENTS = 16, EXTRA_PARAMS = 200 };
 
+/* What a connection that has never sent a byte is given when the worker drains:
+ * its request may be on its way, and whoever made it cannot know that it is not
+ * taken any more. */
+enum { FIRST_BYTE_MS = 1000 };
+
 struct front {
     const struct policy *policy;
     struct launcher *launcher;
@@ -39,6 +44,7 @@ struct front {
     int alarm;  /* wakes the keeper, and the thread that leads if there is one */
     struct connection *table;
     size_t threads, capacity, processors;
+    uint64_t stopped; /* when it began to drain, for the keeper alone; clock_milliseconds */
     atomic_bool stopping, over, accept_paused;
     _Atomic uint64_t pause_told; /* when that was last logged; clock_milliseconds */
 
@@ -307,6 +313,15 @@ static uint64_t patience(const struct front *front, const struct connection *con
     return connection_is_idle(connection) ? timeouts->idle : timeouts->read;
 }
 
+/* How long a connection may go on waiting when the worker drains. Requests that
+ * have begun have their own deadline, and timeouts.drain. */
+static uint64_t grace_of(const struct connection *connection)
+{
+    if (!connection_is_idle(connection))
+        return UINT64_MAX;
+    return connection->served ? 0 : FIRST_BYTE_MS;
+}
+
 /* Tells epoll what to wait for. Events are edges, so that a connection on which
  * one request follows another costs no call here: only what changes is told,
  * and an edge is made again where bytes may have been left unread. */
@@ -332,8 +347,7 @@ static uint32_t events_of(const struct connection *connection, enum connection_s
 static bool await(struct front *front, struct connection *connection, enum connection_step step)
 {
     atomic_store(&connection->deadline, clock_milliseconds() + patience(front, connection, step));
-    /* A new one is not idle: its first request is on its way. */
-    atomic_store(&connection->idle, connection_is_idle(connection) && connection->served);
+    atomic_store(&connection->grace, grace_of(connection));
     arm(front, connection, events_of(connection, step));
     int claimed = CONNECTION_CLAIMED;
     if (atomic_compare_exchange_strong(&connection->state, &claimed, CONNECTION_WAITING))
@@ -583,13 +597,14 @@ static void expire(struct front *front, struct connection *connection, struct in
         queue_or_refuse(front, connection, spare);
 }
 
-static bool is_due(const struct connection *connection, uint64_t now, bool idle_too)
+static bool is_due(const struct front *front, const struct connection *connection, uint64_t now)
 {
-    return atomic_load(&connection->deadline) <= now || (idle_too && atomic_load(&connection->idle));
+    return atomic_load(&connection->deadline) <= now ||
+           (atomic_load(&front->stopping) && atomic_load(&connection->grace) <= now - front->stopped);
 }
 
 /* Ends what has waited too long; when stopping, also what is idle. */
-static void keep_deadlines(struct front *front, bool idle_too, struct intake **spare)
+static void keep_deadlines(struct front *front, struct intake **spare)
 {
     uint64_t now = clock_milliseconds();
     pthread_mutex_lock(&front->lock);
@@ -597,10 +612,10 @@ static void keep_deadlines(struct front *front, bool idle_too, struct intake **s
     pthread_mutex_unlock(&front->lock);
     for (size_t i = 0; i < used; i++) {
         struct connection *connection = &front->table[i];
-        if (atomic_load(&connection->state) != CONNECTION_WAITING || !is_due(connection, now, idle_too) ||
+        if (atomic_load(&connection->state) != CONNECTION_WAITING || !is_due(front, connection, now) ||
             !claim(connection))
             continue;
-        if (is_due(connection, now, idle_too))
+        if (is_due(front, connection, now))
             expire(front, connection, spare);
         else if (advance(front, connection, spare)) /* something came in between */
             queue_or_refuse(front, connection, spare);
@@ -609,12 +624,13 @@ static void keep_deadlines(struct front *front, bool idle_too, struct intake **s
 
 static void begin_stop(struct front *front, struct intake **spare)
 {
+    front->stopped = clock_milliseconds();
     atomic_store(&front->stopping, true);
     epoll_ctl(front->events, EPOLL_CTL_DEL, front->listener, NULL);
     struct connection *connection = accept_connections(front, spare); /* what waited in the backlog */
     if (connection)
         queue_or_refuse(front, connection, spare);
-    keep_deadlines(front, true, spare);
+    keep_deadlines(front, spare);
 }
 
 static void take_signals(struct front *front, int signals, struct intake **spare)
@@ -665,7 +681,7 @@ static bool keep(struct front *front, int signals)
         if (clock_milliseconds() - tick < TICK_MS)
             continue;
         tick = clock_milliseconds();
-        keep_deadlines(front, atomic_load(&front->stopping), &spare);
+        keep_deadlines(front, &spare);
         resume_accepting(front);
     }
     close(own);

@@ -385,6 +385,26 @@ def test_term_drains(start_guard, helper):
     guard.wait_no_programs()
 
 
+@pytest.mark.parametrize("which", [signal.SIGTERM, signal.SIGHUP])
+def test_connections_without_a_request_hold_nothing_up(start_guard, helper, which):
+    """A web server's new connection: its request may come a little later, but not for long."""
+    guard = start_guard(simple(helper, timeouts={"drain": "15s", "idle": "15s"}))
+    with Connection(guard.address) as silent, Connection(guard.address) as late:
+        check_hello(guard)  # so they have been accepted
+        before = guard.worker()
+        guard.process.notify(which)
+        started = time.monotonic()
+        if which == signal.SIGHUP:
+            wait_until(lambda: guard.worker() != before, 10, "a new worker")
+        late.send(records.request(environment(), keep=True))
+        assert late.reply().body == b"hello\n"
+        assert silent.closed() and late.closed()
+        wait_until(lambda: before not in guard.workers(), 10, "the old worker has drained")
+        assert time.monotonic() - started < 6
+    if which == signal.SIGTERM:
+        assert guard.process.process.wait(10) == 0
+
+
 def test_term_ends_within_the_limit(start_guard, helper):
     guard = start_guard(simple(helper))
     with Connection(guard.address) as stuck:

@@ -1085,6 +1085,39 @@ START_TEST(test_deadlines)
 }
 END_TEST
 
+/* When it drains, what has never sent a byte has a moment to begin; what has
+ * begun has its time-out, and what is between two requests has nothing. */
+START_TEST(test_draining_waits_for_first_bytes)
+{
+    char byte;
+    start_front("threads: 2\ntimeouts: {idle: 20s, read: 20s, drain: 20s}");
+    int silent = dial(), late = dial(), begun = dial(), idle = dial();
+    wire_length = 0;
+    put_request("/none", NULL, 0);
+    ck_assert_int_eq(send(begun, wire, 10, MSG_NOSIGNAL), 10);
+    ask(idle);
+    uint64_t start = clock_milliseconds();
+    ck_assert_int_eq(kill(front, SIGTERM), 0);
+    ck_assert(hears(idle, 500));
+    ck_assert_int_eq(recv(idle, &byte, 1, 0), 0);
+    ck_assert(!hears(silent, 500));
+    ask(late);
+    ck_assert(hears(silent, 2000));
+    ck_assert_int_eq(recv(silent, &byte, 1, 0), 0);
+    ck_assert_uint_ge(clock_milliseconds() - start, 900);
+    ck_assert(!hears(begun, 500));
+    wire_length = 0;
+    put_request("/none", NULL, 0);
+    ck_assert_int_eq(send(begun, wire + 10, wire_length - 10, MSG_NOSIGNAL), (ssize_t)wire_length - 10);
+    ck_assert(take_reply(begun));
+    close(silent);
+    close(late);
+    close(begun);
+    close(idle);
+    stop_front();
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("front");
@@ -1125,6 +1158,7 @@ int main(void)
     tcase_add_test(threads, test_connections_over_the_limit_wait);
     tcase_add_test(threads, test_hostile_peers_keep_no_thread);
     tcase_add_test(threads, test_deadlines);
+    tcase_add_test(threads, test_draining_waits_for_first_bytes);
     suite_add_tcase(suite, sockets);
     suite_add_tcase(suite, threads);
     SRunner *runner = srunner_create(suite);
