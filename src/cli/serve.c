@@ -294,13 +294,7 @@ static int work(struct generation *generation, int socket)
     }
     struct launcher *launcher = launcher_remote(socket);
     log_reopen_by(fetch_log, launcher);
-    int status = EXIT_BAD;
-    if (launcher_ready(launcher, &error))
-        status = fastcgi_serve(service->policy, service->listener->descriptor, launcher);
-    else
-        log_event(SEVERITY_ERROR, "start_failed", "%s", error.message);
-    launcher_close(launcher);
-    return status;
+    return fastcgi_serve(service->policy, service->listener->descriptor, launcher);
 }
 
 /* ---- the commands */

@@ -18,6 +18,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
@@ -27,6 +28,7 @@
 #include "base/clock.h"
 #include "front/connection.h"
 #include "front/serve.h"
+#include "process/launcher.h"
 
 enum { TICK_MS = 100, PAUSE_TOLD_MS = 10000, KEEPER_EVENTS = 64, LEADER_EVENTS = 16, EXTRA_PARAMS = 200 };
 
@@ -730,6 +732,28 @@ static bool open_front(struct front *front)
     return true;
 }
 
+/* All threads or none, and only then does the parent hear that they serve. None
+ * of them gets the lock before, so a worker that fails here has taken no request. */
+static bool start_threads(struct front *front, pthread_t *threads, size_t *count)
+{
+    struct error error = {0};
+    int failure = 0;
+    pthread_mutex_lock(&front->lock);
+    while (*count < front->threads && failure == 0) {
+        failure = pthread_create(&threads[*count], NULL, thread_main, front);
+        *count += failure == 0;
+    }
+    bool good = failure == 0 ? launcher_ready(front->launcher, &error)
+                             : error_set(&error, "cannot make thread %zu of %zu: %s", *count + 1,
+                                         front->threads, strerror(failure));
+    if (!good)
+        atomic_store(&front->over, true);
+    pthread_mutex_unlock(&front->lock);
+    if (!good)
+        log_event(SEVERITY_ERROR, "start_failed", "%s", error.message);
+    return good;
+}
+
 static void end_threads(struct front *front, pthread_t *threads, size_t count)
 {
     atomic_store(&front->over, true);
@@ -743,6 +767,16 @@ static void end_threads(struct front *front, pthread_t *threads, size_t count)
         pthread_join(threads[i], NULL);
 }
 
+/* True when everything was answered, so that no thread has anything left to do. */
+static bool serve(struct front *front, int signals)
+{
+    bool drained = keep(front, signals);
+    if (!drained)
+        log_event(SEVERITY_WARNING, "drain_timeout", "%zu connections were still open after timeouts.drain",
+                  count_open(front));
+    return drained;
+}
+
 int fastcgi_serve(const struct policy *policy, int listener, struct launcher *launcher)
 {
     /* Static: threads that do not end in time may still look at it. */
@@ -753,29 +787,20 @@ int fastcgi_serve(const struct policy *policy, int listener, struct launcher *la
     pthread_mutex_init(&front.lock, NULL);
     pthread_cond_init(&front.work, NULL);
     int signals = take_over_signals();
-    if (signals < 0 || !open_front(&front)) {
+    size_t count = 0;
+    pthread_t *threads = calloc(policy->server.threads, sizeof *threads);
+    if (signals < 0 || !threads || !open_front(&front)) {
         log_event(SEVERITY_ERROR, "start_failed", "cannot set up the front: error %d", errno);
         return 1;
     }
-    size_t count = 0;
-    pthread_t *threads = calloc(front.threads, sizeof *threads);
-    while (threads && count < front.threads &&
-           pthread_create(&threads[count], NULL, thread_main, &front) == 0)
-        count++;
-    if (count < front.threads) {
-        log_event(SEVERITY_ERROR, "start_failed", "cannot start %zu threads", front.threads);
-        return 1;
-    }
-    if (!keep(&front, signals)) {
-        log_event(SEVERITY_WARNING, "drain_timeout", "%zu connections were still open after timeouts.drain",
-                  count_open(&front));
+    bool started = start_threads(&front, threads, &count);
+    if (started && !serve(&front, signals))
         return 0;
-    }
     end_threads(&front, threads, count);
     free(threads);
     free(front.table);
     close(front.events);
     close(front.alarm);
     close(signals);
-    return 0;
+    return started ? 0 : 1;
 }

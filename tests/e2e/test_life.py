@@ -6,6 +6,7 @@ import grp
 import json
 import os
 import pathlib
+import resource
 import shutil
 import signal
 import socket
@@ -350,6 +351,24 @@ def test_reload_lets_requests_end(start_guard, helper):
         assert half.reply().body.startswith(b"3 ")
         assert slow.reply().body == b"hello\n"
     wait_until(lambda: before not in guard.workers(), 10, "the old worker has drained")
+
+
+@needs_root
+def test_reload_without_room_for_threads(start_guard, folder, helper):
+    """A policy whose worker cannot make its threads replaces nobody."""
+    words = simple(helper, user="games")
+    guard = start_guard(words, start=False, user=None, limits={resource.RLIMIT_NPROC: (60, 60)})
+    shutil.chown(guard.spool, "games")
+    guard.start()
+    with harness.Load(Steady(guard.address)) as load:
+        before = guard.worker()
+        guard.write({**words, "threads": 500})
+        guard.process.notify(signal.SIGHUP)
+        guard.wait_entry(event="policy_refused")
+        check_hello(guard)
+        assert guard.workers() == [before]
+    assert not load.failed, load.failed[:3]
+    assert "cannot make thread" in guard.wait_entry(event="start_failed")["message"]
 
 
 def test_many_reloads(start_guard, helper):

@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -25,6 +26,7 @@
 #include "front/connection.h"
 #include "front/fastcgi.h"
 #include "front/listen.h"
+#include "process/message.h"
 
 static struct connection_limits limits = {
     .head = 16 * 1024, .reply_spool = 8 << 20, .folder = "/tmp", .write_timeout = 1000, .connections = 100};
@@ -888,9 +890,21 @@ END_TEST
 /* ---- the threads */
 
 static pid_t front;
+static int parent; /* the parent's end of what the front's launcher sends */
 
-static void start_front(const char *rules)
+/* Root has no such limit, so root becomes a user that has no other process. */
+static void limit_threads(void)
 {
+    struct rlimit few = {.rlim_cur = geteuid() == 0 ? 4 : 0};
+    few.rlim_max = few.rlim_cur;
+    if (setrlimit(RLIMIT_NPROC, &few) != 0 || (geteuid() == 0 && setuid(54321) != 0))
+        _exit(9);
+}
+
+/* The front as a process; `limited`: it must not have as many threads as it wants. */
+static int fork_front(const char *rules, bool limited)
+{
+    int ends[2];
     char file[80];
     struct error error = {0};
     make_folder();
@@ -907,14 +921,35 @@ static void start_front(const char *rules)
     unlink(file);
     int listener = listen_open(&loaded->server.listen, &error);
     ck_assert_msg(listener > 2, "%s", error.message);
+    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
     front = fork();
     ck_assert_int_ge(front, 0);
     if (front == 0) {
+        close(ends[0]);
         log_open("file:/dev/null", SEVERITY_ERROR, &error);
-        _exit(fastcgi_serve(loaded, listener, NULL));
+        if (limited)
+            limit_threads();
+        _exit(fastcgi_serve(loaded, listener, launcher_remote(ends[1])));
     }
-    close(listener);
+    close(ends[1]);
+    parent = ends[0];
     policy_free(loaded);
+    return listener;
+}
+
+/* Whether the front has said that it serves, rather than ended. */
+static bool is_ready(void)
+{
+    uint32_t version = 0;
+    bool ready = recv(parent, &version, sizeof version, 0) == sizeof version;
+    ck_assert(!ready || version == MESSAGE_READY_VERSION);
+    return ready;
+}
+
+static void start_front(const char *rules)
+{
+    close(fork_front(rules, false));
+    ck_assert(is_ready());
 }
 
 /* It must end at once, as nothing is open any more. */
@@ -926,6 +961,7 @@ static void stop_front(void)
     ck_assert_int_eq(waitpid(front, &status, 0), front);
     ck_assert_int_eq(status, 0);
     ck_assert_uint_lt(clock_milliseconds() - start, 3000);
+    close(parent);
     remove_folder();
 }
 
@@ -1085,6 +1121,29 @@ START_TEST(test_deadlines)
 }
 END_TEST
 
+/* A worker that lacks a thread does not say that it serves, and leaves what
+ * waits to others. */
+START_TEST(test_without_its_threads_nothing_is_taken)
+{
+    int status = -1;
+    int listener = fork_front("threads: 20", true);
+    int client = dial();
+    wire_length = 0;
+    put_request("/none", NULL, 0);
+    send_wire(client);
+    ck_assert(!is_ready());
+    ck_assert_int_eq(waitpid(front, &status, 0), front);
+    ck_assert_int_eq(status, 1 << 8);
+    int taken = accept(listener, NULL, NULL);
+    ck_assert_int_ge(taken, 0);
+    close(taken);
+    close(client);
+    close(listener);
+    close(parent);
+    remove_folder();
+}
+END_TEST
+
 /* When it drains, what has never sent a byte has a moment to begin; what has
  * begun has its time-out, and what is between two requests has nothing. */
 START_TEST(test_draining_waits_for_first_bytes)
@@ -1158,6 +1217,7 @@ int main(void)
     tcase_add_test(threads, test_connections_over_the_limit_wait);
     tcase_add_test(threads, test_hostile_peers_keep_no_thread);
     tcase_add_test(threads, test_deadlines);
+    tcase_add_test(threads, test_without_its_threads_nothing_is_taken);
     tcase_add_test(threads, test_draining_waits_for_first_bytes);
     suite_add_tcase(suite, sockets);
     suite_add_tcase(suite, threads);
