@@ -461,15 +461,21 @@ enum connection_step connection_advance(struct connection *connection, const str
 }
 
 enum connection_step connection_settle(struct connection *connection, const struct connection_limits *limits,
-                                       bool keep, struct intake **spare)
+                                       struct intake **spare)
 {
     struct intake *intake = connection->intake;
     arena_reset(intake->arena);
     intake->discard = true;
-    intake->keep = intake->keep && keep && !intake->head_too_large;
+    intake->keep = intake->keep && !intake->head_too_large;
     intake->body_start = intake->body_end;
     parse(intake);
     return connection_advance(connection, limits, spare);
+}
+
+void connection_shut(struct connection *connection)
+{
+    connection->retired = true;
+    shutdown(connection->descriptor, SHUT_RD);
 }
 
 static bool has_input(const struct connection *connection)
@@ -482,9 +488,7 @@ bool connection_retire(struct connection *connection)
 {
     if (has_input(connection)) /* and the rest of it must get through as well */
         return false;
-    /* On a unix socket this makes the peer's next write fail, so that it knows
-     * its request was not taken; what it wrote before can still be read. */
-    shutdown(connection->descriptor, SHUT_RD);
+    connection_shut(connection);
     return !has_input(connection);
 }
 
@@ -505,6 +509,12 @@ bool connection_takes_input(const struct connection *connection)
     return !intake || !(intake->broken || intake->aborted || request_has_ended(intake));
 }
 
+bool connection_is_abandoned(const struct connection *connection)
+{
+    char byte;
+    return !connection->retired && recv(connection->descriptor, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
 bool connection_is_idle(const struct connection *connection)
 {
     return connection->intake == NULL;
@@ -520,6 +530,7 @@ void connection_close(struct connection *connection, struct intake **spare)
 struct channel *connection_channel(struct connection *connection)
 {
     struct intake *intake = connection->intake;
+    intake->channel.half_closes = connection->retired; /* its end is our doing, and no sign that it is gone */
     intake->channel.body_length = intake->stdin_done ? (int64_t)(intake->body_end - intake->body_start) : -1;
     return &intake->channel;
 }

@@ -7,6 +7,8 @@
 #ifndef FRONT_CONNECTION_H
 #define FRONT_CONNECTION_H
 
+#include <stdatomic.h>
+
 #include "http/channel.h"
 #include "http/record.h"
 #include "http/spool.h"
@@ -17,6 +19,7 @@ struct connection_limits {
     const char *folder;     /* for the spool's file */
     uint64_t write_timeout; /* milliseconds; waited only when the spool is full or broken */
     unsigned connections;   /* what GET_VALUES is told */
+    atomic_bool stopping;   /* the request that is answered is the last of its connection */
 };
 
 /* What one request takes while it is under way. Idle connections have none. */
@@ -38,6 +41,7 @@ struct connection {
     uint32_t armed;            /* what epoll was told to wait for; 0: not known to it */
     bool may_have_more;        /* the last read may have left bytes, or the end, in the socket */
     bool hung_up;              /* the peer has ended its side; bytes may come before that end */
+    bool retired;              /* we have ended the peer's side, which thus tells nothing of the peer */
     _Atomic uint64_t deadline; /* while waiting; clock_milliseconds */
     _Atomic uint64_t grace;    /* while waiting: milliseconds it may go on so when the worker drains */
     struct intake *intake;     /* NULL while idle */
@@ -64,12 +68,14 @@ struct arena *connection_arena(struct connection *);
 bool connection_params(struct connection *, size_t limit, struct params *);
 
 /* After the reply: forgets the request but not what is still on its way, and
- * says what comes next. `keep`: the connection may serve another request. */
-enum connection_step connection_settle(struct connection *, const struct connection_limits *, bool keep,
+ * says what comes next. A kept connection may have its next request here
+ * already, even if it is to serve no more: then it must be retired. */
+enum connection_step connection_settle(struct connection *, const struct connection_limits *,
                                        struct intake **spare);
 
 /* Gives an idle connection up: false when a request has come in after all, so
- * that it must be served. On a unix socket no request can be lost in between. */
+ * that it must be served. On a unix socket no request can be lost in between:
+ * one that is not served is one that the peer could not write to its end. */
 bool connection_retire(struct connection *);
 
 /* Whether a request has begun that has no reply yet. */
@@ -80,6 +86,9 @@ bool connection_is_complete(const struct connection *);
 
 /* Whether it would read what comes in now, rather than leave it for later. */
 bool connection_takes_input(const struct connection *);
+
+/* Whether the peer has given up behind a request that is complete. */
+bool connection_is_abandoned(const struct connection *);
 
 /* Whether it is between two requests. */
 bool connection_is_idle(const struct connection *);

@@ -47,7 +47,7 @@ struct front {
     struct connection *table;
     size_t threads, capacity, processors;
     uint64_t stopped; /* when it began to drain, for the keeper alone; clock_milliseconds */
-    atomic_bool stopping, over, accept_paused;
+    atomic_bool over, accept_paused;
     _Atomic uint64_t pause_told; /* when that was last logged; clock_milliseconds */
 
     pthread_mutex_t lock; /* of what follows */
@@ -118,7 +118,7 @@ static void pause_accepting(struct front *front, const char *why)
 /* What waits in the backlog makes a new edge. */
 static void resume_accepting(struct front *front)
 {
-    if (atomic_exchange(&front->accept_paused, false) && !atomic_load(&front->stopping))
+    if (atomic_exchange(&front->accept_paused, false) && !atomic_load(&front->limits.stopping))
         watch(front, EPOLL_CTL_MOD, front->listener, EPOLLIN | EPOLLET, &front->listener);
 }
 
@@ -132,7 +132,7 @@ static void leave_place(struct front *front, struct connection *connection)
     pthread_mutex_unlock(&front->lock);
     if (atomic_load(&front->accept_paused))
         resume_accepting(front);
-    if (last && atomic_load(&front->stopping))
+    if (last && atomic_load(&front->limits.stopping))
         ring(front->alarm);
 }
 
@@ -282,7 +282,7 @@ static struct exchange new_exchange(const struct front *front, struct connection
 static enum connection_step settle(struct front *front, struct connection *connection, struct intake **spare)
 {
     connection->served = true;
-    return connection_settle(connection, &front->limits, !atomic_load(&front->stopping), spare);
+    return connection_settle(connection, &front->limits, spare);
 }
 
 static enum connection_step answer(struct turn *turn, struct connection *connection, struct intake **spare)
@@ -378,7 +378,7 @@ static bool follow(struct front *front, struct connection *connection, enum conn
             continue;
         }
         if (step == CONNECTION_READ && connection_is_idle(connection) && connection->served &&
-            atomic_load(&front->stopping) && connection_retire(connection))
+            atomic_load(&front->limits.stopping) && connection_retire(connection))
             step = CONNECTION_CLOSE;
         if (step == CONNECTION_CLOSE) {
             close_connection(front, connection, spare);
@@ -439,7 +439,7 @@ static struct connection *accept_one(struct front *front)
     connection->descriptor = descriptor;
     connection->armed = 0;
     connection->served = false;
-    connection->may_have_more = connection->hung_up = false;
+    connection->may_have_more = connection->hung_up = connection->retired = false;
     atomic_store(&connection->state, CONNECTION_CLAIMED);
     return connection;
 }
@@ -469,13 +469,6 @@ static struct connection *handle_event(struct front *front, const struct epoll_e
     struct connection *connection = event->data.ptr;
     bool hung_up = event->events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR);
     return claim_or_tell(connection, hung_up) && advance(front, connection, spare) ? connection : NULL;
-}
-
-/* Whether the web server has given up while the request was queued. */
-static bool has_hung_up(const struct connection *connection)
-{
-    char byte;
-    return recv(connection->descriptor, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
 static void serve_connection(struct turn *turn, struct connection *connection, struct intake **spare)
@@ -561,7 +554,7 @@ static void *thread_main(void *argument)
         else if (!was_queued)
             break; /* it is over */
         for (struct connection *connection; (connection = next_of_batch(&turn));) {
-            if (was_queued && has_hung_up(connection))
+            if (was_queued && connection_is_abandoned(connection))
                 close_connection(front, connection, &spare);
             else
                 serve_connection(&turn, connection, &spare);
@@ -602,7 +595,7 @@ static void expire(struct front *front, struct connection *connection, struct in
 static bool is_due(const struct front *front, const struct connection *connection, uint64_t now)
 {
     return atomic_load(&connection->deadline) <= now ||
-           (atomic_load(&front->stopping) && atomic_load(&connection->grace) <= now - front->stopped);
+           (atomic_load(&front->limits.stopping) && atomic_load(&connection->grace) <= now - front->stopped);
 }
 
 /* Ends what has waited too long; when stopping, also what is idle. */
@@ -627,7 +620,7 @@ static void keep_deadlines(struct front *front, struct intake **spare)
 static void begin_stop(struct front *front, struct intake **spare)
 {
     front->stopped = clock_milliseconds();
-    atomic_store(&front->stopping, true);
+    atomic_store(&front->limits.stopping, true);
     epoll_ctl(front->events, EPOLL_CTL_DEL, front->listener, NULL);
     struct connection *connection = accept_connections(front, spare); /* what waited in the backlog */
     if (connection)
@@ -642,14 +635,14 @@ static void take_signals(struct front *front, int signals, struct intake **spare
         struct error error = {0};
         if (info.ssi_signo == SIGUSR1 && !log_reopen(&error))
             log_event(SEVERITY_WARNING, "log_not_reopened", "%s", error.message);
-        if (info.ssi_signo != SIGUSR1 && !atomic_load(&front->stopping))
+        if (info.ssi_signo != SIGUSR1 && !atomic_load(&front->limits.stopping))
             begin_stop(front, spare);
     }
 }
 
 static bool is_drained(struct front *front)
 {
-    return atomic_load(&front->stopping) && count_open(front) == 0;
+    return atomic_load(&front->limits.stopping) && count_open(front) == 0;
 }
 
 /* The keeper's own epoll set: signals, the alarm, and, while all threads are
@@ -678,7 +671,7 @@ static bool keep(struct front *front, int signals)
             take_signals(front, signals, &spare);
         if (count == 1 && event.data.fd == front->events && needs_relief(front))
             relieve_threads(front, &spare);
-        if (atomic_load(&front->stopping) && end == UINT64_MAX)
+        if (atomic_load(&front->limits.stopping) && end == UINT64_MAX)
             end = clock_milliseconds() + front->policy->server.timeouts.drain;
         if (clock_milliseconds() - tick < TICK_MS)
             continue;

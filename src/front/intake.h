@@ -55,6 +55,10 @@ struct intake {
     unsigned char out[INTAKE_OUT_SIZE];
 };
 
+/* On a unix socket this makes the peer's next write fail, so that it knows its
+ * request is not taken; what it wrote before can still be read. */
+void connection_shut(struct connection *);
+
 /* outbox.c: the channel's way out. */
 void outbox_open(struct intake *); /* an empty spool */
 bool outbox_send(struct channel *, struct text data);

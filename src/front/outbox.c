@@ -234,6 +234,9 @@ void outbox_finish(struct channel *channel)
 {
     struct intake *intake = (struct intake *)channel;
     unsigned char end[RECORD_HEADER_SIZE + RECORD_END_SIZE];
+    /* Before the peer can have read this reply and written its next request. */
+    if (atomic_load(&intake->limits->stopping) && intake->stdin_done)
+        connection_shut(intake->connection);
     record_write(end, RECORD_STDOUT, intake->id, 0, 0);
     record_write_end(end + RECORD_HEADER_SIZE, intake->id, END_COMPLETE);
     outbox_record(intake, end, sizeof end);

@@ -120,9 +120,9 @@ static void reply(const char *text)
     channel->finish(channel);
 }
 
-static enum connection_step settle(bool keep)
+static enum connection_step settle(void)
 {
-    return connection_settle(&connection, &limits, keep, &spare);
+    return connection_settle(&connection, &limits, &spare);
 }
 
 /* What came back: STDOUT content, and the last record's type. */
@@ -189,6 +189,14 @@ static size_t read_body(char *to, size_t size)
     return total;
 }
 
+/* Whether a handler that polls the client would take it for gone. */
+static bool seems_gone(void)
+{
+    const struct channel *channel = connection_channel(&connection);
+    struct pollfd item = {.fd = channel->output, .events = channel->half_closes ? 0 : POLLRDHUP};
+    return poll(&item, 1, 0) == 1 || connection_is_abandoned(&connection);
+}
+
 START_TEST(test_request_in_one_piece)
 {
     char body[100];
@@ -199,7 +207,7 @@ START_TEST(test_request_in_one_piece)
     ck_assert_uint_eq(read_body(body, sizeof body), 5);
     ck_assert_mem_eq(body, "hello", 5);
     reply("Status: 200 OK\r\n\r\nyes");
-    ck_assert_int_eq(settle(true), CONNECTION_READ);
+    ck_assert_int_eq(settle(), CONNECTION_READ);
     ck_assert(connection_is_idle(&connection));
     collect();
     ck_assert_str_eq(output, "Status: 200 OK\r\n\r\nyes");
@@ -236,7 +244,7 @@ START_TEST(test_large_body_is_streamed)
     ck_assert_uint_eq(read_body(got, sizeof got), sizeof body);
     ck_assert_mem_eq(got, body, sizeof body);
     reply("ok");
-    ck_assert_int_eq(settle(true), CONNECTION_READ);
+    ck_assert_int_eq(settle(), CONNECTION_READ);
     close_pair();
 }
 END_TEST
@@ -255,7 +263,7 @@ START_TEST(test_body_is_never_taken_for_records)
     ck_assert_int_eq(deliver(), CONNECTION_READY);
     ck_assert_str_eq(uri(), "/first");
     reply("Status: 413\r\n\r\n");
-    enum connection_step step = settle(true);
+    enum connection_step step = settle();
     while (wire_length > 0) {
         ck_assert_int_eq(step, CONNECTION_READ);
         ck_assert(!connection_awaits_reply(&connection));
@@ -280,10 +288,10 @@ START_TEST(test_pipelined_requests_are_served_in_turn)
     ck_assert_int_eq(deliver(), CONNECTION_READY);
     ck_assert_str_eq(uri(), "/one");
     reply("1");
-    ck_assert_int_eq(settle(true), CONNECTION_READY);
+    ck_assert_int_eq(settle(), CONNECTION_READY);
     ck_assert_str_eq(uri(), "/two");
     reply("2");
-    ck_assert_int_eq(settle(true), CONNECTION_READ);
+    ck_assert_int_eq(settle(), CONNECTION_READ);
     ck_assert(connection_is_idle(&connection));
     collect();
     ck_assert_str_eq(output, "12");
@@ -295,9 +303,34 @@ START_TEST(test_connection_is_closed_when_it_is_not_kept)
 {
     open_pair();
     put_request("/one", NULL, 0);
+    wire[RECORD_HEADER_SIZE + 2] = 0; /* the flags of BEGIN_REQUEST */
     ck_assert_int_eq(deliver(), CONNECTION_READY);
     reply("1");
-    ck_assert_int_eq(settle(false), CONNECTION_CLOSE);
+    ck_assert_int_eq(settle(), CONNECTION_CLOSE);
+    close_pair();
+}
+END_TEST
+
+/* Who has read it cannot write another request; what was written is served. */
+START_TEST(test_last_reply_of_a_connection)
+{
+    open_pair();
+    put_request("/one", NULL, 0);
+    put_request("/two", NULL, 0);
+    ck_assert_int_eq(deliver(), CONNECTION_READY);
+    limits.stopping = true;
+    reply("1");
+    ck_assert_int_eq(send(peer, "x", 1, MSG_NOSIGNAL), -1);
+    ck_assert_int_eq(errno, EPIPE);
+    ck_assert_int_eq(settle(), CONNECTION_READY);
+    ck_assert_str_eq(uri(), "/two");
+    ck_assert(!seems_gone());
+    reply("2");
+    ck_assert_int_eq(settle(), CONNECTION_READ);
+    ck_assert(connection_retire(&connection));
+    limits.stopping = false;
+    collect();
+    ck_assert_str_eq(output, "12");
     close_pair();
 }
 END_TEST
@@ -335,7 +368,7 @@ START_TEST(test_management_records_are_answered)
     ck_assert_uint_eq(read_body(body, sizeof body), 4);
     ck_assert_mem_eq(body, "abcd", 4);
     reply("done");
-    settle(true);
+    settle();
     collect();
     ck_assert_str_eq(output, "done");
     close_pair();
@@ -461,7 +494,7 @@ START_TEST(test_head_over_the_limit)
     put(RECORD_PARAMS, 1, value, sizeof value);
     ck_assert_int_eq(deliver(), CONNECTION_TOO_LARGE);
     reply("431");
-    ck_assert_int_eq(settle(true), CONNECTION_READ);
+    ck_assert_int_eq(settle(), CONNECTION_READ);
     put(RECORD_PARAMS, 1, value, sizeof value);
     put(RECORD_PARAMS, 1, NULL, 0);
     put(RECORD_STDIN, 1, NULL, 0);
@@ -526,7 +559,7 @@ START_TEST(test_reply_to_a_client_that_does_not_read)
     }
     channel->finish(channel);
     ck_assert_uint_gt(channel->pending(channel), 1 << 20);
-    ck_assert_int_eq(settle(true), CONNECTION_WRITE);
+    ck_assert_int_eq(settle(), CONNECTION_WRITE);
     collect();
     ck_assert_uint_eq(output_length, total);
     ck_assert_uint_eq(last_type, RECORD_END_REQUEST);
@@ -577,7 +610,7 @@ START_TEST(test_reply_without_a_spool)
     struct channel *channel = connection_channel(&connection);
     ck_assert(!channel->send(channel, (struct text){piece, sizeof piece}));
     ck_assert(channel->gone);
-    ck_assert_int_eq(settle(true), CONNECTION_CLOSE);
+    ck_assert_int_eq(settle(), CONNECTION_CLOSE);
     close_pair();
     limits = saved;
 }
@@ -591,10 +624,48 @@ START_TEST(test_aborted_reply_has_no_end)
     struct channel *channel = connection_channel(&connection);
     channel->send(channel, TEXT("half"));
     channel->abort(channel);
-    ck_assert_int_eq(settle(true), CONNECTION_CLOSE);
+    ck_assert_int_eq(settle(), CONNECTION_CLOSE);
     collect();
     ck_assert_str_eq(output, "half");
     ck_assert_uint_eq(last_type, RECORD_STDOUT);
+    close_pair();
+}
+END_TEST
+
+static bool sends_at_last; /* the peer sends what was put just when it is shut out */
+
+/* In place of the C library's. */
+int shutdown(int descriptor, int how)
+{
+    if (sends_at_last)
+        ck_assert_int_eq(send(peer, wire, wire_length, MSG_NOSIGNAL), (ssize_t)wire_length);
+    sends_at_last = false;
+    return (int)syscall(SYS_shutdown, descriptor, how);
+}
+
+/* That its side was ended by us must not look as if the peer had gone. */
+START_TEST(test_a_request_at_the_last_moment)
+{
+    open_pair();
+    put_request("/at-last", NULL, 0);
+    sends_at_last = true;
+    ck_assert(!connection_retire(&connection));
+    ck_assert_int_eq(send(peer, "x", 1, MSG_NOSIGNAL), -1);
+    ck_assert_int_eq(advance(), CONNECTION_READY);
+    ck_assert_str_eq(uri(), "/at-last");
+    ck_assert(!seems_gone());
+    reply("ok");
+    ck_assert_int_eq(settle(), CONNECTION_READ);
+    ck_assert(connection_retire(&connection));
+    collect();
+    ck_assert_uint_eq(last_type, RECORD_END_REQUEST);
+    close_pair();
+    open_pair();
+    put_request("/gone", NULL, 0);
+    ck_assert_int_eq(deliver(), CONNECTION_READY);
+    ck_assert(!seems_gone());
+    shutdown(peer, SHUT_WR);
+    ck_assert(seems_gone());
     close_pair();
 }
 END_TEST
@@ -660,7 +731,7 @@ START_TEST(test_reply_leaves_between_two_looks)
     ck_assert_int_eq(deliver(), CONNECTION_READY);
     reply_until_full();
     reads_when_full = true;
-    ck_assert_int_eq(settle(true), CONNECTION_WRITE);
+    ck_assert_int_eq(settle(), CONNECTION_WRITE);
     ck_assert(!reads_when_full);
     ck_assert_int_eq(advance(), CONNECTION_READ);
     ck_assert(connection_is_idle(&connection));
@@ -675,7 +746,7 @@ START_TEST(test_input_is_waited_for_only_where_it_is_read)
     put_request("/download", NULL, 0);
     ck_assert_int_eq(deliver(), CONNECTION_READY);
     reply_until_full();
-    ck_assert_int_eq(settle(true), CONNECTION_WRITE);
+    ck_assert_int_eq(settle(), CONNECTION_WRITE);
     ck_assert(!connection_takes_input(&connection)); /* the next request must wait */
     close_pair();
 
@@ -686,7 +757,7 @@ START_TEST(test_input_is_waited_for_only_where_it_is_read)
     struct channel *channel = connection_channel(&connection);
     ck_assert(channel->send(channel, (struct text){output, 1 << 20}));
     channel->finish(channel);
-    ck_assert_int_eq(settle(true), CONNECTION_WRITE);
+    ck_assert_int_eq(settle(), CONNECTION_WRITE);
     ck_assert(connection_takes_input(&connection)); /* the rest of its body */
     close_pair();
 }
@@ -738,7 +809,7 @@ START_TEST(test_end_behind_the_last_bytes)
     connection.hung_up = true;
     ck_assert_int_eq(advance(), CONNECTION_READY);
     reply("ok");
-    ck_assert_int_eq(settle(true), CONNECTION_READ);
+    ck_assert_int_eq(settle(), CONNECTION_READ);
     ck_assert(connection.may_have_more);
     ck_assert_int_eq(advance(), CONNECTION_CLOSE);
     close_pair();
@@ -776,7 +847,7 @@ START_TEST(test_sizes_around_the_buffers)
         ck_assert_uint_eq(read_body(got, sizeof got), length);
         ck_assert_mem_eq(got, body, length);
         reply("ok");
-        step = settle(true);
+        step = settle();
         while (round == 0 && step == CONNECTION_READ && wire_length > 0)
             step = deliver();
     }
@@ -1189,6 +1260,7 @@ int main(void)
     tcase_add_test(records, test_body_is_never_taken_for_records);
     tcase_add_test(records, test_pipelined_requests_are_served_in_turn);
     tcase_add_test(records, test_connection_is_closed_when_it_is_not_kept);
+    tcase_add_test(records, test_last_reply_of_a_connection);
     tcase_add_test(records, test_management_records_are_answered);
     tcase_add_test(records, test_lengths_that_lie);
     tcase_add_test(records, test_roles);
@@ -1201,6 +1273,7 @@ int main(void)
     tcase_add_test(records, test_reply_without_a_spool);
     tcase_add_test(records, test_aborted_reply_has_no_end);
     tcase_add_test(records, test_retiring_loses_no_request);
+    tcase_add_test(records, test_a_request_at_the_last_moment);
     tcase_add_test(records, test_reply_leaves_between_two_looks);
     tcase_add_test(records, test_input_is_waited_for_only_where_it_is_read);
     tcase_add_test(records, test_questions_without_reading_the_answers);
