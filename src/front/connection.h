@@ -25,7 +25,7 @@ struct connection_limits {
 /* What one request takes while it is under way. Idle connections have none. */
 struct intake;
 
-/* Where a connection stands; fastcgi.c alone reads and writes it. */
+/* Where a connection stands; events.c and places.c alone write it. */
 enum connection_state {
     CONNECTION_FREE,
     CONNECTION_WAITING, /* for an event or its deadline; whoever gets it claims it */

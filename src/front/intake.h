@@ -1,6 +1,7 @@
 /*
  * Intake: the state of one request under way on a FastCGI connection; private
- * to connection.c (what comes in) and outbox.c (what goes out).
+ * to intake.c (its life), inbox.c (what comes in), outbox.c (what goes out) and
+ * connection.c (what that means for the connection).
  */
 #ifndef FRONT_INTAKE_H
 #define FRONT_INTAKE_H
@@ -55,8 +56,26 @@ struct intake {
     unsigned char out[INTAKE_OUT_SIZE];
 };
 
-/* On a unix socket this makes the peer's next write fail, so that it knows its
- * request is not taken; what it wrote before can still be read. */
+/* intake.c: its life. */
+struct intake *intake_take(struct connection *, const struct connection_limits *, struct intake **spare);
+void intake_begin(struct intake *, const struct connection_limits *); /* the next request */
+void intake_add_to_head(struct intake *, const unsigned char *at, size_t length);
+void intake_release(struct connection *, struct intake **spare); /* if the connection has one */
+
+/* inbox.c: the channel's way in. */
+ssize_t inbox_receive(struct channel *, void *to, size_t size);
+
+/* One read from the socket; false when nothing came (errno EAGAIN) or nothing
+ * more will come (broken). */
+bool inbox_fill(struct intake *);
+
+/* Reads the records in the buffer, up to the end of the request at most. */
+void inbox_parse(struct intake *);
+bool inbox_has_ended(const struct intake *); /* the request has */
+
+/* connection.c: ends the peer's side. On a unix socket this makes its next write
+ * fail, so that it knows its request is not taken; what it wrote before can
+ * still be read. */
 void connection_shut(struct connection *);
 
 /* outbox.c: the channel's way out. */

@@ -1,0 +1,137 @@
+/*
+ * Whose turn it is: which thread leads, which may run, which are parked, and the
+ * queue of requests that no thread could take. Everything here is under the
+ * front's lock; what a thread does with its turn is not known here.
+ */
+#include "config.h"
+
+#include <assert.h>
+
+#include "front/front.h"
+
+/* With the lock held: lets a parked thread run where there is work for it. */
+void turns_call(struct front *front)
+{
+    bool has_work = front->queue_first || !front->led;
+    if (has_work && front->parked > 0 && front->active < front->processors)
+        pthread_cond_signal(&front->work);
+    else if (has_work && front->parked == 0)
+        events_ring(front->alarm); /* the keeper where nobody leads, else the leader */
+}
+
+/* With the lock held. */
+static void put(struct front *front, struct connection *connection)
+{
+    connection->next = NULL;
+    if (front->queue_first)
+        front->queue_last->next = connection;
+    else
+        front->queue_first = connection;
+    front->queue_last = connection;
+    front->queued++;
+}
+
+bool turns_queue(struct front *front, struct connection *connection)
+{
+    pthread_mutex_lock(&front->lock);
+    bool room = front->queued < front->policy->server.queue + front->parked;
+    if (room) {
+        put(front, connection);
+        turns_call(front);
+    }
+    pthread_mutex_unlock(&front->lock);
+    return room;
+}
+
+struct connection *turns_next(struct turn *turn)
+{
+    struct connection *connection = turn->batch;
+    if (connection)
+        turn->batch = connection->next;
+    return connection;
+}
+
+/* The exchange begins to wait for a handler or a body: another thread's turn. */
+void turns_wait(struct exchange *exchange)
+{
+    struct turn *turn = exchange->owner;
+    struct front *front = turn->front;
+    if (turn->waits)
+        return;
+    turn->waits = true;
+    pthread_mutex_lock(&front->lock);
+    assert(front->active > 0);
+    front->active--;
+    if (turn->leads)
+        front->led = false;
+    turn->leads = false;
+    /* These few are let in whatever the queue's limit is: they were accepted. */
+    for (struct connection *connection; (connection = turns_next(turn));)
+        put(front, connection);
+    turns_call(front);
+    pthread_mutex_unlock(&front->lock);
+}
+
+bool turns_have_queue(struct front *front)
+{
+    pthread_mutex_lock(&front->lock);
+    bool has = front->queue_first != NULL;
+    pthread_mutex_unlock(&front->lock);
+    return has;
+}
+
+/* With the lock held. */
+static struct connection *dequeue(struct front *front)
+{
+    struct connection *connection = front->queue_first;
+    if (connection) {
+        assert(front->queued > 0);
+        front->queue_first = connection->next;
+        front->queued--;
+    }
+    return connection;
+}
+
+/* Whether nobody reads what comes in, and nobody can but the keeper. */
+bool turns_need_relief(struct front *front)
+{
+    pthread_mutex_lock(&front->lock);
+    bool needed = !front->led && (front->parked == 0 || front->active >= front->processors);
+    pthread_mutex_unlock(&front->lock);
+    return needed;
+}
+
+/* With the lock held: finds a queued request, or the lead, or a place to park. */
+void turns_find(struct turn *turn)
+{
+    struct front *front = turn->front;
+    while (!atomic_load(&front->over)) {
+        bool may_run = front->active < front->processors;
+        if (may_run && (turn->batch = dequeue(front))) {
+            turn->batch->next = NULL;
+            front->active++;
+            if (front->parked > 0)
+                turns_call(front); /* there may be work for one more */
+            return;
+        }
+        if (may_run && !front->led) {
+            turn->leads = front->led = true;
+            return;
+        }
+        front->parked++;
+        pthread_cond_wait(&front->work, &front->lock);
+        front->parked--;
+    }
+}
+
+/* With the lock held. */
+void turns_end(const struct turn *turn)
+{
+    struct front *front = turn->front;
+    if (turn->leads)
+        front->led = false;
+    if (turn->waits)
+        return;
+    assert(front->active > 0);
+    front->active--;
+}
