@@ -161,11 +161,14 @@ int fastcgi_serve(const struct policy *policy, int listener, struct launcher *la
     pthread_t *threads = calloc(policy->server.threads, sizeof *threads);
     if (signals < 0 || !threads || !open_front(&front)) {
         log_event(SEVERITY_ERROR, "start_failed", "cannot set up the front: error %d", errno);
+        free(threads);
         return 1;
     }
     bool started = start_threads(&front, threads, &count);
-    if (started && !serve(&front, signals))
+    if (started && !serve(&front, signals)) {
+        free(threads); /* only the list: they run on until the process ends */
         return 0;
+    }
     end_threads(&front, threads, count);
     free(threads);
     free(front.table);
