@@ -170,6 +170,7 @@ int fastcgi_serve(const struct policy *policy, int listener, struct launcher *la
         return 0;
     }
     end_threads(&front, threads, count);
+    launcher_close(launcher);
     free(threads);
     free(front.table);
     close(front.events);

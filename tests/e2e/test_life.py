@@ -481,3 +481,24 @@ def test_signals_while_starting(start_guard, helper):
         wait_until(lambda: not harness.marked("FCGIGUARD_TEST=" + guard.mark.partition("=")[2]), 10, "no process is left")
         if os.path.exists(guard.address):
             os.unlink(guard.address)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_program_ends_by_itself_when_the_worker_drains(start_guard, folder, number):
+    """What a program still does after its reply is not cut short by a stop or a reload."""
+    mark = folder.writable("marks") / f"after-{int(number)}"
+    program = folder / "after.sh"
+    program.write_text("#!/bin/sh\nprintf 'Content-Type: text/plain\\r\\n\\r\\nhello'\nexec >/dev/null 2>&1\n"
+                       f"sleep 0.4\necho > {folder.writable('marks')}/after-$QUERY_STRING\n")
+    program.chmod(0o755)
+    policy = {"defaults": {"auth": "none"}, "timeouts": {"drain": "3s"},
+              "routes": [{"path": "/after", "exec": str(program)}]}
+    guard = start_guard(policy)
+    worker = guard.worker()
+    assert ask(guard.address, uri=f"/after?{int(number)}").body == b"hello"
+    assert not mark.exists()
+    guard.process.notify(number)
+    wait_until(lambda: not os.path.exists(f"/proc/{worker}"), what="the old worker has ended")
+    assert mark.exists()
+    guard.wait_no_programs()
+    assert "program_end" not in guard.text()
