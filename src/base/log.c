@@ -107,10 +107,12 @@ void log_reopen_by(int (*fetch)(void *context, struct error *), void *context)
 
 bool log_reopen(struct error *error)
 {
+    /* Outside the lock: who fetches may log. */
+    int fetched = state.path && state.fetch ? state.fetch(state.context, error) : -1;
     pthread_mutex_lock(&state.lock);
     bool done = true;
     if (state.path) {
-        int descriptor = state.fetch ? state.fetch(state.context, error) : open_file(state.path, error);
+        int descriptor = state.fetch ? fetched : open_file(state.path, error);
         /* In one step, under the same number: threads may be writing. */
         done = descriptor >= 0 && dup3(descriptor, state.descriptor, O_CLOEXEC) >= 0;
         if (descriptor >= 0 && !done)

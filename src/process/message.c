@@ -352,9 +352,11 @@ enum message_result message_receive(int socket, struct message *message, struct 
                               /* Without the padding, into which one more would fit. */
                               .msg_controllen = CMSG_LEN(MESSAGE_DESCRIPTORS * sizeof(int))};
     message->launch.input = message->launch.output = message->launch.errors = -1;
+    message->length = 0;
     ssize_t length = recvmsg(socket, &received, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     if (length < 0)
         return errno == EAGAIN || errno == EINTR ? MESSAGE_NONE : MESSAGE_END;
+    message->length = (size_t)length;
     size_t count = take_descriptors(message, &received);
     if (length == 0 && count == 0)
         return MESSAGE_END;
@@ -369,6 +371,12 @@ static void close_one(int *descriptor)
     if (*descriptor >= 0)
         (void)close(*descriptor);
     *descriptor = -1;
+}
+
+void message_wipe(struct message *message)
+{
+    explicit_bzero(message->buffer, message->length);
+    message->length = 0;
 }
 
 void message_close(struct message *message)

@@ -37,6 +37,7 @@ enum { MESSAGE_LIMIT = sizeof(struct message_header) + LAUNCH_SCRIPT_LIMIT + LAU
 struct message {
     uint32_t run;
     struct launch launch; /* its texts and strings are in this struct; its descriptors are owned */
+    size_t length;
     char *environment[LAUNCH_VARIABLES_LIMIT + 1];
     char buffer[MESSAGE_LIMIT];
 };
@@ -77,6 +78,9 @@ bool message_parse(struct message *, size_t length, struct error *);
 
 /* Closes the program's descriptors. */
 void message_close(struct message *);
+
+/* Overwrites what was received: there are cookies and tokens in it. */
+void message_wipe(struct message *);
 
 /* ---- to the worker */
 

@@ -78,10 +78,13 @@ static void reload(struct parent *parent)
     if (parent->next || parent->stopping)
         return;
     struct generation *loaded = parent->calls->load(parent->current);
-    if (loaded && workers_start(&parent->workers, loaded))
+    struct worker *worker = loaded ? workers_start(&parent->workers, loaded) : NULL;
+    if (worker) {
+        workers_await(worker);
         parent->next = loaded;
-    else if (loaded)
+    } else if (loaded) {
         parent->calls->release(loaded);
+    }
 }
 
 static void refuse_next(struct parent *parent)
@@ -96,11 +99,12 @@ static void refuse_next(struct parent *parent)
 }
 
 /* The new policy's worker serves: the old one is to end. */
-static void worker_ready(struct parent *parent, const struct worker *worker)
+static void worker_ready(struct parent *parent, struct worker *worker)
 {
     struct generation *old = parent->current;
     if (worker->generation != parent->next || parent->stopping)
         return;
+    workers_ready(worker);
     parent->current = parent->next;
     parent->next = NULL;
     parent->restart_at = 0;
@@ -155,15 +159,13 @@ static void worker_lies(struct parent *parent, struct worker *worker, const char
     disown(parent, worker);
 }
 
-/* To wait for room would keep all others waiting, and without the answer a
- * request would wait for ever. */
+/* Without the answer a request would wait for ever. */
 static void answer(struct parent *parent, struct worker *worker, uint32_t run, const struct program_end *end)
 {
-    struct error error = {0};
-    if (worker->socket < 0 || message_answer(worker->socket, run, end, &error) || error.number == EPIPE)
-        return; /* one that has hung up is noticed by that */
-    log_event(SEVERITY_ERROR, "worker_stuck", "worker %ld takes no answers and is killed: %s",
-              (long)worker->process, error.message);
+    if (workers_answer(&parent->workers, worker, run, end))
+        return;
+    log_event(SEVERITY_ERROR, "worker_stuck", "worker %ld takes no answers and is killed",
+              (long)worker->process);
     disown(parent, worker);
 }
 
@@ -213,6 +215,7 @@ static void hear_worker(struct parent *parent, uint64_t id)
     struct worker *worker = workers_find(&parent->workers, id);
     if (!worker || worker->socket < 0)
         return;
+    workers_answer_rest(&parent->workers, worker);
     for (int i = 0; i < LAUNCHES_AT_ONCE && hear(parent, worker); i++)
         ;
 }
@@ -333,13 +336,6 @@ static size_t sweep(struct parent *parent)
     return killed;
 }
 
-static uint64_t earlier(uint64_t one, uint64_t other)
-{
-    if (one == 0 || other == 0)
-        return one + other;
-    return one < other ? one : other;
-}
-
 /* Does what is due. Returns how long to wait for events, in milliseconds. */
 static int take_time(struct parent *parent)
 {
@@ -352,9 +348,9 @@ static int take_time(struct parent *parent)
     }
     uint64_t next = workers_kill_late(&parent->workers, now);
     if (!parent->stopping)
-        next = earlier(next, parent->restart_at);
+        next = workers_earlier(next, parent->restart_at);
     if (parent->ran)
-        next = earlier(next, parent->sweep_at);
+        next = workers_earlier(next, parent->sweep_at);
     if (next == 0)
         return -1;
     return next <= now ? 0 : (int)(next - now < 60000 ? next - now : 60000);
@@ -375,14 +371,31 @@ static void take_events(struct parent *parent, int timeout)
     }
 }
 
-/* In the forked worker: it must not keep other workers' sockets. */
-static void forget(void *context)
+static void close_parent(struct parent *parent)
 {
-    struct parent *parent = context;
     workers_close(&parent->workers);
     runs_free(parent->runs);
     (void)close(parent->signals);
     (void)close(parent->epoll);
+}
+
+static void forget_programs(const struct generation *generation)
+{
+    for (size_t i = 0; generation && i < generation->program_count; i++)
+        program_forget(generation->programs[i]);
+}
+
+/* In the forked worker: it must keep no secrets, nor what other workers were
+ * asked and told. */
+static void forget(void *context)
+{
+    struct parent *parent = context;
+    forget_programs(parent->current);
+    forget_programs(parent->next);
+    for (struct worker *worker = parent->workers.list; worker; worker = worker->next)
+        forget_programs(worker->generation);
+    runs_wipe(parent->runs);
+    close_parent(parent);
 }
 
 static bool open_parent(struct parent *parent)
@@ -434,6 +447,6 @@ int parent_run(struct generation *first, const struct parent_calls *calls)
         log_event(SEVERITY_ERROR, "not_started", "cannot set up the parent process: %s", strerror(errno));
     }
     calls->release(parent.current);
-    forget(&parent);
+    close_parent(&parent);
     return status;
 }

@@ -1,7 +1,8 @@
 /*
  * The table of a worker's runs. A place in it is taken by remote_start() and
- * free again when the parent has answered and nobody waits for that any more;
- * so no answer can ever be taken for another run's.
+ * free again when the parent has answered and nobody waits for that any more.
+ * Each use of a place has a number of its own, so that no answer, and no stop
+ * that crosses one on its way, is ever taken for another run's.
  */
 #include "config.h"
 
@@ -24,7 +25,7 @@
 #include "process/message.h"
 
 enum {
-    PLACES_LIMIT = 2048,      /* twice the threads that a policy may ask for */
+    PLACES_LIMIT = 2048,      /* twice the threads that a policy may ask for; divides 2^32 */
     LEFT_LIMIT = 16,          /* runs that are left to end by themselves at once */
     SEND_BUFFER = 512 * 1024, /* two of the largest messages; the kernel may allow less */
     SEND_PATIENCE_S = 10,     /* a parent that takes no message for so long is stuck */
@@ -40,7 +41,7 @@ enum state {
 struct place {
     struct place *next; /* of the free ones */
     struct remote *remote;
-    uint32_t number;
+    uint32_t number; /* of the run: the place's index, and a multiple of PLACES_LIMIT for each use of it */
     enum state state;
     bool ended, rung;
     int bell; /* an eventfd, made with the place and kept */
@@ -112,8 +113,12 @@ static struct place *take_place(struct remote *remote, struct error *error)
         remote->unused = place->next;
     else
         place = make_place(remote, error);
-    if (place)
-        place->state = PLACE_HELD;
+    if (!place)
+        return NULL;
+    place->state = PLACE_HELD;
+    place->number += PLACES_LIMIT;
+    if (place->number == MESSAGE_NO_RUN)
+        place->number += PLACES_LIMIT;
     return place;
 }
 
@@ -146,31 +151,42 @@ static void set_timer(struct remote *remote, uint64_t milliseconds)
 
 /* ---- the thread */
 
-static void end_unheld(struct place *place)
+/* What the log is to be told, without the lock: the log may have to wait. */
+struct ill {
+    bool told;
+    int status;
+    char request[LAUNCH_REQUEST_SIZE];
+};
+
+static void end_unheld(struct place *place, struct ill *ill)
 {
-    char how[LAUNCH_HOW_SIZE];
     if (place->state == PLACE_LEFT) {
         place->remote->left--;
-        if (place->end.status != 0)
-            log_event(SEVERITY_WARNING, "program_end", "request %s: the program %s", place->request,
-                      launcher_how_it_ended(place->end.status, how));
+        ill->told = place->end.status != 0;
+        ill->status = place->end.status;
+        memcpy(ill->request, place->request, sizeof ill->request);
     }
     free_place(place);
 }
 
 static void take_answer(struct remote *remote, const struct message_news *news)
 {
+    char how[LAUNCH_HOW_SIZE];
+    struct ill ill = {0};
     pthread_mutex_lock(&remote->lock);
-    struct place *place = news->run < remote->used ? remote->places[news->run] : NULL;
-    if (place && place->state != PLACE_FREE) {
+    struct place *place = remote->places[news->run % PLACES_LIMIT]; /* NULL where none was made */
+    if (place && place->number == news->run && place->state != PLACE_FREE) {
         place->end = news->end;
         place->ended = true;
         if (place->state == PLACE_HELD)
             ring(place);
         else
-            end_unheld(place);
+            end_unheld(place, &ill);
     }
     pthread_mutex_unlock(&remote->lock);
+    if (ill.told)
+        log_event(SEVERITY_WARNING, "program_end", "request %s: the program %s", ill.request,
+                  launcher_how_it_ended(ill.status, how));
 }
 
 static void take_end(struct remote *remote)
@@ -235,12 +251,14 @@ static void stop_late(struct remote *remote)
     pthread_mutex_lock(&remote->lock);
     remote->timed = false;
     for (struct place *place; (place = take_late(remote));) {
-        log_event(SEVERITY_WARNING, "program_end",
-                  "request %s: the program still ran %d ms after its reply, and was stopped", place->request,
-                  LAUNCH_LEFT_MS);
+        char request[LAUNCH_REQUEST_SIZE];
         uint32_t number = place->number;
+        memcpy(request, place->request, sizeof request);
         pthread_mutex_unlock(&remote->lock);
         (void)message_send_stop(remote->socket, number, &error);
+        log_event(SEVERITY_WARNING, "program_end",
+                  "request %s: the program still ran %d ms after its reply, and was stopped", request,
+                  LAUNCH_LEFT_MS);
         pthread_mutex_lock(&remote->lock);
     }
     pthread_mutex_unlock(&remote->lock);
@@ -339,7 +357,7 @@ void remote_stop(struct run *run)
         free_place(place);
     uint32_t number = place->number;
     pthread_mutex_unlock(&remote->lock);
-    if (stops) /* where it cannot be told, the parent is gone, and so is all it has started */
+    if (stops) /* where it cannot be told, the parent is gone or stuck, and the program ends with us */
         (void)message_send_stop(remote->socket, number, &error);
 }
 

@@ -48,12 +48,14 @@ struct message *runs_message(struct runs *runs)
     struct message *message = malloc(sizeof *message);
     if (!message)
         abort();
+    message->length = 0;
     return message;
 }
 
 void runs_put_message(struct runs *runs, struct message *message)
 {
     message_close(message);
+    message_wipe(message);
     if (runs->spare_count < SPARE_LIMIT)
         runs->spare[runs->spare_count++] = message;
     else
@@ -153,6 +155,12 @@ bool runs_know(const struct runs *runs, pid_t process)
 size_t runs_count(const struct runs *runs)
 {
     return runs->count;
+}
+
+void runs_wipe(struct runs *runs)
+{
+    for (size_t i = 0; i < runs->count; i++)
+        message_wipe(runs->list[i].message);
 }
 
 void runs_free(struct runs *runs)

@@ -54,6 +54,9 @@ bool runs_know(const struct runs *, pid_t process);
 
 size_t runs_count(const struct runs *);
 
+/* Overwrites what was asked of us, all of it: for a fork, in which nothing runs. */
+void runs_wipe(struct runs *);
+
 /* Frees, and kills nobody: for a fork, and at the end. */
 void runs_free(struct runs *);
 

@@ -8,6 +8,7 @@
 
 #include <sys/types.h>
 
+#include "process/launcher.h"
 #include "process/parent.h"
 
 struct worker {
@@ -17,7 +18,12 @@ struct worker {
     int socket; /* -1: it hung up, or is not listened to any more */
     struct generation *generation;
     uint64_t started; /* clock_milliseconds() */
+    bool starts;      /* it has until kill_at to be ready */
     uint64_t kill_at; /* when it has to be gone; 0: it serves */
+
+    struct untold *untold, **untold_end; /* answers for which its socket has had no room yet */
+    size_t untold_count;
+    uint64_t stuck_at; /* when it has not taken any of them for too long; 0: there are none */
 };
 
 struct workers {
@@ -38,13 +44,27 @@ struct worker *workers_find_process(const struct workers *, pid_t);
 /* The one that serves this generation, or NULL. */
 struct worker *workers_of(const struct workers *, const struct generation *);
 
+/* Gives it a minute to be ready, and takes that back. */
+void workers_await(struct worker *);
+void workers_ready(struct worker *);
+
 /* Asks it to drain; it is killed at `kill_at` of workers_kill_late(). */
 void workers_drain(struct worker *);
 
-/* Kills those that should be gone. Returns when the next one should, or 0. */
+/* Answers a launch of its, now or as soon as there is room. Never waits: to wait
+ * for one would keep all others waiting. False when it leaves too many unread. */
+bool workers_answer(struct workers *, struct worker *, uint32_t run, const struct program_end *);
+
+/* Sends what there is room for now. */
+void workers_answer_rest(struct workers *, struct worker *);
+
+/* Kills those that should be gone, or take no answers. Returns when the next one should, or 0. */
 uint64_t workers_kill_late(struct workers *, uint64_t now);
 
-/* Listens to it no more. */
+/* The earlier of two times, where 0 is never. */
+uint64_t workers_earlier(uint64_t one, uint64_t other);
+
+/* Listens to it no more, and drops what it was not told. */
 void workers_hang_up(struct workers *, struct worker *);
 
 /* Says how it ended, closes and frees. Its generation is the caller's to end. */

@@ -1,10 +1,13 @@
 """Who runs as what: the worker's user and sandbox, a program's user, limits,
 folder and environment."""
 
+import contextlib
 import grp
 import json
 import os
 import pwd
+import shutil
+import signal
 import stat
 
 import pytest
@@ -12,7 +15,7 @@ import pytest
 import harness
 import records
 from conftest import needs_root
-from records import ask
+from records import Connection, ask, environment, request
 
 SECCOMP_FILTER = "2"
 
@@ -201,3 +204,42 @@ def test_spool_files_are_private(start_guard, helper):
 def test_not_as_root(start_guard, helper):
     guard = start_guard(policy(helper))
     assert inspect(guard)["uid"][0] == os.getuid()
+
+
+def found_in_memory(pid, needle):
+    count = 0
+    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as memory:
+        for line in maps:
+            area, rights = line.split()[:2]
+            low, high = (int(end, 16) for end in area.split("-"))
+            if "r" in rights and "[v" not in line:
+                with contextlib.suppress(OSError):
+                    memory.seek(low)
+                    count += memory.read(high - low).count(needle)
+    return count
+
+
+@needs_root
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGKILL])
+def test_worker_has_no_secrets(start_guard, helper, folder, number):
+    """A worker is a fork of the parent: of that one's secrets, and of what other
+    workers asked for, nothing may be left in it."""
+    folder.write("program.secret", "a-secret-of-the-program", 0o600)
+    shutil.chown(folder / "program.secret", harness.WEB_USER)
+    guard = start_guard({"defaults": {"auth": "none"}, "routes": [{"path": "/app/h/**", "exec": {
+        "program": helper, "environment": {"SECRET": "file:program.secret"}}}]}, name=f"memory-{int(number)}")
+    first = guard.worker()
+    assert found_in_memory(guard.pid, b"a-secret-of-the-program") > 0
+    with Connection(guard.address) as connection:
+        connection.send(request(environment(uri="/app/h/sleep", headers={"Cookie": "session=of-another-request"})))
+        harness.wait_until(guard.programs, what="the program runs")
+        if number == signal.SIGKILL:
+            os.kill(first, number)
+        else:
+            guard.process.notify(number)
+        harness.wait_until(lambda: [worker for worker in guard.workers() if worker != first], what="another worker")
+        second = [worker for worker in guard.workers() if worker != first][0]
+        harness.wait_until(lambda: len(os.listdir(f"/proc/{second}/task")) > 1, what="it serves")
+        for worker in {first, second} & set(guard.workers()):
+            assert found_in_memory(worker, b"a-secret-of-the-program") == 0
+        assert found_in_memory(second, b"of-another-request") == 0

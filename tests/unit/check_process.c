@@ -1459,10 +1459,14 @@ static void lie(int socket, unsigned number)
     send_raw(socket, large, length, descriptors, count);
 }
 
+enum { MANY = 600 };
+
 struct working {
     struct launcher *launcher;
     int socket;
     struct run run;
+    struct run many[MANY];
+    size_t many_count;
     bool stubborn;
     struct answer answer;
 };
@@ -1478,6 +1482,17 @@ static void work_launch(struct working *working, unsigned program)
     working->answer.end.started = error.number;
     (void)close(launch.input);
     (void)close(launch.output);
+}
+
+static void work_many(struct working *working, unsigned program, unsigned count)
+{
+    struct error error = {0};
+    struct launch launch = quiet_launch(program);
+    while (working->many_count < count &&
+           launcher_start(working->launcher, &launch, &working->many[working->many_count], &error))
+        working->many_count++;
+    working->answer.result = (int)working->many_count;
+    (void)close(launch.input);
 }
 
 static bool work_order(struct working *working, const struct order *order)
@@ -1499,6 +1514,16 @@ static bool work_order(struct working *working, const struct order *order)
     case 'K':
         launcher_stop(&working->run);
         break;
+    case 'N':
+        work_many(working, order->program, order->number);
+        break;
+    case 'W':
+        answer->result = 0;
+        for (size_t i = 0; i < working->many_count; i++) {
+            answer->result += launcher_end(&working->many[i], 5000, &answer->end) == 1;
+            launcher_stop(&working->many[i]);
+        }
+        break;
     case 'V':
         answer->result = launcher_leave(&working->run, "r1");
         break;
@@ -1506,7 +1531,7 @@ static bool work_order(struct working *working, const struct order *order)
         lie(working->socket, order->number);
         return false;
     case 'B': /* more than it will ever hear the answers of */
-        for (unsigned i = 0; i < 4000; i++)
+        for (unsigned i = 0; i < 6000; i++)
             send_raw(working->socket, &(struct message_header){MESSAGE_LAUNCH_VERSION, i, MISSING, 0, 0, 0},
                      sizeof(struct message_header), (const int[]){0, 1, 2}, 3);
         return false;
@@ -1759,6 +1784,33 @@ START_TEST(parent_drains_what_was_left)
     ck_assert(is_gone(process));
     ck_assert(is_gone(number));
     ck_assert_int_eq(access(path_of("ended"), F_OK), 0);
+}
+END_TEST
+
+/* More answers than a socket holds: they wait for a worker that is only slow. */
+START_TEST(parent_tells_of_many_ends_at_once)
+{
+    struct answer answer;
+    write_script("sleeps", "read line < gate");
+    ck_assert_int_eq(mkfifo(path_of("gate"), 0600), 0);
+    long process = worker();
+    ask('N', SLEEPS, MANY);
+    ck_assert_int_eq(recv(control[0], &answer, sizeof answer, 0), (ssize_t)sizeof answer);
+    ck_assert_int_eq(answer.result, MANY);
+    int gate = open(path_of("gate"), O_RDWR | O_CLOEXEC);
+    ck_assert_int_eq(tell('L', ENDS).result, 1); /* by now all have been started */
+    ck_assert_int_eq(kill((pid_t)process, SIGSTOP), 0);
+    for (int i = 0; i < 50; i++)
+        nap();
+    (void)close(gate);
+    const char *only = arena_printf(arena, "%ld ", process);
+    for (int i = 0; i < 2000 && strcmp(children_of_parent(), only) != 0; i++)
+        nap();
+    ck_assert_str_eq(children_of_parent(), only);
+    ck_assert_int_eq(kill((pid_t)process, SIGCONT), 0);
+    ck_assert_int_eq(tell('W', 0).result, MANY);
+    ck_assert_int_eq(worker(), process);
+    ck_assert_int_eq(tell('L', ENDS).result, 1);
 }
 END_TEST
 
@@ -2392,6 +2444,7 @@ static void add_parent(Suite *suite)
     tcase_add_test(parents, parent_drains_what_was_left);
     tcase_add_test(parents, parent_leaves_orphans_of_what_runs);
     tcase_add_loop_test(parents, parent_replaces_a_liar, 0, LIES);
+    tcase_add_test(parents, parent_tells_of_many_ends_at_once);
     tcase_add_test(parents, parent_replaces_a_deaf_worker);
     tcase_add_test(parents, parent_replaces_a_dead_worker);
     tcase_add_test(parents, parent_takes_its_time_with_broken_workers);
