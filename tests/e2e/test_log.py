@@ -1,14 +1,20 @@
 """The log: one JSON object a line, whole under concurrency, with what an owner
 needs and without what must not be kept."""
 
+import grp
 import json
+import os
 import re
+import signal
 import socket
+import stat
 import threading
 
 import pytest
 
 import harness
+import records
+from conftest import needs_root
 from records import Connection, ask, environment, raw
 
 SECRETS = {"Authorization": "Bearer secret-token", "Cookie": "session=secret-cookie", "X-API-Key": "secret-key"}
@@ -156,3 +162,91 @@ def test_policy_without_a_worker_leaves_the_log(start_guard, helper, folder):
     guard.write({**policy, "log": f"file:{new}"})
     guard.process.notify(harness.signal.SIGHUP)
     harness.wait_until(lambda: "policy_reloaded" in new.read_text(), what="policy_reloaded in the new log")
+
+
+class Rotation:
+    """A log file in a folder that only root may enter, rotated as logrotate(8) does it."""
+
+    def __init__(self, folder, made):
+        folder.mkdir(mode=0o700)
+        self.log, self.made, self.old, self.sizes = folder / "guard.log", made, [], []
+
+    def rotate(self, guard):
+        """Renames the file, makes a new one (`create 0600 root adm`) or leaves that to the guard
+        (`nocreate`), signals, and waits until the old one could be compressed."""
+        old = self.log.with_suffix(f".{len(self.old) + 1}")
+        self.log.rename(old)
+        if self.made:
+            self.log.touch(mode=0o600)
+            os.chown(self.log, 0, grp.getgrnam("adm").gr_gid)
+        guard.process.notify(signal.SIGUSR1)
+
+        def all_have_changed():
+            links = [harness.descriptors(pid) for pid in (guard.pid, *guard.workers())]
+            return all(str(self.log) in files and str(old) not in files for files in links)
+        harness.wait_until(all_have_changed, 10, "nobody has the old file open")
+        self.old.append(old)
+        self.sizes.append(old.stat().st_size)
+
+    def lines(self, *files):
+        """The complete lines of these files; of all of them without any."""
+        return [json.loads(line) for file in files or (*self.old, self.log) for line in file.read_text().split("\n")[:-1]]
+
+    def requests(self, *files):
+        return [line["requestId"] for line in self.lines(*files) if line["event"] == "request"]
+
+
+@needs_root
+@pytest.mark.parametrize("made", [False, True], ids=["nocreate", "create"])
+def test_rotation_as_root(start_guard, helper, folder, made):
+    """Under load, and with a folder that is closed to the worker, no line is lost or comes twice."""
+    rotation = Rotation(folder / f"rotated-{made}", made)
+    guard = start_guard({"user": "nobody", "log": f"file:{rotation.log}", "defaults": {"auth": "none"},
+                         "routes": [{"path": "/app/h/**", "exec": helper}]}, user=None, name=f"rotated-{made}")
+    answered = []
+
+    def two():
+        for uri, status in (("/app/h/hello", 200), ("/none", 404)):
+            reply = ask(guard.address, uri=uri)
+            assert reply.status == status, reply
+            answered.append(reply.get("X-Request-ID"))
+    with harness.Load(two) as load:
+        for count in range(6):
+            if count:
+                rotation.rotate(guard)
+            before = len(answered)
+            harness.wait_until(lambda: len(answered) > before + 40, 60, "requests for this file")
+    assert not load.failed, load.failed[:2]
+    harness.wait_until(lambda: len(rotation.requests()) >= len(answered), 10, "a line for each request")
+    assert sorted(rotation.requests()) == sorted(answered)
+    assert all(rotation.requests(file) for file in (*rotation.old, rotation.log))
+    assert [file.stat().st_size for file in rotation.old] == rotation.sizes, "nothing comes to an old file"
+    assert not {line["event"] for line in rotation.lines()} & {"log_not_reopened", "lines_dropped"}
+    for file in (*rotation.old[1:], rotation.log):
+        found = file.stat()
+        group, mode = ("adm", 0o600) if made else ("root", 0o640)
+        assert (found.st_uid, found.st_gid, stat.S_IMODE(found.st_mode)) == (0, grp.getgrnam(group).gr_gid, mode)
+
+
+@needs_root
+def test_rotation_while_a_worker_drains(start_guard, helper, folder):
+    """A request that began before both logs in the new file, from the old worker."""
+    rotation = Rotation(folder / "rotated-drain", False)
+    policy = {"user": "nobody", "log": f"file:{rotation.log}", "defaults": {"auth": "none"}, "timeouts": {"drain": "30s"},
+              "routes": [{"path": "/app/h/**", "methods": ["GET", "POST"], "exec": helper}]}
+    guard = start_guard(policy, user=None, name="rotated-drain")
+    old = guard.worker()
+    with Connection(guard.address) as connection:
+        params = environment(method="POST", uri="/app/h/count", replace={"CONTENT_LENGTH": "10"})
+        connection.send(records.begin() + records.stream(records.PARAMS, records.pairs(params))
+                        + records.stream(records.STDIN, b"12345", end=False))
+        ask(guard.address)
+        guard.process.notify(signal.SIGHUP)
+        harness.wait_until(lambda: guard.worker() != old, 10, "a new worker")
+        rotation.rotate(guard)
+        assert old in guard.workers()
+        connection.send(records.stream(records.STDIN, b"67890"))
+        reply = connection.reply()
+    assert reply.status == 200 and reply.body.startswith(b"10 ")
+    harness.wait_until(lambda: reply.get("X-Request-ID") in rotation.requests(rotation.log), 10, "its line in the new file")
+    assert [file.stat().st_size for file in rotation.old] == rotation.sizes
