@@ -26,7 +26,7 @@ enum key_answer credential_judge(const struct api_key *presented, const struct c
 
 static bool is_line(struct text text)
 {
-    return text.length <= CREDENTIAL_TEXT_LIMIT && text_is_utf8(text) && text_is_printable(text);
+    return text.length <= CREDENTIAL_TEXT_LIMIT && text_is_line(text);
 }
 
 bool credential_word_is_valid(struct text word)

@@ -325,7 +325,8 @@ START_TEST(what_does_not_fit_is_not_kept)
         many[i] = TEXT("word");
     struct text words[] = {TEXT(""),      TEXT("two words"), TEXT("a,b"),      TEXT("a\nb"),
                            TEXT("\"a\""), TEXT("a\\b"),      TEXT("\xc3\xb6"), {long_text, sizeof long_text}};
-    struct text lines[] = {TEXT("a\nb"), TEXT("a\0b"), TEXT("\xff"), {long_text, sizeof long_text}};
+    struct text lines[] = {TEXT("a\nb"),     TEXT("a\0b"),         TEXT("\xff"),
+                           TEXT("\xc2\x9b"), TEXT("\xe2\x80\xae"), {long_text, sizeof long_text}};
     struct credential one = make("a");
     open_store();
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
