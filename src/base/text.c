@@ -192,3 +192,26 @@ bool text_is_utf8(struct text text)
     }
     return true;
 }
+
+bool text_is_control(struct text sequence)
+{
+    const unsigned char *byte = (const unsigned char *)sequence.at;
+    size_t length = sequence.length;
+    if (length == 3 && byte[0] == 0xe2 && byte[1] == 0x80) /* U+200E, U+200F, U+2028 to U+202E */
+        return byte[2] == 0x8e || byte[2] == 0x8f || (byte[2] >= 0xa8 && byte[2] <= 0xae);
+    if (length == 3 && byte[0] == 0xe2 && byte[1] == 0x81) /* U+2066 to U+2069 */
+        return byte[2] >= 0xa6 && byte[2] <= 0xa9;
+    return length > 0 &&
+           (byte[0] < 0x20 || byte[0] == 0x7f || (length == 2 && byte[0] == 0xc2 && byte[1] < 0xa0));
+}
+
+bool text_is_line(struct text text)
+{
+    while (text.length > 0) {
+        size_t length = text_utf8_sequence(text);
+        if (length == 0 || text_is_control((struct text){text.at, length}))
+            return false;
+        text = text_from(text, length);
+    }
+    return true;
+}

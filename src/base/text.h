@@ -64,6 +64,14 @@ bool text_is_token(struct text);
 /* The length of the well-formed UTF-8 sequence at the front; 0 when there is none. */
 size_t text_utf8_sequence(struct text);
 
+/* Whether a UTF-8 sequence is a control character, those of ISO 6429 at U+0080 to
+ * U+009F included, or one of Unicode that ends a line or turns the direction of
+ * what follows: nothing for a terminal. */
+bool text_is_control(struct text sequence);
+
+/* Whether it is well-formed UTF-8 on one line, without any such character. */
+bool text_is_line(struct text);
+
 /* The length of the run at the front that a JSON string can hold as it stands:
  * printable ASCII but the quote and the backslash. */
 size_t text_plain_run(struct text);

@@ -24,25 +24,13 @@ struct findings findings_new(struct arena *arena, const char *file)
     return (struct findings){.arena = arena, .file = file};
 }
 
-/* Control characters, those of ISO 6429 at U+0080 to U+009F included, and those
- * of Unicode that end a line or turn the direction of what follows. */
-static bool is_control(const char *at, size_t length)
-{
-    const unsigned char *byte = (const unsigned char *)at;
-    if (length == 3 && byte[0] == 0xe2 && byte[1] == 0x80) /* U+200E, U+200F, U+2028 to U+202E */
-        return byte[2] == 0x8e || byte[2] == 0x8f || (byte[2] >= 0xa8 && byte[2] <= 0xae);
-    if (length == 3 && byte[0] == 0xe2 && byte[1] == 0x81) /* U+2066 to U+2069 */
-        return byte[2] >= 0xa6 && byte[2] <= 0xa9;
-    return byte[0] < 0x20 || byte[0] == 0x7f || (length == 2 && byte[0] == 0xc2 && byte[1] < 0xa0);
-}
-
 /* Messages and paths quote what a file says, and are read on terminals. */
 static char *make_printable(char *message)
 {
     struct text rest = text_of(message);
     for (char *at = message; rest.length > 0;) {
         size_t length = text_utf8_sequence(rest), step = length ? length : 1;
-        if (length == 0 || is_control(at, length))
+        if (length == 0 || text_is_control((struct text){at, length}))
             memset(at, '?', step);
         at += step;
         rest = text_from(rest, step);

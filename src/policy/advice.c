@@ -7,6 +7,7 @@
 #include "policy/load.h"
 
 #include <pwd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static struct findings *findings_of(const struct loader *loader)
@@ -68,6 +69,20 @@ static void advise_proxies(const struct loader *loader)
                          "everyone is believed on their address and on whether they came by HTTPS");
             return;
         }
+}
+
+static void advise_store(const struct loader *loader)
+{
+    const char *path = loader->policy->server.store;
+    struct stat status;
+    if (!path)
+        return;
+    const char *slash = strrchr(path, '/');
+    const char *folder =
+        slash == path ? "/" : arena_copy(loader->policy->arena, path, (size_t)(slash - path));
+    if (stat(folder, &status) == 0 && (status.st_mode & S_IWOTH))
+        findings_add(findings_of(loader), FINDING_ADVICE, node_get(loader->root, "store"),
+                     "every user of this machine can put files beside the store");
 }
 
 static void advise_server(const struct loader *loader)
@@ -177,6 +192,7 @@ void advice_give(const struct loader *loader)
 {
     advise_listen(loader);
     advise_server(loader);
+    advise_store(loader);
     advise_proxies(loader);
     advise_routes(loader);
     advise_redirects(loader);

@@ -29,6 +29,7 @@ struct server_rules { /* keys at the top of the file */
         const char *target;
         int level; /* enum severity */
     } log;
+    const char *store;        /* absolute path of a SQLite file; NULL: there is none */
     const char *user, *group; /* the worker's */
     bool sandbox;
     const char *spool;             /* folder for bodies that do not fit in memory */

@@ -115,6 +115,27 @@ static bool decode_target(struct decoder *decoder, const struct node *node, void
     return refuse(decoder, node, "stderr, syslog or file:PATH");
 }
 
+static const char store_expected[] = "sqlite:PATH";
+
+/* The path becomes absolute. */
+static bool decode_store(struct decoder *decoder, const struct node *node, void *member)
+{
+    const struct text prefix = TEXT("sqlite:");
+    bool is_text = node->kind == NODE_SCALAR;
+    if (is_text &&
+        (text_starts_with(node->text, TEXT("redis:")) || text_starts_with(node->text, TEXT("rediss:"))))
+        return findings_add(decoder->findings, FINDING_ERROR, node,
+                            "Redis is not supported by this release, expected %s", store_expected);
+    if (!is_text || !text_starts_with(node->text, prefix) || node->text.length == prefix.length ||
+        text_ends_with(node->text, TEXT("/")))
+        return refuse(decoder, node, store_expected);
+    const char *path = node->text.at + prefix.length;
+    bool absolute = path[0] == '/';
+    *(const char **)member =
+        arena_printf(decoder->arena, "%s%s%s", absolute ? "" : decoder->folder, absolute ? "" : "/", path);
+    return true;
+}
+
 static bool keep_node(struct decoder *decoder, const struct node *node, void *member)
 {
     (void)decoder;
@@ -194,6 +215,8 @@ static const struct field server_fields[] = {
      .help = "how long clients and shutdown may take"},
     {FIELD(FIELD_SECTION, top, server.log, "log"), .section = &log_section,
      .help = "the log, one JSON object a line"},
+    {FIELD(FIELD_OWN, top, server.store, "store"), .own = decode_store, .expects = store_expected,
+     .help = "file of API keys and revoked tokens, shared by all processes"},
     {FIELD(FIELD_TEXT, top, server.user, "user"),
      .help = "user the worker and its programs run as, when started as root"},
     {FIELD(FIELD_TEXT, top, server.group, "group"), .help = "group the worker runs as, when started as root"},
@@ -227,6 +250,22 @@ static bool is_group(const char *name)
     return text_number(text_of(name), UINT32_MAX - 1, &number) || getgrnam(name);
 }
 
+/* The file itself need not be there, but what is there must be a file. */
+static bool check_store(const struct loader *loader, const char *path)
+{
+    struct findings *findings = loader->decoder.findings;
+    const struct node *node = node_get(loader->root, "store");
+    struct stat status;
+    const char *slash = strrchr(path, '/');
+    const char *folder =
+        slash == path ? "/" : arena_copy(loader->decoder.arena, path, (size_t)(slash - path));
+    if (stat(folder, &status) != 0 || !S_ISDIR(status.st_mode))
+        return findings_add(findings, FINDING_ERROR, node, "there is no folder %s", folder);
+    if (stat(path, &status) == 0 && !S_ISREG(status.st_mode))
+        return findings_add(findings, FINDING_ERROR, node, "%s is not a regular file", path);
+    return true;
+}
+
 /* What only the system can tell. */
 static bool check_system(const struct loader *loader, const struct server_rules *server)
 {
@@ -251,6 +290,8 @@ static bool check_system(const struct loader *loader, const struct server_rules 
                             server->group);
     if (spool && server->spool && (stat(server->spool, &folder) != 0 || !S_ISDIR(folder.st_mode)))
         good = findings_add(findings, FINDING_ERROR, spool, "there is no folder %s", server->spool);
+    if (server->store && !check_store(loader, server->store))
+        good = false;
     return good;
 }
 

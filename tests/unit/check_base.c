@@ -313,6 +313,40 @@ START_TEST(utf8_is_checked)
 }
 END_TEST
 
+START_TEST(a_line_has_nothing_that_moves_a_terminal)
+{
+    static const struct {
+        const char *text;
+        bool good;
+    } rows[] = {
+        {"", true},
+        {"plain \"text\" ~", true},
+        {"\xc2\xa0\xc3\xb6\xe2\x82\xac\xf0\x9f\x94\x91", true},
+        {"\xe2\x80\xaf", true}, /* U+202F, a blank */
+        {"a\tb", false},
+        {"a\nb", false},
+        {"\x1b[2J", false},
+        {"\x7f", false},
+        {"a\xc2\x80", false},
+        {"\xc2\x9f", false},
+        {"\xe2\x80\x8e", false}, /* marks of direction */
+        {"\xe2\x80\x8f", false},
+        {"\xe2\x80\xa8", false}, /* ends of line and paragraph */
+        {"\xe2\x80\xa9", false},
+        {"\xe2\x80\xae", false}, /* right to left from here */
+        {"\xe2\x81\xa6", false},
+        {"\xe2\x81\xa9", false},
+        {"a\xff", false},
+        {"a\xc3", false},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++)
+        ck_assert_msg(text_is_line(text_of(rows[i].text)) == rows[i].good, "row %zu", i);
+    ck_assert(!text_is_line(text_at("a\0b", 3)));
+    ck_assert(text_is_line((struct text){NULL, 0}));
+    ck_assert(!text_is_control(TEXT("")));
+}
+END_TEST
+
 /* ---- bytes */
 
 START_TEST(bytes_grow_to_their_limit)
@@ -870,6 +904,7 @@ static void add_text_tests(Suite *suite)
     tcase_add_test(text, numbers_are_read);
     tcase_add_test(text, tokens_are_told);
     tcase_add_test(text, utf8_is_checked);
+    tcase_add_test(text, a_line_has_nothing_that_moves_a_terminal);
     suite_add_tcase(suite, text);
 
     TCase *others = tcase_create("errors and clocks");

@@ -232,6 +232,7 @@ START_TEST(server_has_defaults)
     ck_assert_uint_eq(server->timeouts.drain, 30000);
     ck_assert_str_eq(server->log.target, "stderr");
     ck_assert_int_eq(server->log.level, SEVERITY_INFO);
+    ck_assert_ptr_null(server->store);
     ck_assert_ptr_null(server->user);
     ck_assert_ptr_null(server->group);
     ck_assert(server->sandbox);
@@ -264,7 +265,47 @@ START_TEST(server_values_are_read)
     ck_assert_ptr_nonnull(realpath(GOOD, folder));
     snprintf(target, sizeof target, "file:%s/guard.log", folder);
     ck_assert_str_eq(server->log.target, target);
+    snprintf(target, sizeof target, "%s/guard.db", folder);
+    ck_assert_str_eq(server->store, target);
     policy_free(policy);
+}
+END_TEST
+
+START_TEST(stores_are_named_by_scheme)
+{
+    static const struct {
+        const char *value, *words; /* NULL: it is good */
+    } cases[] = {
+        {"sqlite:/tmp/guard.db", NULL},
+        {"sqlite:guard.db", NULL},
+        {"sqlite:/guard.db", NULL},
+        {"'sqlite:'", "expected sqlite:PATH"},
+        {"sqlite:/tmp/", "expected sqlite:PATH"},
+        {"/tmp/guard.db", "expected sqlite:PATH"},
+        {"SQLITE:/tmp/guard.db", "expected sqlite:PATH"},
+        {"mysql://localhost/guard", "\"mysql://localhost/guard\" does not fit, expected sqlite:PATH"},
+        {"redis://localhost:6379/0", "Redis is not supported by this release, expected sqlite:PATH"},
+        {"rediss://localhost:6379/0", "Redis is not supported by this release"},
+        {"\"\"", "expected sqlite:PATH"},
+        {"~", "expected"},
+        {"[sqlite:/tmp/a]", "expected sqlite:PATH"},
+        {"{path: /tmp/a}", "expected sqlite:PATH"},
+        {"sqlite:/nowhere/at/all/guard.db", "there is no folder /nowhere/at/all"},
+        {"sqlite:/dev/null/guard.db", "there is no folder /dev/null"},
+        {"sqlite:/tmp", "/tmp is not a regular file"},
+        {"sqlite:/dev/null", "/dev/null is not a regular file"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[512];
+        snprintf(text, sizeof text, "store: %s\n" HEAD, cases[i].value);
+        struct policy *policy = parse(text);
+        char *errors = printed(policy, FINDING_ERROR);
+        ck_assert_msg((policy->findings.errors == 0) == !cases[i].words, "%s: %s", cases[i].value, errors);
+        ck_assert_msg(!cases[i].words || (strstr(errors, "1:8: store: ") && strstr(errors, cases[i].words)),
+                      "%s: %s", cases[i].value, errors);
+        free(errors);
+        policy_free(policy);
+    }
 }
 END_TEST
 
@@ -429,6 +470,7 @@ START_TEST(advice_names_risks)
         {"listen: {address: unix:/run/x, mode: 0666}\n" HEAD, "mode 0666"},
         {"sandbox: false\n" HEAD, "sandbox: "},
         {"log: {level: debug}\n" HEAD, "debug"},
+        {"store: sqlite:/tmp/guard.db\n" HEAD, "1:8: store: every user of this machine can put files beside"},
         {HEAD, "`hosts`"},
         {HEAD, "https: require"},
         {HEAD "    pass_errors: true\n", "pass_errors: "},
@@ -866,6 +908,7 @@ int main(void)
     TCase *values = new_group(suite, "values");
     tcase_add_test(values, server_has_defaults);
     tcase_add_test(values, server_values_are_read);
+    tcase_add_test(values, stores_are_named_by_scheme);
     tcase_add_test(values, route_has_defaults);
     tcase_add_test(values, own_keys_replace_defaults);
     tcase_add_test(values, headers_merge);
