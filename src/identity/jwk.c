@@ -60,7 +60,7 @@ static EVP_PKEY *make_rsa(struct text modulus, struct text exponent)
 
 static bool read_rsa(const json_t *object, struct arena *arena, EVP_PKEY **key, struct error *error)
 {
-    struct text modulus, exponent;
+    struct text modulus = {0}, exponent = {0};
     if (!read_bytes(object, "n", NUMBER_SIZE_LIMIT, arena, &modulus, error) ||
         !read_bytes(object, "e", NUMBER_SIZE_LIMIT, arena, &exponent, error))
         return false;
@@ -87,7 +87,7 @@ static bool read_ec(const json_t *object, struct text curve, struct arena *arena
         const char *name;
         size_t size;
     } curves[] = {{"P-256", 32}, {"P-384", 48}, {"P-521", 66}};
-    struct text x, y;
+    struct text x = {0}, y = {0};
     for (size_t i = 0; i < sizeof curves / sizeof *curves; i++) {
         size_t size = curves[i].size;
         char point[POINT_SIZE_LIMIT];
@@ -115,7 +115,7 @@ static bool read_okp(const json_t *object, struct text curve, struct arena *aren
         return error_set(error, "its \"crv\" is neither Ed25519 nor Ed448");
     const char *name = small ? "Ed25519" : "Ed448";
     size_t size = small ? 32 : 57;
-    struct text x;
+    struct text x = {0};
     if (!read_bytes(object, "x", size, arena, &x, error))
         return false;
     if (x.length == size)

@@ -165,7 +165,10 @@ static bool add_list(struct jwt_keys *keys, const json_t *list, struct error *er
         if (jwk_is_private(object))
             return error_set(error, "keys[%zu] is a private key, and only public keys belong here", index);
     }
-    json_array_foreach(list, index, object) add_jwk(keys, object, index);
+    json_array_foreach(list, index, object)
+    {
+        add_jwk(keys, object, index);
+    }
     if (keys->count > before)
         return true;
     return error_set(error, "no key of the JWKS can be used%s%s", keys->skipped ? "; " : "",

@@ -52,8 +52,14 @@ static void wipe_strings(json_t *value)
     json_t *member;
     if (json_is_string(value)) /* jansson's own buffer, which nobody else reads any more */
         explicit_bzero((char *)json_string_value(value), json_string_length(value));
-    json_array_foreach(value, index, member) wipe_strings(member);
-    json_object_foreach(value, key, member) wipe_strings(member);
+    json_array_foreach(value, index, member)
+    {
+        wipe_strings(member);
+    }
+    json_object_foreach(value, key, member)
+    {
+        wipe_strings(member);
+    }
 }
 
 void strict_json_wipe(json_t *value)

@@ -89,8 +89,11 @@ enum who {
     PSS_256,
     PSS_384,
     PSS_512,
+    PSS_256_LONG_SALT,
+    PSS_256_SHORT_SALT,
     EC_256,
     EC_256_DER,
+    EC_256_WIDE,
     EC_384,
     EC_384_SHA256,
     EC_512,
@@ -141,6 +144,12 @@ static struct signer signer_of(enum who who)
         return (struct signer){.key = rsa, .digest = "SHA384", .pss = true};
     case PSS_512:
         return (struct signer){.key = rsa, .digest = "SHA512", .pss = true};
+    case PSS_256_LONG_SALT:
+        return (struct signer){.key = rsa, .digest = "SHA256", .pss = true, .salt = RSA_PSS_SALTLEN_MAX};
+    case PSS_256_SHORT_SALT:
+        return (struct signer){.key = rsa, .digest = "SHA256", .pss = true, .salt = 16};
+    case EC_256_WIDE:
+        return (struct signer){.key = p256, .digest = "SHA256", .half = 33};
     case EC_256:
         return (struct signer){.key = p256, .digest = "SHA256", .half = 32};
     case EC_256_DER:
@@ -628,6 +637,24 @@ static const struct token_case {
      .keys = "p256:",
      .who = EC_256_DER,
      .header = LITERAL("{\"alg\":\"ES256\"}")},
+    {.name = "ES256 with a zero before each number",
+     .fault = JWT_SIGNATURE,
+     .algorithms = "ES256",
+     .keys = "p256:",
+     .who = EC_256_WIDE,
+     .header = LITERAL("{\"alg\":\"ES256\"}")},
+    {.name = "PS256 with the longest salt",
+     .fault = JWT_SIGNATURE,
+     .algorithms = "PS256",
+     .keys = "rsa:",
+     .who = PSS_256_LONG_SALT,
+     .header = LITERAL("{\"alg\":\"PS256\"}")},
+    {.name = "PS256 with a short salt",
+     .fault = JWT_SIGNATURE,
+     .algorithms = "PS256",
+     .keys = "rsa:",
+     .who = PSS_256_SHORT_SALT,
+     .header = LITERAL("{\"alg\":\"PS256\"}")},
     {.name = "ES256 of zeros",
      .fault = JWT_SIGNATURE,
      .algorithms = "ES256",
@@ -880,11 +907,14 @@ END_TEST
 
 static struct text names_a[] = {LITERAL("a")}, names_ab[] = {LITERAL("a"), LITERAL("b")};
 static struct text names_access[] = {LITERAL("at+jwt")}, names_long[] = {LITERAL("application/at+jwt")};
+static struct text names_text[] = {LITERAL("text/x")};
 
 static const struct jwt_rules rules_issuer = {.issuers = {names_ab, 2}};
 static const struct jwt_rules rules_audience = {.audiences = {names_a, 1}};
 static const struct jwt_rules rules_audiences = {.audiences = {names_ab, 2}};
 static const struct jwt_rules rules_any_audience = {.any_audience = true};
+static const struct jwt_rules rules_audience_first = {.audiences = {names_a, 1}, .any_audience = true};
+static const struct jwt_rules rules_text_type = {.types = {names_text, 1}};
 static const struct jwt_rules rules_access = {.types = {names_access, 1}};
 static const struct jwt_rules rules_access_long = {.types = {names_long, 1}};
 static const struct jwt_rules rules_subject = {.subject_required = true};
@@ -1005,6 +1035,7 @@ static const struct claims_case {
     {JWT_AUDIENCE_MISSING, &rules_audience, NULL, GOOD_PAYLOAD},
     {JWT_AUDIENCE_REFUSED, &strictest, NULL, "{" EXP ",\"aud\":\"a\"}"},
     {JWT_GOOD, &rules_any_audience, NULL, "{" EXP ",\"aud\":\"whoever\"}"},
+    {JWT_AUDIENCE_REFUSED, &rules_audience_first, NULL, "{" EXP ",\"aud\":\"whoever\"}"},
     {JWT_GOOD, &rules_any_audience, NULL, GOOD_PAYLOAD},
     {JWT_AUDIENCE_INVALID, &rules_any_audience, NULL, "{" EXP ",\"aud\":[]}"},
 
@@ -1037,6 +1068,8 @@ static const struct claims_case {
     {JWT_TYPE_REFUSED, &rules_access, "\"at+jw\"", GOOD_PAYLOAD},
     {JWT_TYPE_REFUSED, &rules_access, "\"text/at+jwt\"", GOOD_PAYLOAD},
     {JWT_TYPE_REFUSED, &rules_access, "\"application/application/at+jwt\"", GOOD_PAYLOAD},
+    {JWT_GOOD, &rules_text_type, "\"text/x\"", GOOD_PAYLOAD},
+    {JWT_TYPE_REFUSED, &rules_text_type, "\"application/text/x\"", GOOD_PAYLOAD},
 
     /* expiry is told last */
     {JWT_ISSUER_REFUSED, &rules_all, NULL, "{\"exp\":1,\"iss\":\"x\",\"aud\":\"a\",\"sub\":\"s\"}"},

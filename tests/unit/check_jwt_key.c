@@ -565,16 +565,16 @@ START_TEST(cache_is_bounded)
     struct text tokens[TOKENS], favourite = make_token("{\"exp\":1700000600,\"sub\":\"favourite\"}");
     const void *which;
     size_t known = 0;
+    ck_assert_int_eq(ask(cache, favourite, NOW, &which), JWT_GOOD);
     for (size_t i = 0; i < TOKENS; i++) {
         tokens[i] = make_token(arena_printf(arena, "{\"exp\":1700000600,\"sub\":\"%zu\"}", i));
         ck_assert_int_eq(ask(cache, tokens[i], NOW, &which), JWT_GOOD);
-        ck_assert_int_eq(ask(cache, favourite, NOW, &which), JWT_GOOD);
+        ck_assert(knows(cache, favourite, NOW)); /* asked for all the time, it is never the oldest */
     }
     for (size_t i = 0; i < TOKENS; i++)
         known += knows(cache, tokens[i], NOW);
     ck_assert_uint_ge(known, ENTRIES / 2);
     ck_assert_uint_lt(known, ENTRIES);
-    ck_assert(knows(cache, favourite, NOW)); /* asked for all the time, it was never the oldest */
     jwt_cache_free(cache);
 }
 END_TEST

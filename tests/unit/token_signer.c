@@ -58,7 +58,8 @@ struct text signer_sign(const struct signer *signer, struct arena *arena, struct
     need(EVP_DigestSignInit_ex(context, &settings, signer->digest, NULL, NULL, signer->key, NULL) == 1);
     if (signer->pss)
         need(EVP_PKEY_CTX_set_rsa_padding(settings, RSA_PKCS1_PSS_PADDING) > 0 &&
-             EVP_PKEY_CTX_set_rsa_pss_saltlen(settings, RSA_PSS_SALTLEN_DIGEST) > 0);
+             EVP_PKEY_CTX_set_rsa_pss_saltlen(settings,
+                                              signer->salt ? signer->salt : RSA_PSS_SALTLEN_DIGEST) > 0);
     need(EVP_DigestSign(context, at, &length, (const unsigned char *)content.at, content.length) == 1);
     EVP_MD_CTX_free(context);
     return signer->half ? sides(signer, arena, at, length) : (struct text){(const char *)at, length};

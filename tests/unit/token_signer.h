@@ -17,6 +17,7 @@ struct signer {
     struct text secret;
     const char *digest;
     bool pss;
+    int salt;    /* PSS: 0 for as long as the digest, else what OpenSSL takes */
     size_t half; /* ECDSA: bytes of r and of s; 0 leaves the signature as it is */
 };
 
