@@ -79,7 +79,22 @@ static EVP_PKEY *make_ec(const char *curve, const char *point, size_t length)
     return key;
 }
 
-/* Each coordinate is exactly as long as the curve's field (RFC 7518, 6.2.1.2). */
+/* A coordinate is as long as the curve's field (RFC 7518, 6.2.1.2), but some
+ * writers of keys leave out the zeros in front. They are put back, which makes
+ * no other point: that it is on the curve is checked as always. */
+static bool read_coordinate(const json_t *object, const char *member, size_t size, struct arena *arena,
+                            char *to, struct error *error)
+{
+    struct text bytes = {0};
+    if (!read_bytes(object, member, size, arena, &bytes, error))
+        return false;
+    if (bytes.length > size)
+        return error_set(error, "its \"%s\" is longer than %zu bytes", member, size);
+    memset(to, 0, size - bytes.length);
+    memcpy(to + size - bytes.length, bytes.at, bytes.length);
+    return true;
+}
+
 static bool read_ec(const json_t *object, struct text curve, struct arena *arena, EVP_PKEY **key,
                     struct error *error)
 {
@@ -87,20 +102,15 @@ static bool read_ec(const json_t *object, struct text curve, struct arena *arena
         const char *name;
         size_t size;
     } curves[] = {{"P-256", 32}, {"P-384", 48}, {"P-521", 66}};
-    struct text x = {0}, y = {0};
     for (size_t i = 0; i < sizeof curves / sizeof *curves; i++) {
         size_t size = curves[i].size;
         char point[POINT_SIZE_LIMIT];
         if (!text_equal(curve, text_of(curves[i].name)))
             continue;
-        if (!read_bytes(object, "x", size, arena, &x, error) ||
-            !read_bytes(object, "y", size, arena, &y, error))
-            return false;
-        if (x.length != size || y.length != size)
-            return error_set(error, "its coordinates are not %zu bytes long", size);
         point[0] = 4; /* uncompressed (SEC 1, 2.3.3) */
-        memcpy(point + 1, x.at, size);
-        memcpy(point + 1 + size, y.at, size);
+        if (!read_coordinate(object, "x", size, arena, point + 1, error) ||
+            !read_coordinate(object, "y", size, arena, point + 1 + size, error))
+            return false;
         *key = make_ec(curves[i].name, point, 1 + 2 * size);
         return *key || error_set(error, "its point is not on %s", curves[i].name);
     }

@@ -17,6 +17,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
+#include "identity/base64url.h"
 #include "identity/jwt_cache.h"
 #include "identity/jwt_verify.h"
 #include "token_signer.h"
@@ -272,8 +273,17 @@ static const struct {
      "{'keys':[{'kty':'EC','crv':'P-256','x':'f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU',"
      "'y':'x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a4'},{EC}]}",
      1, 1, "not on P-256"},
-    {"EC x short", "ES256", "{'keys':[{'kty':'EC','crv':'P-256','x':'AAAA','y':'AAAA'},{EC}]}", 1, 1,
-     "32 bytes"},
+    {"EC x of one byte", "ES256", "{'keys':[{'kty':'EC','crv':'P-256','x':'AQ','y':'AQ'},{EC}]}", 1, 1,
+     "not on P-256"},
+    {"EC x of 33 bytes", "ES256",
+     "{'keys':[{'kty':'EC','crv':'P-256','x':'AH_Nzidw9sRdQYPL7m_bS3tYBzM1e-nvE7rPbjx70VRF','y':'AQ'},{EC}]}",
+     1, 1, "\"x\" is longer than 32"},
+    {"EC x of 34 bytes", "ES256",
+     "{'keys':[{'kty':'EC','crv':'P-256','x':'AAB_zc4ncPbEXUGDy-5v20t7WAczNXvp7xO6z248e9FURQ','y':'AQ'},{EC}]"
+     "}",
+     1, 1, "\"x\" is longer than 32"},
+    {"EC x empty", "ES256", "{'keys':[{'kty':'EC','crv':'P-256','x':'','y':'AQ'},{EC}]}", 1, 1,
+     "\"x\" is missing"},
     {"EC of all zeros", "ES256",
      "{'keys':[{'kty':'EC','crv':'P-256','x':'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA',"
      "'y':'AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'},{EC}]}",
@@ -382,6 +392,42 @@ START_TEST(jwks_are_limited)
     ck_assert(!jwt_keys_add_jwks(keys, (struct text){large, JWT_KEY_FILE_LIMIT + 1}, &error));
     ck_assert_msg(has(error.message, "larger"), "%s", error.message);
     jwt_keys_release(keys);
+}
+END_TEST
+
+/* Every other key on P-521 has a coordinate that begins with a zero byte. */
+START_TEST(jwks_may_leave_out_zeros)
+{
+    struct error error = {0};
+    EVP_PKEY *key = NULL;
+    const char *member = "";
+    size_t zero;
+    struct text x;
+    do {
+        EVP_PKEY_free(key);
+        key = EVP_EC_gen("P-521");
+        member = signer_jwk(key, arena);
+        x = text_of(strstr(member, "\"x\":\"") + 5);
+        x.length = 88;
+        ck_assert(base64url_decode(arena, x, &x));
+        for (zero = 0; x.at[zero] == 0; zero++)
+            ;
+    } while (zero == 0);
+    x = base64url_encode(arena, x.at + zero, x.length - zero);
+    struct jwt_keys *keys = jwt_keys_new(set_of("ES512"));
+    struct text json =
+        text_of(arena_printf(arena, "{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-521\",\"x\":\"%.*s\",%s}]}",
+                             TEXT_ARGUMENTS(x), strstr(member, "\"y\":")));
+    ck_assert_msg(jwt_keys_add_jwks(keys, json, &error), "%s", error.message);
+    struct signer signer = {.key = key, .digest = "SHA512", .half = 66};
+    struct text token =
+        signer_token(&signer, arena, TEXT("{\"alg\":\"ES512\"}"), TEXT("{\"exp\":1700000600}"), NULL);
+    struct jwt_rules none = {0};
+    struct jwt *jwt;
+    ck_assert_int_eq(jwt_verify(keys, &none, token, NOW, arena, &jwt), JWT_GOOD);
+    jwt_release(jwt);
+    jwt_keys_release(keys);
+    EVP_PKEY_free(key);
 }
 END_TEST
 
@@ -667,6 +713,7 @@ static void add_keys(Suite *suite)
     tcase_add_test(cases, pem_of_anything_else);
     ADD_TABLE(jwks_are_read, jwks);
     tcase_add_test(cases, jwks_are_limited);
+    tcase_add_test(cases, jwks_may_leave_out_zeros);
     tcase_add_test(cases, keys_serve_only_their_algorithms);
     suite_add_tcase(suite, cases);
 }
