@@ -85,7 +85,7 @@ static EVP_PKEY *make_ec(const char *curve, const char *point, size_t length)
 static bool read_coordinate(const json_t *object, const char *member, size_t size, struct arena *arena,
                             char *to, struct error *error)
 {
-    struct text bytes = {0};
+    struct text bytes = TEXT("");
     if (!read_bytes(object, member, size, arena, &bytes, error))
         return false;
     if (bytes.length > size)
