@@ -212,7 +212,7 @@ def found_in_memory(pid, needle):
         for line in maps:
             area, rights = line.split()[:2]
             low, high = (int(end, 16) for end in area.split("-"))
-            if "r" in rights and "[v" not in line:
+            if "r" in rights and "[v" not in line and high - low < 1 << 30:  # a sanitizer's shadow is larger
                 with contextlib.suppress(OSError):
                     memory.seek(low)
                     count += memory.read(high - low).count(needle)
