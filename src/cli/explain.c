@@ -188,6 +188,14 @@ static void print_guards(const struct exchange *exchange)
     }
 }
 
+static void print_caller(const struct exchange *exchange)
+{
+    const struct caller *caller = exchange->caller;
+    if (caller)
+        printf("%-*s \"%.*s\", by %s%s%.*s\n", WIDTH, "caller", TEXT_ARGUMENTS(caller->name), caller->method,
+               caller->key.length ? " with key " : "", TEXT_ARGUMENTS(caller->key));
+}
+
 /* What the parent would run, looked for by its own code: the script's name, or
  * NULL where the route names the program itself, or there is a verdict. */
 static const char *find_script(struct exchange *exchange)
@@ -271,6 +279,7 @@ static int tell(const struct policy *policy, const struct question *question)
     print_request(question, &exchange);
     print_route(policy, &exchange);
     print_guards(&exchange);
+    print_caller(&exchange);
     print_outcome(&exchange, script);
     print_reply(&exchange);
     body_close(&exchange.body);
@@ -319,6 +328,16 @@ static int read_question(struct question *question, int argc, char **argv)
     return EXIT_GOOD;
 }
 
+/* A store that is not there is not made: it would belong to whoever asks. */
+static void open_methods(struct auth_methods *methods)
+{
+    struct error error = {0};
+    if (methods->store_path && access(methods->store_path, F_OK) != 0)
+        methods->store_path = NULL;
+    if (!auth_methods_open(methods, &error))
+        fprintf(stderr, "fcgiguard: %s; what is in the store is not known here\n", error.message);
+}
+
 static int explain(int argc, char **argv)
 {
     struct arena *arena = arena_new();
@@ -329,6 +348,8 @@ static int explain(int argc, char **argv)
     int status = read_question(&question, argc, argv);
     if (status == EXIT_GOOD) {
         struct policy *policy = command_load(question.file);
+        if (policy)
+            open_methods(&policy->auth);
         /* What guards only report would be logged beside the story that tells it. */
         log_open("stderr", SEVERITY_ERROR, &error);
         status = policy ? tell(policy, &question) : EXIT_BAD;

@@ -267,14 +267,24 @@ static void close_other_listeners(const struct listener *own)
             close(listener->descriptor);
 }
 
-static bool confine(const struct policy *policy, struct error *error)
+/* SQLite makes and removes files beside its own. */
+static const char *store_folder(const struct policy *policy)
+{
+    const char *store = policy->auth.store ? policy->server.store : NULL;
+    const char *slash = store ? strrchr(store, '/') : NULL;
+    return slash == store ? store : arena_copy(policy->arena, store, (size_t)(slash - store));
+}
+
+static bool confine(struct policy *policy, struct error *error)
 {
     static const char *const readable[] = {"/etc/localtime", "/dev/null", "/dev/urandom", NULL};
-    const char *const writable[] = {policy->server.spool, NULL};
     if (!privileges_drop(policy->server.user, policy->server.group, error))
         return false;
     if (access(policy->server.spool, W_OK | X_OK) != 0)
         return error_set_errno(error, "spool: cannot write to %s", policy->server.spool);
+    if (!auth_methods_open(&policy->auth, error))
+        return false;
+    const char *const writable[] = {policy->server.spool, store_folder(policy), NULL};
     return !policy->server.sandbox || sandbox_enter(&(struct sandbox_paths){readable, writable}, error);
 }
 
@@ -381,6 +391,11 @@ int serve_cgi(void)
         log_event(SEVERITY_ERROR, "start_failed", "%s", refusal.message);
         policy_free(policy);
         return answer_cgi(500, "internal_error");
+    }
+    if (!auth_methods_open(&policy->auth, &error)) {
+        log_event(SEVERITY_ERROR, "start_failed", "%s", error.message);
+        policy_free(policy);
+        return answer_cgi(503, "store_failed");
     }
     struct launcher *launcher = launcher_local(policy->programs, policy->program_count);
     int status = cgi_serve(policy, launcher);

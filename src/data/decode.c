@@ -146,6 +146,12 @@ static bool refuse(struct decoder *decoder, const struct field *field, const str
                         expected);
 }
 
+static bool refuse_empty(struct decoder *decoder, const struct field *field, const struct node *node)
+{
+    return findings_add(decoder->findings, FINDING_ERROR, node, "the list is empty, expected at least %llu",
+                        (unsigned long long)field->least);
+}
+
 /* ---- one type each */
 
 static bool is_text(const struct node *node)
@@ -286,7 +292,8 @@ bool decode_field(struct decoder *decoder, const struct field *field, const stru
     case FIELD_CHOICE:
         return decode_choice(decoder, field, node, member);
     case FIELD_TEXTS:
-        return decode_texts(decoder, node, member);
+        return decode_texts(decoder, node, member) &&
+               (((struct texts *)member)->count >= field->least || refuse_empty(decoder, field, node));
     case FIELD_PAIRS:
         return decode_pairs(decoder, field, node, member);
     case FIELD_SECTION:
@@ -351,10 +358,14 @@ static bool refuse_key(struct decoder *decoder, const struct section *section, c
 
 static const struct field *find_field(const struct section *section, struct text key)
 {
-    for (const struct field *field = section->fields; field->key; field++)
+    const struct field *any = NULL;
+    for (const struct field *field = section->fields; field->key; field++) {
         if (text_equal(text_of(field->key), key))
             return field;
-    return NULL;
+        if (strcmp(field->key, "*") == 0)
+            any = field;
+    }
+    return any;
 }
 
 static bool decode_keys(struct decoder *decoder, const struct section *section, const struct node *map,
@@ -396,19 +407,32 @@ bool decode_section(struct decoder *decoder, const struct section *section, cons
     }
     if (is_map)
         return decode_keys(decoder, section, node, target) && good;
+    if (node && strcmp(section->fields->key, "*") == 0)
+        return findings_add(decoder->findings, FINDING_ERROR, node, "expected a map of keys, each with %s",
+                            section->fields->expects);
     return (!node || decode_field(decoder, section->fields, node, target)) && good;
 }
 
-/* ---- secrets */
+/* ---- files and secrets */
 
-static bool refuse_secret(struct decoder *decoder, const struct node *node, const char *name,
-                          const char *what)
+static bool refuse_file(struct decoder *decoder, const struct node *node, const char *name, const char *what)
 {
     return findings_add(decoder->findings, FINDING_ERROR, node, "%s %s", name, what);
 }
 
-static bool read_secret_file(struct decoder *decoder, const struct node *node, const char *path,
-                             struct text *secret)
+static const char *judge_file(struct decoder *decoder, const struct stat *status, uint64_t limit, bool secret)
+{
+    if (!S_ISREG(status->st_mode))
+        return "is not a regular file";
+    if (secret && (status->st_mode & (S_IROTH | S_IWOTH)))
+        return "can be read or written by everybody, expected mode 0640 or 0600";
+    if ((uint64_t)status->st_size > limit)
+        return arena_printf(decoder->arena, "is larger than %s", format_units(decoder->arena, limit, sizes));
+    return NULL;
+}
+
+static bool read_whole(struct decoder *decoder, const struct node *node, const char *path, uint64_t limit,
+                       bool secret, struct text *content)
 {
     struct stat status;
     int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -418,25 +442,34 @@ static bool read_secret_file(struct decoder *decoder, const struct node *node, c
             close(file);
         return findings_add(decoder->findings, FINDING_ERROR, node, "%s cannot be read: %s", path, reason);
     }
-    const char *problem = !S_ISREG(status.st_mode) ? "is not a regular file"
-                          : status.st_mode & (S_IROTH | S_IWOTH)
-                              ? "can be read or written by everybody, expected mode "
-                                "0640 or 0600"
-                          : status.st_size > SECRET_LIMIT ? "is larger than 64kb"
-                                                          : NULL;
-    ssize_t length = 0;
+    const char *problem = judge_file(decoder, &status, limit, secret);
     char *bytes = problem ? NULL : arena_alloc(decoder->arena, (size_t)status.st_size + 1);
-    if (bytes)
-        length = read(file, bytes, (size_t)status.st_size);
+    ssize_t length = bytes ? read(file, bytes, (size_t)status.st_size) : 0;
     close(file);
-    if (!problem && length < 0)
+    if (length < 0)
         problem = "cannot be read";
     if (problem)
-        return refuse_secret(decoder, node, path, problem);
-    if (length > 0 && bytes[length - 1] == '\n')
-        length -= length > 1 && bytes[length - 2] == '\r' ? 2 : 1;
-    *secret = (struct text){bytes, (size_t)length};
-    return length > 0 || refuse_secret(decoder, node, path, "is empty");
+        return refuse_file(decoder, node, path, problem);
+    *content = (struct text){bytes, (size_t)length};
+    return length > 0 || refuse_file(decoder, node, path, "is empty");
+}
+
+bool decode_file(struct decoder *decoder, const struct node *node, uint64_t limit, struct text *content)
+{
+    static const struct field row = {.type = FIELD_FILE};
+    if (!is_text(node))
+        return refuse(decoder, &row, node, "does not fit");
+    return read_whole(decoder, node, absolute(decoder, node->text), limit, false, content);
+}
+
+static bool read_secret_file(struct decoder *decoder, const struct node *node, const char *path,
+                             struct text *secret)
+{
+    if (!read_whole(decoder, node, path, SECRET_LIMIT, true, secret))
+        return false;
+    if (secret->at[secret->length - 1] == '\n')
+        secret->length -= secret->length > 1 && secret->at[secret->length - 2] == '\r' ? 2 : 1;
+    return secret->length > 0 || refuse_file(decoder, node, path, "is empty");
 }
 
 bool decode_secret(struct decoder *decoder, const struct node *node, struct text *secret)
@@ -452,8 +485,8 @@ bool decode_secret(struct decoder *decoder, const struct node *node, struct text
     }
     const char *value = getenv(name.at + 4);
     if (!value || !*value)
-        return refuse_secret(decoder, node, name.at + 4,
-                             value ? "is empty in the environment" : "is not in the environment");
+        return refuse_file(decoder, node, name.at + 4,
+                           value ? "is empty in the environment" : "is not in the environment");
     *secret = text_of(arena_copy(decoder->arena, value, strlen(value)));
     return true;
 }

@@ -41,6 +41,8 @@ struct decoder {
     struct findings *findings;
     const char *folder;       /* absolute folder of the policy file */
     const char *user, *group; /* of the whole file, for sections that name none; NULL where it names none */
+    const char *path;          /* of the route that is read; NULL in its defaults */
+    struct auth_methods *auth; /* the file's ways to authenticate (guard/auth_method.h), for routes */
     const void *memo;         /* of src/process: what it has looked up for this file already */
 };
 
@@ -51,18 +53,19 @@ struct field {
     const char *fallback; /* the default, in the policy's own notation; NULL: the member stays zero */
     const char *help;     /* one line without a full stop, for `fcgiguard help` */
     bool required;
-    uint64_t least, most; /* most 0: no bound */
+    uint64_t least, most; /* most 0: no bound; FIELD_TEXTS: the fewest there may be */
     const char *choices;
     const struct section *section;
     bool (*own)(struct decoder *, const struct node *, void *member);
     const char *expects; /* FIELD_OWN: what a user may write, for messages and help: "a list of networks" */
 };
 
-/* A table of fields for one struct of `size` bytes, ended by a row without key. */
+/* A table of fields for one struct of `size` bytes, ended by a row without key.
+ * A row with the key "*" takes every key that has no row: a map whose keys are
+ * the user's own. */
 struct section {
     size_t size;
-    const struct field *fields;
-};
+    const struct field *fields;};
 
 #define FIELD(type_, struct_, member_, key_)                                                                 \
     .key = (key_), .type = (type_), .offset = offsetof(struct struct_, member_)
@@ -88,6 +91,11 @@ bool decode_duration(struct text, uint64_t *milliseconds); /* no finding, only f
  * `env:NAME`. A finding, which never holds the secret, when it is missing,
  * empty or unreadable. The bytes live in the decoder's arena. */
 bool decode_secret(struct decoder *, const struct node *, struct text *secret);
+
+/* The content of a file that is no secret, named by a path (relative to the
+ * policy's folder): regular, not empty, at most `limit` bytes. It lives in the
+ * decoder's arena. */
+bool decode_file(struct decoder *, const struct node *, uint64_t limit, struct text *content);
 
 /* What a user may write for a field, for messages and help:
  * "a size such as 10kb, 1kb to 1gb", "one of off, require, redirect". In the arena. */

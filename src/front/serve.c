@@ -165,6 +165,8 @@ struct verdict serve_judge(const struct policy *policy, struct exchange *exchang
     uint32_t passed = 0;
     begin_exchange(exchange);
     exchange->verdict = judge(policy, exchange, params, &passed);
+    if (exchange->route)
+        guards_finish(exchange->route->guards, exchange, passed);
     return exchange->verdict;
 }
 

@@ -6,11 +6,12 @@
 #include "guard/guard.h"
 
 extern const struct guard guard_dotfiles, guard_hosts, guard_https, guard_addresses, guard_methods,
-    guard_body, guard_content_types;
+    guard_body, guard_content_types, guard_auth, guard_roles, guard_scopes, guard_claims, guard_match;
 
 const struct guard *const guards[] = {
-    &guard_dotfiles, &guard_hosts, &guard_https,         &guard_addresses,
-    &guard_methods,  &guard_body,  &guard_content_types, NULL,
+    &guard_dotfiles, &guard_hosts,         &guard_https, &guard_addresses, &guard_methods,
+    &guard_body,     &guard_content_types, &guard_auth,  &guard_roles,     &guard_scopes,
+    &guard_claims,   &guard_match,         NULL,
 };
 
 _Static_assert(sizeof guards / sizeof *guards <= GUARDS_LIMIT, "a bit of `passed` for each guard");

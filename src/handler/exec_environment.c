@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "handler/exec.h"
+#include "identity/caller.h"
 #include "process/environment.h"
 
 enum { NAME_LIMIT = 256, VARIABLES_LIMIT = 32 /* besides headers and `pass` */ };
@@ -128,6 +129,34 @@ static void add_about_client(struct builder *builder)
         add_server(builder, "REMOTE_PORT", TEXT(""));
 }
 
+/* Under these names programs believe; nothing of them comes from anybody else
+ * where the route asks who is calling. */
+static const char *const caller_names[] = {"REMOTE_USER", "REMOTE_IDENT", "AUTH_TYPE", "AUTH_METHOD",
+                                           "AUTH_ROLES",  "AUTH_SCOPES",  NULL};
+
+static bool is_callers(const struct caller *caller, struct text name)
+{
+    for (size_t i = 0; caller && i < caller->variable_count; i++)
+        if (text_equal(caller->variables[i].name, name))
+            return true;
+    return is_one_of(name, caller_names);
+}
+
+static void add_caller(struct builder *builder)
+{
+    const struct caller *caller = builder->exchange->caller;
+    struct arena *arena = builder->exchange->arena;
+    if (!caller)
+        return;
+    add_known(builder, "REMOTE_USER", caller->name);
+    add(builder, TEXT("AUTH_TYPE"), text_of(caller->scheme));
+    add(builder, TEXT("AUTH_METHOD"), text_of(caller->method));
+    add(builder, TEXT("AUTH_ROLES"), caller_join(&caller->roles, arena));
+    add(builder, TEXT("AUTH_SCOPES"), caller_join(&caller->scopes, arena));
+    for (size_t i = 0; i < caller->variable_count; i++)
+        add(builder, caller->variables[i].name, caller->variables[i].value);
+}
+
 static void add_headers(struct builder *builder)
 {
     static const char prefix[] = "HTTP_";
@@ -153,14 +182,16 @@ static void add_passed(struct builder *builder, const struct texts *names)
     for (size_t i = 0; i < names->count; i++) {
         struct text name = names->items[i];
         struct text value = request_server_param(&builder->exchange->request, name.at);
-        if (value.length > 0 && !exec_name_is_reserved(name))
+        bool hidden = builder->exchange->authenticates && is_callers(builder->exchange->caller, name);
+        if (value.length > 0 && !hidden && !exec_name_is_reserved(name))
             add(builder, name, value);
     }
 }
 
 char *const *exec_environment(const struct exec_settings *settings, const struct exchange *exchange)
 {
-    size_t most = VARIABLES_LIMIT + exchange->request.headers.count + settings->pass.count;
+    size_t more = exchange->caller ? exchange->caller->variable_count : 0;
+    size_t most = VARIABLES_LIMIT + exchange->request.headers.count + settings->pass.count + more;
     struct builder builder = {exchange, arena_array(exchange->arena, most + 1, sizeof(char *)), 0};
     add_about_server(&builder);
     add_about_request(&builder);
@@ -170,6 +201,7 @@ char *const *exec_environment(const struct exec_settings *settings, const struct
         add(&builder, TEXT("SCRIPT_NAME"), exchange->script_name);
         add_known(&builder, "PATH_INFO", exchange->path_info);
     }
+    add_caller(&builder);
     add_headers(&builder);
     add_passed(&builder, &settings->pass);
     return builder.variables;

@@ -35,6 +35,11 @@ struct exchange {
     struct capture captures[CAPTURES_LIMIT];
     size_t capture_count;
 
+    bool authenticates;    /* the route asks who is calling, if it does not insist */
+    struct caller *caller; /* who that is (identity/caller.h); NULL: nobody that we know */
+    struct held *held;     /* what the guard `auth` has to give back */
+    struct text challenge; /* WWW-Authenticate of a refusal; may be empty */
+
     struct verdict verdict; /* the first that was not PASS, or PASS */
     struct reply reply;
     uint64_t sent;  /* body bytes handed to the channel */

@@ -188,11 +188,30 @@ static void advise_redirects(const struct loader *loader)
     }
 }
 
+static void advise_auth(const struct loader *loader)
+{
+    const struct auth_methods *methods = &loader->policy->auth;
+    for (size_t i = 0; i < methods->count; i++) {
+        const struct auth_method *method = &methods->items[i];
+        const struct places *places = method->kind->places(method->rules);
+        if (!method->used)
+            findings_add_key(findings_of(loader), FINDING_ADVICE, method->node, "no route names it");
+        if (places->query)
+            findings_add(findings_of(loader), FINDING_ADVICE, method->node,
+                         "keys in a query end up in the logs and histories of all that see the address");
+        if (places->cookie)
+            findings_add(
+                findings_of(loader), FINDING_ADVICE, method->node,
+                "browsers send a cookie whoever made them ask; it needs SameSite, or programs a defence");
+    }
+}
+
 void advice_give(const struct loader *loader)
 {
     advise_listen(loader);
     advise_server(loader);
     advise_store(loader);
+    advise_auth(loader);
     advise_proxies(loader);
     advise_routes(loader);
     advise_redirects(loader);

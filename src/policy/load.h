@@ -5,6 +5,7 @@
 #ifndef POLICY_LOAD_H
 #define POLICY_LOAD_H
 
+#include "guard/auth_method.h"
 #include "policy/policy.h"
 
 /* Rules with `mode` behind them: a guard's table with one row more. */
@@ -20,7 +21,7 @@ struct loader {
     struct policy *policy;
     struct decoder decoder;
     const struct node *root;
-    const struct node *defaults, *routes;              /* as they stand in the file; NULL: not there */
+    const struct node *auth, *defaults, *routes;       /* as they stand in the file; NULL: not there */
     struct guard_section guard_sections[GUARDS_LIMIT]; /* made when first used */
 };
 
@@ -28,6 +29,9 @@ struct loader {
  * policy->server and finds `defaults` and `routes`. */
 extern const struct section server_section;
 bool server_rules_load(struct loader *);
+
+/* The top's `auth`: fills policy->auth. */
+void auth_rules_load(struct loader *);
 
 /* A route's own keys; guards and handlers come on top of them. Fills
  * policy->routes, ->headers and ->programs. */

@@ -50,6 +50,7 @@ static void load_nodes(struct policy *policy, const char *folder, const struct n
         loader.decoder.user = policy->server.user;
         loader.decoder.group = policy->server.group;
     }
+    auth_rules_load(&loader);
     route_rules_load(&loader);
     router_build(policy);
     if (findings->errors == 0)
@@ -82,8 +83,10 @@ struct policy *policy_parse(struct text content, const char *file, bool json, st
 
 void policy_free(struct policy *policy)
 {
-    if (policy)
-        arena_free(policy->arena);
+    if (!policy)
+        return;
+    auth_methods_close(&policy->auth);
+    arena_free(policy->arena);
 }
 
 /* ---- what there is to say */
@@ -126,6 +129,12 @@ void policy_describe(void (*visit)(void *context, const char *key, const struct 
     const struct visitor visitor = {visit, context};
     describe_fields(&visitor, "", server_section.fields);
     describe_fields(&visitor, "", route_section.fields);
+    for (size_t i = 0; auth_kinds[i]; i++) {
+        const struct auth_kind *kind = auth_kinds[i];
+        char name[KEY_LIMIT];
+        snprintf(name, sizeof name, "auth.NAME.%s", kind->name);
+        describe_section(&visitor, name, kind->help, &kind->section);
+    }
     for (size_t i = 0; guards[i]; i++)
         if (guards[i]->section.fields)
             describe_guard(&visitor, guards[i]);

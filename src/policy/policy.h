@@ -5,6 +5,7 @@
 #ifndef POLICY_POLICY_H
 #define POLICY_POLICY_H
 
+#include "guard/auth_method.h"
 #include "base/log.h"
 #include "guard/guard.h"
 #include "handler/handler.h"
@@ -59,6 +60,7 @@ struct policy {
     struct secure_headers headers; /* of replies to requests that have no route: the defaults' */
     struct program **programs;
     size_t program_count;
+    struct auth_methods auth; /* ways to authenticate */
     struct findings findings; /* advice is left here; errors too when loading failed */
 };
 

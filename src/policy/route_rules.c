@@ -17,7 +17,6 @@ enum { METHODS_LIMIT = 64, NAMES_LIMIT = 128, NAMES_TEXT_LIMIT = 1024 };
 struct draft {
     struct route route;
     int mode;
-    bool has_auth;
     const struct node *headers; /* what route.headers was made from */
 };
 
@@ -62,17 +61,6 @@ static bool decode_methods(struct decoder *decoder, const struct node *node, voi
             methods->items[methods->count++] = TEXT("HEAD");
     }
     return good;
-}
-
-static bool decode_auth(struct decoder *decoder, const struct node *node, void *member)
-{
-    *(bool *)member = true; /* named, if wrongly: one finding is enough */
-    if (node->kind != NODE_SCALAR)
-        return findings_add(decoder->findings, FINDING_ERROR, node, "expected none");
-    if (!text_equal(node->text, TEXT("none")))
-        return findings_add(decoder->findings, FINDING_ERROR, node, "\"%.*s\" is not known, expected none",
-                            TEXT_ARGUMENTS(node->text));
-    return true;
 }
 
 static bool has_header(const struct node *map, struct text name)
@@ -126,8 +114,6 @@ static const struct field route_fields[] = {
     {FIELD(FIELD_OWN, draft, route.methods, "methods"), .own = decode_methods,
      .expects = "a list of methods in capitals", .fallback = "[GET, HEAD, POST]",
      .help = "which methods; HEAD comes with GET"},
-    {FIELD(FIELD_OWN, draft, has_auth, "auth"), .own = decode_auth, .expects = "none", .required = true,
-     .help = "who may call; none is anybody, and has to be said"},
     {FIELD(FIELD_CHOICE, draft, mode, "mode"), .choices = "enforce|report", .fallback = "enforce",
      .help = "report: what guards refuse is logged and goes on; also in each guard's map"},
     {.key = "headers",
@@ -326,6 +312,25 @@ static const char *handler_names(struct arena *arena)
     return names.at;
 }
 
+/* Nothing is open because a line was forgotten, and who asks what a caller may do
+ * asks who he is. */
+static void check_auth(struct loader *loader, const struct route *route, const struct node *map)
+{
+    static const char *const others[] = {"roles", "scopes", "claims", "match"};
+    struct findings *findings = loader->decoder.findings;
+    const struct guard_rules *auth = &route->guards[find_guard("auth")];
+    if (!auth->node)
+        findings_add(
+            findings, FINDING_ERROR, map,
+            "the key `auth` is missing, expected none or names of the top's `auth`, here or in defaults");
+    for (size_t i = 0; auth->rules && !auth_asks(auth->rules) && i < sizeof others / sizeof *others; i++) {
+        const struct guard_rules *rules = &route->guards[find_guard(others[i])];
+        if (rules->rules)
+            findings_add(findings, FINDING_ERROR, map, "`%s` asks who is calling, but `auth` is none",
+                         others[i]);
+    }
+}
+
 /* What a route as a whole must have. */
 static void check_route(struct loader *loader, const struct draft *draft, const struct node *map)
 {
@@ -334,9 +339,7 @@ static void check_route(struct loader *loader, const struct draft *draft, const 
     if (!route->path && !node_get(map, "path"))
         findings_add(findings, FINDING_ERROR, map,
                      "the key `path` is missing, expected one such as /api/users/{id}");
-    if (!draft->has_auth && !node_get(map, "auth"))
-        findings_add(findings, FINDING_ERROR, map,
-                     "the key `auth` is missing, expected none, here or in defaults");
+    check_auth(loader, route, map);
     if (!route->handler) {
         findings_add(findings, FINDING_ERROR, map, "the key of a handler is missing, expected one of %s",
                      handler_names(loader->decoder.arena));
@@ -357,7 +360,9 @@ static void load_route(struct loader *loader, const struct draft *defaults, cons
         findings_add(loader->decoder.findings, FINDING_ERROR, map, "expected a map of a route's keys");
         return;
     }
+    const struct node *path = node_get(map, "path");
     draft.route.node = map;
+    loader->decoder.path = path && path->kind == NODE_SCALAR ? path->text.at : "";
     apply_keys(loader, &draft, map, false);
     check_route(loader, &draft, map);
     *route = draft.route;

@@ -15,7 +15,7 @@
 /* The file's top, as one struct for the table. */
 struct top {
     struct server_rules server;
-    const struct node *defaults, *routes;
+    const struct node *auth, *defaults, *routes;
 };
 
 static bool refuse(struct decoder *decoder, const struct node *node, const char *expected)
@@ -229,6 +229,9 @@ static const struct field server_fields[] = {
     {FIELD(FIELD_OWN, top, server.request_id_header, "request_id"), .own = decode_header_name,
      .expects = "a header name", .fallback = "X-Request-ID",
      .help = "reply header that holds the request's id"},
+    {FIELD(FIELD_OWN, top, auth, "auth"), .own = keep_node,
+     .expects = "a map of names, each with jwt or api_key",
+     .help = "ways in which callers say who they are, by names for routes"},
     {FIELD(FIELD_OWN, top, defaults, "defaults"), .own = keep_node,
      .expects = "a map of a route's keys, without path",
      .help = "what every route starts from; a route's own key replaces it"},
@@ -302,6 +305,7 @@ bool server_rules_load(struct loader *loader)
         return findings_add(loader->decoder.findings, FINDING_ERROR, loader->root,
                             "a policy is a map of keys such as `routes`");
     bool good = decode_section(&loader->decoder, &server_section, loader->root, &top);
+    loader->auth = top.auth;
     loader->defaults = top.defaults;
     loader->routes = top.routes;
     loader->policy->server = top.server;

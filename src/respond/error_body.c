@@ -40,7 +40,10 @@ static const struct {
     {"host_not_allowed", "This host is not served here"},
     {"https_redirect", "This address is served by HTTPS"},
     {"https_required", "This address is served by HTTPS only"},
+    {"insufficient_scope", "Your credential does not allow this request"},
     {"internal_error", "Something went wrong on our side"},
+    {"invalid_request", "The request's credentials are not in a valid form"},
+    {"invalid_token", "The credential is not valid"},
     {"method_invalid", "The request's method is not valid"},
     {"method_not_allowed", "This method is not allowed here"},
     {"overloaded", "The server is busy, please try again"},
@@ -59,10 +62,13 @@ static const struct {
     {"route_not_found", "There is nothing at this address"},
     {"script_not_found", "There is nothing at this address"},
     {"spool_failed", "Something went wrong on our side"},
+    {"store_failed", "Something went wrong on our side"},
     {"target_invalid", "The request's query is not valid"},
     {"target_missing", "The request has no target"},
     {"target_too_long", "The request's target is too long"},
+    {"token_expired", "The token has expired"},
     {"transfer_encoding", "The request's length is stated twice"},
+    {"unauthorized", "This request needs a credential"},
 };
 
 const char *error_message(const char *code, int status)
@@ -123,6 +129,8 @@ struct text error_body(struct exchange *exchange)
     set(exchange, "Cache-Control", TEXT("no-store"));
     if (verdict->status == 405 && exchange->allow.length > 0)
         set(exchange, "Allow", exchange->allow);
+    if (exchange->challenge.length > 0)
+        set(exchange, "WWW-Authenticate", exchange->challenge);
     if (retry_after.length > 0)
         set(exchange, "Retry-After", retry_after);
     if (verdict->kind == VERDICT_ANSWER && verdict->status == 308)

@@ -11,18 +11,20 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "identity/caller.h"
 
 enum {
     PATH_BUDGET = 1024,
     AGENT_BUDGET = 256,
     DETAIL_BUDGET = 512,
     ROUTE_BUDGET = 256,
+    CALLER_BUDGET = 256,
     WORD_BUDGET = 64,
     PROGRAM_BUDGET = 2048,
 };
 
 /* With 512 bytes for names, numbers and the time. */
-_Static_assert(4 * WORD_BUDGET + PATH_BUDGET + ROUTE_BUDGET + AGENT_BUDGET + DETAIL_BUDGET + 512 <
+_Static_assert(6 * WORD_BUDGET + CALLER_BUDGET + PATH_BUDGET + ROUTE_BUDGET + AGENT_BUDGET + DETAIL_BUDGET + 512 <
                        LOG_LINE_SIZE &&
                    WORD_BUDGET + PROGRAM_BUDGET + 512 < LOG_LINE_SIZE,
                "a line fits, whatever is in it");
@@ -140,6 +142,12 @@ static void add_request(struct line *line, const struct exchange *exchange)
     add_field(line, "address", text_of(address_format(&request->client, address)), WORD_BUDGET);
     if (exchange->route_path)
         add_field(line, "route", text_of(exchange->route_path), ROUTE_BUDGET);
+    if (!exchange->caller)
+        return;
+    add_field(line, "caller", exchange->caller->name, CALLER_BUDGET);
+    add_field(line, "auth", text_of(exchange->caller->method), WORD_BUDGET);
+    if (exchange->caller->key.length > 0)
+        add_field(line, "key", exchange->caller->key, WORD_BUDGET);
 }
 
 static enum severity severity_of(const struct exchange *exchange)
