@@ -25,7 +25,7 @@ struct auth_rules {
 
 bool auth_methods_open(struct auth_methods *methods, struct error *error)
 {
-    bool wanted = false;
+    bool wanted = methods->stores;
     for (size_t i = 0; i < methods->count; i++) {
         const struct auth_method *method = &methods->items[i];
         wanted = wanted || method->used;

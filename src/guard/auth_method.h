@@ -53,6 +53,7 @@ struct auth_method {
 struct auth_methods {
     struct auth_method *items;
     size_t count;
+    bool stores;            /* the store is needed, whatever the methods */
     const char *store_path; /* NULL: none */
     struct credentials *store;
 };

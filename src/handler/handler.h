@@ -21,6 +21,9 @@ struct handler {
      * or NULL for handlers that start none. */
     struct program *(*program)(void *settings);
 
+    /* Whether a route with these settings must ask who is calling; NULL: never. */
+    bool (*needs_caller)(const void *settings);
+
     /* Whether the whole body must be at hand before begin(). */
     bool (*wants_body)(const void *settings, const struct exchange *);
 

@@ -6,7 +6,10 @@
 #include "handler/exec.h"
 #include "handler/handler.h"
 
+extern const struct handler handler_respond;
+
 const struct handler *const handlers[] = {
     &handler_exec,
+    &handler_respond,
     NULL,
 };

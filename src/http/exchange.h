@@ -38,6 +38,7 @@ struct exchange {
     bool authenticates;    /* the route asks who is calling, if it does not insist */
     struct caller *caller; /* who that is (identity/caller.h); NULL: nobody that we know */
     struct held *held;     /* what the guard `auth` has to give back */
+    struct text details;   /* of a refusal for what was sent: a JSON list; may be empty */
     struct text challenge; /* WWW-Authenticate of a refusal; may be empty */
 
     struct verdict verdict; /* the first that was not PASS, or PASS */

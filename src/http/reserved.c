@@ -9,7 +9,10 @@
 /* Sorted; a "*" at the end stands for anything, nothing included. No entry
  * begins with the part before another one's "*". */
 static const char *const identities[] = {
+    "auth-method",
     "auth-password",
+    "auth-role*",
+    "auth-scope*",
     "auth-type", /* CGI's AUTH_TYPE, and so on: RFC 3875, 4.1 */
     "auth-user*",
     "authenticated-*",

@@ -329,6 +329,11 @@ static void check_auth(struct loader *loader, const struct route *route, const s
             findings_add(findings, FINDING_ERROR, map, "`%s` asks who is calling, but `auth` is none",
                          others[i]);
     }
+    const struct handler *handler = route->handler;
+    if (auth->rules && !auth_asks(auth->rules) && handler && route->settings && handler->needs_caller &&
+        handler->needs_caller(route->settings))
+        findings_add(findings, FINDING_ERROR, map, "`%s` asks who is calling, but `auth` is none",
+                     handler->name);
 }
 
 /* What a route as a whole must have. */

@@ -44,6 +44,7 @@ static const struct {
     {"internal_error", "Something went wrong on our side"},
     {"invalid_request", "The request's credentials are not in a valid form"},
     {"invalid_token", "The credential is not valid"},
+    {"key_not_found", "There is no such key"},
     {"method_invalid", "The request's method is not valid"},
     {"method_not_allowed", "This method is not allowed here"},
     {"overloaded", "The server is busy, please try again"},
@@ -67,8 +68,10 @@ static const struct {
     {"target_missing", "The request has no target"},
     {"target_too_long", "The request's target is too long"},
     {"token_expired", "The token has expired"},
+    {"too_many_keys", "There are as many keys as are allowed"},
     {"transfer_encoding", "The request's length is stated twice"},
     {"unauthorized", "This request needs a credential"},
+    {"validation_error", "The request's content is not valid"},
 };
 
 const char *error_message(const char *code, int status)
@@ -124,6 +127,10 @@ struct text error_body(struct exchange *exchange)
     bytes_add_json(&body, text_of(error_message(verdict->code, verdict->status)));
     bytes_add(&body, ",\"requestId\":", 13);
     bytes_add_json(&body, text_of(exchange->id));
+    if (exchange->details.length > 0) {
+        bytes_add(&body, ",\"details\":", 11);
+        bytes_add_text(&body, exchange->details);
+    }
     bytes_add(&body, "}\n", 2);
     set(exchange, "Content-Type", TEXT("application/json"));
     set(exchange, "Cache-Control", TEXT("no-store"));

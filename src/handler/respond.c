@@ -1,0 +1,87 @@
+/*
+ * respond: answers of our own, without a program. `keys` lets callers make,
+ * list and revoke API keys of their own (handler/respond_keys.h).
+ */
+#include "config.h"
+
+#include "handler/handler.h"
+#include "handler/respond_keys.h"
+
+static const struct field fields[] = {
+    {FIELD(FIELD_CHOICE, respond_settings, with, "with"), .choices = "keys", .required = true,
+     .help = "keys: callers make, list and revoke their own API keys"},
+    {FIELD(FIELD_NUMBER, respond_settings, limit, "limit"), .fallback = "20", .least = 1, .most = 1000,
+     .help = "keys: how many that can be used one caller may have"},
+    {FIELD(FIELD_TEXT, respond_settings, prefix, "prefix"), .fallback = "fcg",
+     .help = "keys: what new ones begin with"},
+    {0},
+};
+
+static bool prepare(void *target, struct decoder *decoder, const struct node *node)
+{
+    struct respond_settings *settings = target;
+    settings->methods = decoder->auth;
+    bool good = true;
+    if (!decoder->auth || !decoder->auth->store_path)
+        good = findings_add(decoder->findings, FINDING_ERROR, node,
+                            "there is no place for keys, expected a `store` at the top");
+    if (settings->prefix && !api_key_prefix_is_valid(text_of(settings->prefix)))
+        good = findings_add(
+            decoder->findings, FINDING_ERROR, node,
+            "\"%s\" is no prefix, expected a lower-case letter, then up to 15 of a to z and 0 to 9",
+            settings->prefix);
+    if (decoder->auth)
+        decoder->auth->stores = true;
+    return good;
+}
+
+static bool needs_caller(const void *settings)
+{
+    (void)settings;
+    return true;
+}
+
+static bool wants_body(const void *settings, const struct exchange *exchange)
+{
+    (void)settings;
+    return text_equal(exchange->request.method, TEXT("POST"));
+}
+
+static void *begin(const void *settings, struct exchange *exchange, struct verdict *verdict)
+{
+    struct text *body = arena_alloc(exchange->arena, sizeof *body);
+    *verdict = respond_keys(settings, exchange, body);
+    if (verdict->kind != VERDICT_PASS)
+        return NULL;
+    exchange->reply.length = (int64_t)body->length;
+    headers_set(&exchange->reply.headers, exchange->arena, TEXT("Cache-Control"), TEXT("no-store"));
+    if (body->length > 0)
+        headers_set(&exchange->reply.headers, exchange->arena, TEXT("Content-Type"),
+                    TEXT("application/json"));
+    return body;
+}
+
+static bool relay(void *state, struct exchange *exchange, const char **detail)
+{
+    const struct text *body = state;
+    (void)detail;
+    return exchange_send(exchange, *body);
+}
+
+static void end(void *state, struct exchange *exchange)
+{
+    (void)state;
+    (void)exchange;
+}
+
+const struct handler handler_respond = {
+    .name = "respond",
+    .help = "answers by itself, without a program",
+    .section = {sizeof(struct respond_settings), fields},
+    .prepare = prepare,
+    .needs_caller = needs_caller,
+    .wants_body = wants_body,
+    .begin = begin,
+    .relay = relay,
+    .end = end,
+};
