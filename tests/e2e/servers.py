@@ -128,6 +128,9 @@ WORDS = {
     "port": "listen 80;",
     "any_port": ":80 {",
     "params": "include fastcgi_params;",
+    "store": "/var/lib/fcgiguard/guard.db",
+    "jwt_key": "/etc/fcgiguard/jwt.key",
+    "user": "user: www-data",
 }
 
 

@@ -151,7 +151,7 @@ def test_explain_what_is_admitted(program, good, helper):
     assert result.returncode == 0, result.stderr
     assert "/app/{id}" in text and helper in text
     judged = re.findall(r"^(?:guards)? +([a-z_]+) +passes", text, re.M)
-    assert judged == ["dotfiles", "hosts", "https", "methods", "body", "content_types"], text
+    assert judged == ["dotfiles", "hosts", "https", "methods", "body", "content_types", "auth"], text
     assert "X-New" in text and "X-Frame-Options" in text
 
 

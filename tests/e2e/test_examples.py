@@ -3,13 +3,16 @@ thing a reader tries."""
 
 import json
 import os
+import pwd
 import re
+import time
 
 import pytest
 
 import harness
 import servers
 from records import ask
+from test_callers import key_command, token
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +36,7 @@ def temporary(folder, name):
 
 
 def test_all_policies_are_known():
-    assert {file.name for file in harness.EXAMPLES.glob("*.yaml")} == {"minimal.yaml", "site.yaml", "git.yaml", "scripts.yaml"}
+    assert {file.name for file in harness.EXAMPLES.glob("*.yaml")} == {"api.yaml", "minimal.yaml", "site.yaml", "git.yaml", "scripts.yaml"}
 
 
 @pytest.mark.parametrize("name", ["minimal.yaml", "site.yaml", "scripts.yaml", "git.yaml"])
@@ -59,6 +62,28 @@ def test_minimal(start_guard, cgi):
     for method, uri, headers, status in (("GET", "/", {}, 404), ("POST", "/app/hello", {}, 405), ("GET", "/app/hello", {"Host": "x"}, 400),
                                          ("POST", "/app/notes", {"Content-Type": "text/plain"}, 415)):
         assert ask(guard.address, method, uri, b"x" if method == "POST" else None, headers=headers).status == status
+
+
+def test_api(start_guard, folder, cgi):
+    """As its comment says, a key is made; people come with a token."""
+    secret = "the-secret-of-the-login-service-32"
+    folder.write("api/jwt.key", secret, 0o600)
+    if harness.IS_ROOT:
+        harness.shutil.chown(folder / "api/jwt.key", harness.WEB_USER)
+    guard = start_guard("", start=False)
+    user = harness.WEB_USER or pwd.getpwuid(os.getuid()).pw_name
+    guard.write(servers.example_policy("api.yaml", cgi=cgi, socket=guard.address, jwt_key=folder / "api/jwt.key",
+                                       store=folder.writable("api-store") / "guard.db", user=f"user: {user}"))
+    guard.start()
+    claims = {"iss": "https://login.example.com", "aud": "https://api.example.com", "sub": "7",
+              "iat": int(time.time()), "exp": int(time.time()) + 600}
+    person = {"Authorization": "Bearer " + token(secret=secret, **claims)}
+    admin = {"Authorization": "Bearer " + token(secret=secret, **claims, roles=["admin"])}
+    partner = {"X-API-Key": key_command(guard, "create", "--owner", "acme", "--roles", "partner", "--scopes", "read")}
+    for uri, headers, status in (("/app/health", {}, 200), ("/app/report", {}, 401), ("/app/report", partner, 200),
+                                 ("/app/report", person, 403), ("/app/admin", partner, 401), ("/app/admin", person, 403),
+                                 ("/app/admin", admin, 200), ("/app/users/7", person, 200), ("/app/users/8", person, 403)):
+        assert ask(guard.address, uri=uri, headers=headers).status == status, (uri, status)
 
 
 def test_site(folder, cgi):
