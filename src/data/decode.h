@@ -39,11 +39,11 @@ struct pairs {
 struct decoder {
     struct arena *arena; /* of the policy: what is decoded lives as long */
     struct findings *findings;
-    const char *folder;       /* absolute folder of the policy file */
-    const char *user, *group; /* of the whole file, for sections that name none; NULL where it names none */
+    const char *folder;        /* absolute folder of the policy file */
+    const char *user, *group;  /* of the whole file, for sections that name none; NULL where it names none */
     const char *path;          /* of the route that is read; NULL in its defaults */
     struct auth_methods *auth; /* the file's ways to authenticate (guard/auth_method.h), for routes */
-    const void *memo;         /* of src/process: what it has looked up for this file already */
+    const void *memo;          /* of src/process: what it has looked up for this file already */
 };
 
 struct field {
@@ -65,7 +65,8 @@ struct field {
  * the user's own. */
 struct section {
     size_t size;
-    const struct field *fields;};
+    const struct field *fields;
+};
 
 #define FIELD(type_, struct_, member_, key_)                                                                 \
     .key = (key_), .type = (type_), .offset = offsetof(struct struct_, member_)

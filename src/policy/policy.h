@@ -5,8 +5,8 @@
 #ifndef POLICY_POLICY_H
 #define POLICY_POLICY_H
 
-#include "guard/auth_method.h"
 #include "base/log.h"
+#include "guard/auth_method.h"
 #include "guard/guard.h"
 #include "handler/handler.h"
 #include "process/program.h"

@@ -24,7 +24,8 @@ enum {
 };
 
 /* With 512 bytes for names, numbers and the time. */
-_Static_assert(6 * WORD_BUDGET + CALLER_BUDGET + PATH_BUDGET + ROUTE_BUDGET + AGENT_BUDGET + DETAIL_BUDGET + 512 <
+_Static_assert(6 * WORD_BUDGET + CALLER_BUDGET + PATH_BUDGET + ROUTE_BUDGET + AGENT_BUDGET + DETAIL_BUDGET +
+                           512 <
                        LOG_LINE_SIZE &&
                    WORD_BUDGET + PROGRAM_BUDGET + 512 < LOG_LINE_SIZE,
                "a line fits, whatever is in it");
