@@ -18,7 +18,7 @@ struct command {
     int (*run)(int argc, char **argv); /* argv[0] is the command; the result is the exit status */
 };
 
-extern const struct command serve_command, check_command, explain_command, key_command, help_command,
+extern const struct command serve_command, check_command, explain_command, key_command, token_command, help_command,
     version_command;
 
 /* All of them, ended by NULL (main.c). */
@@ -37,6 +37,10 @@ int command_bad_option(const struct command *, int result, char **argv);
 
 /* The policy, or NULL once its errors are on standard error. */
 struct policy *command_load(const char *file);
+
+/* The path of the policy's store, in the arena; NULL with an error when it names
+ * none. Root becomes the worker's user, so that a new store is the worker's. */
+const char *command_store(const struct policy *, struct arena *, struct error *);
 
 /* This process is a CGI program: serves the one request (serve.c). */
 int serve_cgi(void);

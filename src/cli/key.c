@@ -13,7 +13,6 @@
 
 #include "base/clock.h"
 #include "cli/command.h"
-#include "process/sandbox.h"
 
 static const char default_prefix[] = "fcg", default_expiry[] = "90d", default_keep[] = "24h";
 
@@ -385,7 +384,6 @@ static int read_options(const struct verb *verb, struct job *job, int argc, char
 
 /* ---- the store */
 
-/* Root becomes the user that the worker is, so that a new store is the worker's. */
 static bool find_store(struct job *job)
 {
     if (job->store_path)
@@ -394,18 +392,11 @@ static bool find_store(struct job *job)
     struct policy *policy = command_load(file);
     if (!policy)
         return false;
-    const struct server_rules *server = &policy->server;
-    bool found = server->store != NULL;
-    if (!found)
-        error_set(&job->error, "%.200s names no `store`, so name one with --store", file);
-    else if (geteuid() == 0)
-        found = privileges_drop(server->user, server->group, &job->error);
-    if (found)
-        job->store_path = arena_copy(job->arena, server->store, strlen(server->store));
-    else
+    job->store_path = command_store(policy, job->arena, &job->error);
+    if (!job->store_path)
         failed(job);
     policy_free(policy);
-    return found;
+    return job->store_path != NULL;
 }
 
 static int run_with_store(const struct verb *verb, struct job *job)

@@ -407,7 +407,7 @@ bool decode_section(struct decoder *decoder, const struct section *section, cons
     }
     if (is_map)
         return decode_keys(decoder, section, node, target) && good;
-    if (node && strcmp(section->fields->key, "*") == 0)
+    if (node && section->fields->key && strcmp(section->fields->key, "*") == 0)
         return findings_add(decoder->findings, FINDING_ERROR, node, "expected a map of keys, each with %s",
                             section->fields->expects);
     return (!node || decode_field(decoder, section->fields, node, target)) && good;

@@ -5,12 +5,12 @@
 #include "config.h"
 
 #include "base/bytes.h"
-#include "guard/auth_method.h"
+#include "guard/auth_jwt.h"
 #include "guard/guard.h"
 
 enum { METHODS_LIMIT = 16, NAMES_LIMIT = 1024, CHALLENGE_LIMIT = 1024 };
 
-extern const struct auth_kind auth_jwt, auth_api_key;
+extern const struct auth_kind auth_api_key;
 const struct auth_kind *const auth_kinds[] = {&auth_jwt, &auth_api_key, NULL};
 
 struct auth_rules {

@@ -170,7 +170,7 @@ static enum key_answer judge(const struct api_key_rules *rules, struct credentia
     if (*stored)
         return credentials_check(store, text, now, arena, credential, error);
     enum key_answer answer = credential_judge(&key, own, now);
-    if (answer == KEY_GOOD)
+    if (answer == KEY_GOOD && own)
         *credential = *own;
     return answer;
 }

@@ -8,9 +8,8 @@
 #include <time.h>
 
 #include "base/clock.h"
-#include "guard/auth_method.h"
+#include "guard/auth_jwt.h"
 #include "identity/jwt_cache.h"
-#include "identity/jwt_verify.h"
 #include "process/environment.h"
 
 enum { LEEWAY_MOST = 10 * 60 * 1000 };
@@ -257,15 +256,20 @@ static void tell_variables(const struct jwt_settings *settings, const struct jwt
     }
 }
 
+enum jwt_fault auth_jwt_verify(const void *target, struct text token, struct arena *arena, struct jwt **jwt)
+{
+    const struct jwt_settings *settings = target;
+    const struct jwt_verifier verifier = {&settings->rules, settings->cache};
+    return jwt_verifier_check(&verifier, settings->keys, token, clock_wall_milliseconds(), arena, jwt);
+}
+
 static struct verdict identify(const void *target, struct credentials *store, struct text token,
                                struct exchange *exchange, struct caller *caller, void **held)
 {
     const struct jwt_settings *settings = target;
-    const struct jwt_verifier verifier = {&settings->rules, settings->cache};
     struct arena *arena = exchange->arena;
     struct jwt *jwt;
-    enum jwt_fault fault =
-        jwt_verifier_check(&verifier, settings->keys, token, (int64_t)clock_wall_milliseconds(), arena, &jwt);
+    enum jwt_fault fault = auth_jwt_verify(settings, token, arena, &jwt);
     if (fault != JWT_GOOD)
         return DENY(401, NULL, jwt_fault_code(fault),
                     arena_printf(arena, "%s: %s", jwt_fault_word(fault), jwt_fault_text(fault)));

@@ -1,0 +1,188 @@
+"""fcgiguard token, and tokens that another implementation has signed and judged."""
+
+import base64
+import json
+import subprocess
+import time
+
+import pytest
+
+import harness
+from records import ask
+from test_callers import token
+
+jwt = pytest.importorskip("jwt", reason="python3-jwt is not installed")
+pytest.importorskip("cryptography", reason="python3-cryptography is not installed")
+
+from cryptography.hazmat.primitives import serialization  # noqa: E402
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa  # noqa: E402
+
+SECRET = "0123456789abcdef" * 4
+MAKERS = {
+    "RS": lambda: rsa.generate_private_key(public_exponent=65537, key_size=2048),
+    "PS": lambda: rsa.generate_private_key(public_exponent=65537, key_size=2048),
+    "ES256": lambda: ec.generate_private_key(ec.SECP256R1()),
+    "ES384": lambda: ec.generate_private_key(ec.SECP384R1()),
+    "ES512": lambda: ec.generate_private_key(ec.SECP521R1()),
+    "EdDSA": ed25519.Ed25519PrivateKey.generate,
+}
+ALGORITHMS = [kind + size for kind in ("HS", "RS", "PS", "ES") for size in ("256", "384", "512")] + ["EdDSA"]
+
+
+def private_key(algorithm):
+    return MAKERS[algorithm if algorithm in MAKERS else algorithm[:2]]()
+
+
+def pem(key):
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+
+
+def public_pem(key):
+    return key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
+class Issuer:
+    """One algorithm's key, its policy, and the command with it."""
+
+    def __init__(self, folder, algorithm, jwks=False):
+        self.algorithm, self.name = algorithm, f"{algorithm}-{'jwks' if jwks else 'pem'}"
+        self.program = harness.installed("fcgiguard", folder)
+        folder.write(self.name + ".secret", SECRET, 0o600)
+        self.secret = folder / (self.name + ".secret")
+        if algorithm.startswith("HS"):
+            self.sign_with, self.verify_with, keys = SECRET, SECRET, {"secret": f"file:{self.secret}"}
+        else:
+            key = private_key(algorithm)
+            self.sign_with, self.verify_with = pem(key), public_pem(key)
+            folder.write(self.name + ".private", pem(key), 0o600)
+            folder.write(self.name + ".pem", public_pem(key))
+            keys = {"public_key": str(folder / (self.name + ".pem"))}
+            if jwks:
+                one = {**self.to_jwk(key.public_key()), "kid": "the key"}
+                folder.write(self.name + ".json", json.dumps({"keys": [{"kty": "x"}, one]}))
+                keys = {"jwks": str(folder / (self.name + ".json"))}
+        self.key = folder / (self.name + ".private")
+        self.policy = folder / (self.name + ".yaml")
+        folder.write(self.name + ".yaml", json.dumps({
+            "store": f"sqlite:{folder.writable('store')}/{self.name}.db",
+            "auth": {"user": {"jwt": {"algorithms": [algorithm], "issuer": "tests", **keys}}},
+            "routes": [{"path": "/a", "auth": "user", "exec": "/usr/bin/true"}]}))
+
+    def to_jwk(self, key):
+        kind = {"EdDSA": jwt.algorithms.OKPAlgorithm, "ES": jwt.algorithms.ECAlgorithm,
+                "RS": jwt.algorithms.RSAAlgorithm, "PS": jwt.algorithms.RSAAlgorithm}
+        made = kind[self.algorithm if self.algorithm == "EdDSA" else self.algorithm[:2]].to_jwk(key)
+        return json.loads(made) if isinstance(made, str) else made
+
+    def run(self, *arguments, given=None):
+        return subprocess.run([self.program, "token", *map(str, arguments)], input=given, capture_output=True, text=True,
+                              env=harness.clean_environment(), check=False)
+
+    def verify(self, text):
+        return self.run("verify", "-c", self.policy, "-", given=text)
+
+
+def claims(**more):
+    return {"iss": "tests", "sub": "bob", "exp": int(time.time()) + 600, **more}
+
+
+@pytest.mark.parametrize("jwks", [False, True], ids=["pem", "jwks"])
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_signed_by_another(folder, algorithm, jwks):
+    issuer = Issuer(folder, algorithm, jwks)
+    for number in range(5):
+        good = jwt.encode(claims(jti=str(number)), issuer.sign_with, algorithm=algorithm, headers={"kid": "the key"})
+        result = issuer.verify(good)
+        assert result.returncode == 0 and "user        accepts" in result.stdout, result.stdout + result.stderr
+        signature = good.rpartition(".")[2]
+        flipped = ("B" if signature[0] == "A" else "A") + signature[1:]
+        result = issuer.verify(good[:-len(signature)] + flipped)
+        assert result.returncode == 1 and "bad_signature" in result.stdout, result.stdout
+    for wrong, word in (({"exp": 1}, "expired"), ({"iss": "others"}, "iss_not_allowed"), ({"nbf": 4000000000}, "not_yet_valid"),
+                        ({"aud": "others"}, "aud_not_allowed")):
+        result = issuer.verify(jwt.encode(claims(**wrong), issuer.sign_with, algorithm=algorithm))
+        assert result.returncode == 1 and f"refuses the token, {word}" in result.stdout, (word, result.stdout)
+    if not algorithm.startswith("HS"):
+        result = issuer.verify(jwt.encode(claims(), pem(private_key(algorithm)), algorithm=algorithm))
+        assert result.returncode == 1 and "bad_signature" in result.stdout, result.stdout
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_judged_by_another(folder, algorithm):
+    issuer = Issuer(folder, algorithm)
+    key = ["--secret", f"file:{issuer.secret}"] if algorithm.startswith("HS") else ["--key", issuer.key]
+    result = issuer.run("sign", "--algorithm", algorithm, *key, "--claims", '{"sub":"bob","iss":"tests"}', "--kid", "k")
+    assert result.returncode == 0, result.stderr
+    judged = jwt.decode(result.stdout.strip(), issuer.verify_with, algorithms=[algorithm])
+    assert judged["sub"] == "bob" and 590 <= judged["exp"] - time.time() <= 600
+    assert jwt.get_unverified_header(result.stdout.strip()) == {"alg": algorithm, "typ": "JWT", "kid": "k"}
+    assert issuer.verify(result.stdout).returncode == 0
+
+
+def test_other_algorithms_of_the_same_key(folder):
+    """A public key is no secret, and a key for one algorithm serves no other."""
+    issuer = Issuer(folder, "RS256")
+    public = (folder / (issuer.name + ".pem")).read_text()
+    for algorithm in ("RS384", "RS512", "PS256"):
+        result = issuer.verify(jwt.encode(claims(), issuer.sign_with, algorithm=algorithm))
+        assert result.returncode == 1 and "alg_not_allowed" in result.stdout, result.stdout
+    result = issuer.verify(token(secret=public, **claims()))
+    assert result.returncode == 1 and "alg_not_allowed" in result.stdout, result.stdout
+    unsigned = base64.urlsafe_b64encode(b'{"alg":"none"}').rstrip(b"=").decode() + "." + \
+        base64.urlsafe_b64encode(json.dumps(claims()).encode()).rstrip(b"=").decode() + "."
+    assert "alg_unknown" in issuer.verify(unsigned).stdout
+
+
+def test_revoke(start_guard, folder, helper):
+    """By jti, and by subject; a server that runs refuses from the next request on."""
+    folder.write("revoke.key", SECRET, 0o600)
+    if harness.IS_ROOT:
+        harness.shutil.chown(folder / "revoke.key", harness.WEB_USER)
+    guard = start_guard({
+        "store": f"sqlite:{folder.writable('revoked')}/guard.db",
+        "auth": {"user": {"jwt": {"algorithms": ["HS256"], "secret": "file:revoke.key", "issuer": "tests"}}},
+        "routes": [{"path": "/app/h/**", "auth": "user", "exec": helper}]})
+
+    def status(text):
+        return ask(guard.address, uri="/app/h/hello", headers={"Authorization": "Bearer " + text}).status
+
+    def command(*arguments, given=None, code=0):
+        done = subprocess.run([guard.program, "token", *arguments, "-c", str(guard.policy_path)], input=given, text=True,
+                              capture_output=True, env=guard.environment, check=False,
+                              **({"user": guard.user, "group": guard.user, "extra_groups": []} if guard.user else {}))
+        assert done.returncode == code, (arguments, done.stdout, done.stderr)
+        return done
+    one, two, other = (token(secret=SECRET, jti=jti, sub=sub, iat=int(time.time()))
+                       for jti, sub in (("1", "bob"), ("2", "bob"), ("3", "eve")))
+    bare = token(secret=SECRET, sub="bob")
+    assert [status(text) for text in (one, two, other, bare)] == [200] * 4
+    command("revoke", "-", given=one)
+    assert [status(text) for text in (one, two, other, bare)] == [401, 200, 200, 200]
+    assert "revoked     yes" in command("verify", "-", given=one, code=1).stdout
+    command("revoke", "--jti", "2")
+    assert [status(text) for text in (one, two, other, bare)] == [401, 401, 200, 200]
+    assert "no jti" in command("revoke", "-", given=bare, code=1).stderr
+    command("revoke", "--subject", "bob")
+    assert [status(text) for text in (one, two, other, bare)] == [401, 401, 200, 401]
+    later = token(secret=SECRET, sub="bob", iat=int(time.time()) + 2)
+    harness.wait_until(lambda: status(later) == 200, 10, "a token that was issued later is good")
+    assert status(bare) == 401
+
+
+@pytest.mark.parametrize("arguments, code, words", [
+    (["verify"], 2, "a token is needed"), (["revoke"], 2, "one of a token"), (["sign"], 2, "--algorithm"),
+    (["frobnicate"], 2, "none of verify"), ([], 2, "not said what to do"), (["verify", "a", "b"], 2, "too much"),
+    (["verify", "--jti", "x", "a"], 2, "does not take"), (["revoke", "--jti", "x", "--subject", "y"], 2, "one of a token"),
+    (["revoke", "--jti", "x", "--before", "2027-01-01"], 2, "--before goes"), (["sign", "--algorithm", "none", "--secret", "env:X"], 1, "not an algorithm"),
+    (["sign", "--algorithm", "HS256", "--secret", "open sesame"], 1, "not the name of a secret"),
+    (["sign", "--algorithm", "HS256", "--secret", "env:SHORT"], 1, "shorter"),
+    (["sign", "--algorithm", "RS256", "--key", "/etc/passwd"], 1, "no private key"),
+    (["sign", "--algorithm", "RS256", "--key", "/no/such"], 1, "cannot read"),
+    (["sign", "--algorithm", "HS256", "--secret", "env:LONG", "--claims", "[]"], 1, "JSON object"),
+    (["sign", "--algorithm", "HS256", "--secret", "env:LONG", "--expires", "soon"], 1, "not a duration"),
+], ids=str)
+def test_misuse(folder, arguments, code, words):
+    environment = harness.clean_environment(SHORT="x", LONG=SECRET)
+    result = harness.run([harness.installed("fcgiguard", folder), "token", *arguments], env=environment)
+    assert result.returncode == code and words in result.stderr, (result.returncode, result.stderr)
+    assert SECRET not in result.stdout + result.stderr
