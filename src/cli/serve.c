@@ -285,7 +285,9 @@ static bool confine(struct policy *policy, struct error *error)
     if (!auth_methods_open(&policy->auth, error))
         return false;
     const char *const writable[] = {policy->server.spool, store_folder(policy), NULL};
-    return !policy->server.sandbox || sandbox_enter(&(struct sandbox_paths){readable, writable}, error);
+    const struct sandbox_paths paths = {readable, writable, auth_methods_need_network(&policy->auth)};
+    return (!policy->server.sandbox || sandbox_enter(&paths, error)) &&
+           auth_methods_start(&policy->auth, policy->server.threads, error);
 }
 
 static int fetch_log(void *launcher, struct error *error)
@@ -369,6 +371,15 @@ static int answer_cgi(int status, const char *code)
     return EXIT_BAD;
 }
 
+/* A fetch for each request would cost more than all the rest, and its provider most. */
+static bool does_without_network(const struct policy *policy, struct error *error)
+{
+    return !auth_methods_need_network(&policy->auth) ||
+           error_set(error,
+                     "%s has a route that needs a `jwks_url`, which is fetched by `fcgiguard serve` alone",
+                     policy_file);
+}
+
 int serve_cgi(void)
 {
     struct error error = {0}, refusal = {0};
@@ -387,7 +398,7 @@ int serve_cgi(void)
         return answer_cgi(500, "internal_error");
     if (!open_log(policy, &error))
         fprintf(stderr, "fcgiguard: %s\n", error.message);
-    if (!names_user(policy, &refusal)) {
+    if (!names_user(policy, &refusal) || !does_without_network(policy, &refusal)) {
         log_event(SEVERITY_ERROR, "start_failed", "%s", refusal.message);
         policy_free(policy);
         return answer_cgi(500, "internal_error");

@@ -37,6 +37,27 @@ bool auth_methods_open(struct auth_methods *methods, struct error *error)
     return !error->set;
 }
 
+bool auth_methods_start(struct auth_methods *methods, size_t threads, struct error *error)
+{
+    for (size_t i = 0; i < methods->count; i++) {
+        const struct auth_method *method = &methods->items[i];
+        if (method->used && method->kind->start && !method->kind->start(method->rules, threads, error))
+            return false;
+    }
+    return true;
+}
+
+bool auth_methods_need_network(const struct auth_methods *methods)
+{
+    bool needed = false;
+    for (size_t i = 0; i < methods->count; i++) {
+        const struct auth_method *method = &methods->items[i];
+        needed = needed ||
+                 (method->used && method->kind->needs_network && method->kind->needs_network(method->rules));
+    }
+    return needed;
+}
+
 void auth_methods_close(struct auth_methods *methods)
 {
     for (size_t i = 0; i < methods->count; i++)

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "guard/auth_jwks.h"
 #include "guard/auth_jwt.h"
 #include "identity/jwt_cache.h"
 #include "process/environment.h"
@@ -18,6 +19,7 @@ struct jwt_settings {
     struct jwt_rules rules;
     struct texts algorithms;
     const struct node *secret, *public_key, *jwks; /* read when all is known */
+    struct jwks_rules jwks_url;                    /* with an url where the policy has it */
     bool require_expiry, require_subject;
     uint64_t max_lifetime, leeway, cache_size;
     const char *roles_claim, *scopes_claim;
@@ -25,7 +27,8 @@ struct jwt_settings {
     struct places places;
     bool forward_token;
 
-    struct jwt_keys *keys;
+    struct jwt_keys *keys;      /* of files and secrets */
+    struct jwks_remote *remote; /* instead of them, once opened */
     struct jwt_cache *cache;
 };
 
@@ -55,6 +58,8 @@ static const struct field fields[] = {
      .expects = "a file in PEM, or a list of them", .help = "files with a public key or certificate each"},
     {FIELD(FIELD_OWN, jwt_settings, jwks, "jwks"), .own = keep_node,
      .expects = "a file with a JSON Web Key Set, or a list of them", .help = "files with a key set each"},
+    {FIELD(FIELD_SECTION, jwt_settings, jwks_url, "jwks_url"), .section = &auth_jwks_section,
+     .help = "a key set that is fetched"},
     {FIELD(FIELD_TEXTS, jwt_settings, rules.issuers, "issuer"), .least = 1,
      .help = "what iss must be, one of them"},
     {FIELD(FIELD_TEXTS, jwt_settings, rules.audiences, "audience"), .least = 1,
@@ -170,9 +175,22 @@ static bool check_environment(struct decoder *decoder, const struct pairs *pairs
     return good;
 }
 
+static bool check_keys(const struct jwt_settings *settings, struct decoder *decoder, const struct node *node)
+{
+    const struct node *url = node_get(node, "jwks_url");
+    bool others = settings->secret || settings->public_key || settings->jwks;
+    if (url && others)
+        return findings_add(decoder->findings, FINDING_ERROR, url,
+                            "keys that are fetched stand alone; routes can try two ways in turn");
+    return url || others ||
+           findings_add(decoder->findings, FINDING_ERROR, node,
+                        "there is no key, expected `secret`, `public_key`, `jwks` or `jwks_url`");
+}
+
 static bool prepare(void *target, struct decoder *decoder, const struct node *node)
 {
     struct jwt_settings *settings = target;
+    const struct node *url = node_get(node, "jwks_url");
     jose_set set = 0;
     bool good = check_environment(decoder, &settings->environment);
     settings->places.schemes[0] = "Bearer";
@@ -183,13 +201,13 @@ static bool prepare(void *target, struct decoder *decoder, const struct node *no
     if (settings->rules.any_audience && settings->rules.audiences.count > 0)
         good = findings_add(decoder->findings, FINDING_ERROR, node_get(node, "any_audience"),
                             "this says nothing beside `audience`");
-    if (!settings->secret && !settings->public_key && !settings->jwks)
-        good = findings_add(decoder->findings, FINDING_ERROR, node,
-                            "there is no key, expected `secret`, `public_key` or `jwks`");
+    good = check_keys(settings, decoder, node) && good;
     const struct node *algorithms = node_get(node, "algorithms");
     if (!algorithms || !read_algorithms(decoder, algorithms, &settings->algorithms, &set) || set == 0)
         return false;
     settings->keys = jwt_keys_new(set);
+    if (url)
+        return auth_jwks_check(&settings->jwks_url, set, decoder, url) && good;
     good = for_each(decoder, settings, settings->secret, add_secret) && good;
     good = for_each(decoder, settings, settings->public_key, add_public_key) && good;
     return for_each(decoder, settings, settings->jwks, add_jwks) && good;
@@ -201,18 +219,37 @@ static bool needs_store(const void *target)
     return false;
 }
 
-static bool open_cache(void *target, struct error *error)
+static bool needs_network(const void *target)
+{
+    const struct jwt_settings *settings = target;
+    return settings->jwks_url.source.url;
+}
+
+static bool open_settings(void *target, struct error *error)
 {
     struct jwt_settings *settings = target;
+    if (settings->jwks_url.source.url &&
+        !(settings->remote =
+              jwks_remote_new(&settings->jwks_url, jwt_keys_algorithms(settings->keys), error)))
+        return false;
     settings->cache = settings->cache_size > 0 ? jwt_cache_new(settings->cache_size) : NULL;
     return settings->cache || settings->cache_size == 0 || error_set(error, "no memory for tokens");
+}
+
+/* A quarter of the threads may wait for keys; the others have tokens to refuse. */
+static bool start(void *target, size_t threads, struct error *error)
+{
+    struct jwt_settings *settings = target;
+    return !settings->remote || jwks_remote_start(settings->remote, threads / 4, error);
 }
 
 static void close_settings(void *target)
 {
     struct jwt_settings *settings = target;
+    jwks_remote_free(settings->remote);
     jwt_cache_free(settings->cache);
     jwt_keys_release(settings->keys);
+    settings->remote = NULL;
     settings->cache = NULL;
     settings->keys = NULL;
 }
@@ -256,11 +293,57 @@ static void tell_variables(const struct jwt_settings *settings, const struct jwt
     }
 }
 
+/* Good or not by the set that is there; `*without` when there is none. */
+static enum jwt_fault verify_once(const struct jwt_settings *settings, struct text token, struct arena *arena,
+                                  struct jwt **jwt, uint64_t *generation, bool *without)
+{
+    const struct jwt_verifier verifier = {&settings->rules, settings->cache};
+    struct jwt_keys *keys =
+        settings->remote ? jwks_remote_keys(settings->remote) : jwt_keys_hold(settings->keys);
+    enum jwt_fault fault =
+        jwt_verifier_check(&verifier, keys, token, (int64_t)clock_wall_milliseconds(), arena, jwt);
+    *generation = jwt_keys_generation(keys);
+    *without = jwt_keys_count(keys) == 0 && (fault == JWT_KEY_UNKNOWN || fault == JWT_KEY_UNFIT);
+    jwt_keys_release(keys);
+    return fault;
+}
+
+/* Others shall have the turn of a thread that waits for keys. */
+static void begin_to_wait(void *context)
+{
+    struct exchange *exchange = context;
+    if (exchange->waits)
+        exchange->waits(exchange);
+}
+
+static struct verdict verify(const struct jwt_settings *settings, struct text token,
+                             struct exchange *exchange, struct jwt **jwt)
+{
+    const struct jwks_patience patience = {begin_to_wait, exchange};
+    struct arena *arena = exchange->arena;
+    uint64_t generation;
+    bool without;
+    enum jwt_fault fault = verify_once(settings, token, arena, jwt, &generation, &without);
+    if (settings->remote && (without || fault == JWT_KEY_UNKNOWN) &&
+        jwks_remote_renew(settings->remote, generation, &patience))
+        fault = verify_once(settings, token, arena, jwt, &generation, &without);
+    if (fault == JWT_GOOD)
+        return PASS;
+    if (without)
+        return FAULT(503, NULL, "keys_unavailable",
+                     jwks_remote_is_started(settings->remote)
+                         ? "no set of keys could be fetched that may serve now"
+                         : "keys are fetched by a worker of `serve`, and not known here");
+    return DENY(401, NULL, jwt_fault_code(fault),
+                arena_printf(arena, "%s: %s", jwt_fault_word(fault), jwt_fault_text(fault)));
+}
+
+/* What a key set holds that is fetched is not known on the command line. */
 enum jwt_fault auth_jwt_verify(const void *target, struct text token, struct arena *arena, struct jwt **jwt)
 {
-    const struct jwt_settings *settings = target;
-    const struct jwt_verifier verifier = {&settings->rules, settings->cache};
-    return jwt_verifier_check(&verifier, settings->keys, token, clock_wall_milliseconds(), arena, jwt);
+    uint64_t generation;
+    bool without;
+    return verify_once(target, token, arena, jwt, &generation, &without);
 }
 
 static struct verdict identify(const void *target, struct credentials *store, struct text token,
@@ -269,11 +352,10 @@ static struct verdict identify(const void *target, struct credentials *store, st
     const struct jwt_settings *settings = target;
     struct arena *arena = exchange->arena;
     struct jwt *jwt;
-    enum jwt_fault fault = auth_jwt_verify(settings, token, arena, &jwt);
-    if (fault != JWT_GOOD)
-        return DENY(401, NULL, jwt_fault_code(fault),
-                    arena_printf(arena, "%s: %s", jwt_fault_word(fault), jwt_fault_text(fault)));
-    struct verdict verdict = check_revoked(store, jwt, arena);
+    struct verdict verdict = verify(settings, token, exchange, &jwt);
+    if (verdict.kind != VERDICT_PASS)
+        return verdict;
+    verdict = check_revoked(store, jwt, arena);
     if (verdict.kind != VERDICT_PASS) {
         jwt_release(jwt);
         return verdict;
@@ -304,6 +386,8 @@ const struct auth_kind auth_jwt = {
     .forwards = forwards,
     .identify = identify,
     .release = release,
-    .open = open_cache,
+    .needs_network = needs_network,
+    .open = open_settings,
+    .start = start,
     .close = close_settings,
 };

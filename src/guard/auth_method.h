@@ -33,8 +33,15 @@ struct auth_kind {
                                struct exchange *, struct caller *, void **held);
     void (*release)(void *held);
 
+    /* Whether it asks other machines once it is started; NULL: never. */
+    bool (*needs_network)(const void *rules);
+
     /* Makes what one process needs and threads share; NULL when that is nothing. */
     bool (*open)(void *rules, struct error *);
+
+    /* Makes threads of its own, for a process with that many threads that serve;
+     * without it, what is opened is there and never fresh. NULL when that is nothing. */
+    bool (*start)(void *rules, size_t threads, struct error *);
 
     /* Frees what the rules hold, opened or not, prepared well or not; NULL when that is nothing. */
     void (*close)(void *rules);
@@ -67,6 +74,12 @@ struct verdict auth_demand(void);
 
 /* In a process that serves: after its last fork, and before it is confined. */
 bool auth_methods_open(struct auth_methods *, struct error *);
+
+/* Behind that, in a process that serves more than one request, once it is confined. */
+bool auth_methods_start(struct auth_methods *, size_t threads, struct error *);
+
+/* Whether a method that a route uses asks other machines. */
+bool auth_methods_need_network(const struct auth_methods *);
 
 /* Frees what was opened and what the rules hold. */
 void auth_methods_close(struct auth_methods *);

@@ -53,7 +53,7 @@ struct exchange {
     /* Takes a line of a program's standard error; NULL: it goes to the log as it is. */
     void (*program_line)(const struct exchange *, const char *handler, struct text line);
 
-    /* Told before the exchange waits for a body or a handler; may be NULL. */
+    /* Told before the exchange waits for a body, a handler or keys; may be NULL. */
     void (*waits)(struct exchange *);
     void *owner; /* whose exchange it is */
 

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <sys/ioctl.h>
@@ -63,9 +64,34 @@ static bool allow_path(int rules, const char *path, uint64_t rights, bool may_mi
     return done;
 }
 
+/* For the resolver (resolv.conf may be a link into /run) and for TLS. The
+ * modules that nsswitch.conf may name are not here: without them it goes on to
+ * what the C library has itself, files and DNS. */
+static const char *const network_files[] = {"/etc/resolv.conf",
+                                            "/etc/hosts",
+                                            "/etc/host.conf",
+                                            "/etc/nsswitch.conf",
+                                            "/etc/gai.conf",
+                                            "/etc/services",
+                                            "/run/systemd/resolve",
+                                            "/run/resolvconf",
+                                            "/run/NetworkManager",
+                                            "/etc/ssl/certs",
+                                            "/etc/ssl/cert.pem",
+                                            "/etc/ssl/openssl.cnf",
+                                            "/etc/pki",
+                                            "/usr/lib/ssl",
+                                            "/usr/share/ca-certificates",
+                                            "/usr/local/share/ca-certificates",
+                                            NULL};
+
 static bool allow_paths(int rules, const struct sandbox_paths *paths, uint64_t known, struct error *error)
 {
     for (const char *const *path = paths->readable; path && *path; path++) {
+        if (!allow_path(rules, *path, readable & known, true, error))
+            return false;
+    }
+    for (const char *const *path = network_files; paths->network && *path; path++) {
         if (!allow_path(rules, *path, readable & known, true, error))
             return false;
     }
@@ -205,7 +231,7 @@ enum { CLONE_FLAGS = 0 };
  * every compiler: so here only what must not be is refused. */
 static const uint32_t standard = SCMP_ACT_ALLOW;
 
-static bool add_rules(scmp_filter_ctx filter)
+static bool add_rules(scmp_filter_ctx filter, bool network)
 {
     const uint64_t self = (uint64_t)getpid();
     const struct call refused[] = {
@@ -215,6 +241,7 @@ static bool add_rules(scmp_filter_ctx filter)
     };
     (void)allowed_calls;
     (void)is;
+    (void)network;
     return add_if(filter, SCMP_ACT_ERRNO(EPERM), refused, sizeof refused / sizeof *refused) &&
            add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(fork)) &&
            add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(vfork)) &&
@@ -225,7 +252,26 @@ static bool add_rules(scmp_filter_ctx filter)
 
 static const uint32_t standard = SCMP_ACT_ERRNO(EPERM);
 
-static bool add_rules(scmp_filter_ctx filter)
+/* TCP and UDP, and nothing else that IPv4 and IPv6 have. */
+static bool add_network(scmp_filter_ctx filter)
+{
+    enum { TYPE_BITS = 0xf }; /* beside them are SOCK_CLOEXEC and SOCK_NONBLOCK */
+    static const unsigned kinds[][3] = {
+        {AF_INET, SOCK_STREAM, 0},  {AF_INET, SOCK_STREAM, IPPROTO_TCP},
+        {AF_INET, SOCK_DGRAM, 0},   {AF_INET, SOCK_DGRAM, IPPROTO_UDP},
+        {AF_INET6, SOCK_STREAM, 0}, {AF_INET6, SOCK_STREAM, IPPROTO_TCP},
+        {AF_INET6, SOCK_DGRAM, 0},  {AF_INET6, SOCK_DGRAM, IPPROTO_UDP},
+    };
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        const struct scmp_arg_cmp arguments[] = {is(0, kinds[i][0]), has_bits(1, TYPE_BITS, kinds[i][1]),
+                                                 is(2, kinds[i][2])};
+        if (seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 3, arguments) != 0)
+            return false;
+    }
+    return true;
+}
+
+static bool add_rules(scmp_filter_ctx filter, bool network)
 {
     const uint64_t self = (uint64_t)getpid();
     const struct call some[] = {
@@ -234,7 +280,7 @@ static bool add_rules(scmp_filter_ctx filter)
         {SCMP_SYS(tgkill), is(0, self)}, /* abort(3), pthread_kill(3) */
         {SCMP_SYS(rt_sigqueueinfo), is(0, self)},
         {SCMP_SYS(prlimit64), is(0, 0)},
-        {SCMP_SYS(socket), is(0, AF_UNIX)}, /* syslog(3); nothing connects to another machine */
+        {SCMP_SYS(socket), is(0, AF_UNIX)}, /* syslog(3) */
         {SCMP_SYS(ioctl), is(1, FIONREAD)},
         {SCMP_SYS(ioctl), is(1, FIONBIO)},
         {SCMP_SYS(ioctl), is(1, TCGETS)}, /* isatty(3) */
@@ -250,12 +296,13 @@ static bool add_rules(scmp_filter_ctx filter)
         if (!add(filter, SCMP_ACT_ALLOW, allowed_calls[i]))
             return false;
     }
-    return add_if(filter, SCMP_ACT_ALLOW, some, sizeof some / sizeof *some);
+    return add_if(filter, SCMP_ACT_ALLOW, some, sizeof some / sizeof *some) &&
+           (!network || add_network(filter));
 }
 
 #endif
 
-static bool fill_filter(scmp_filter_ctx filter)
+static bool fill_filter(scmp_filter_ctx filter, bool network)
 {
     for (size_t i = 0; i < sizeof deadly_calls / sizeof *deadly_calls; i++) {
         if (!add(filter, SCMP_ACT_KILL_PROCESS, deadly_calls[i]))
@@ -263,16 +310,16 @@ static bool fill_filter(scmp_filter_ctx filter)
     }
     /* The flags of clone3(2) are in memory, where no filter sees them; told that
      * it is not there, glibc takes clone(2). */
-    return add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3)) && add_rules(filter);
+    return add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3)) && add_rules(filter, network);
 }
 
-static bool restrict_calls(struct error *error)
+static bool restrict_calls(bool network, struct error *error)
 {
     scmp_filter_ctx filter = seccomp_init(standard);
     if (!filter)
         return error_set(error, "cannot make a seccomp filter");
     int result = -EINVAL;
-    bool done = fill_filter(filter);
+    bool done = fill_filter(filter, network);
     if (done) {
         (void)seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a tree; older ones keep the list */
         result = seccomp_load(filter);
@@ -295,5 +342,5 @@ bool sandbox_enter(const struct sandbox_paths *paths, struct error *error)
     if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
         return error_set_errno(error, "cannot hide the worker's memory");
 #endif
-    return restrict_files(paths, error) && restrict_calls(error);
+    return restrict_files(paths, error) && restrict_calls(paths->network, error);
 }

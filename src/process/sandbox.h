@@ -11,6 +11,7 @@
 struct sandbox_paths {
     const char *const *readable; /* NULL-ended; files or folders */
     const char *const *writable; /* folders: spool, log, store */
+    bool network;                /* TCP and UDP, and the files that names and certificates are found by */
 };
 
 /* Drops to a user and group (and its supplementary groups) for good; no-op for

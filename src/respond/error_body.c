@@ -45,6 +45,7 @@ static const struct {
     {"invalid_request", "The request's credentials are not in a valid form"},
     {"invalid_token", "The credential is not valid"},
     {"key_not_found", "There is no such key"},
+    {"keys_unavailable", "Tokens cannot be checked at the moment, please try again"},
     {"method_invalid", "The request's method is not valid"},
     {"method_not_allowed", "This method is not allowed here"},
     {"overloaded", "The server is busy, please try again"},

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <limits.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <pwd.h>
@@ -2310,6 +2311,41 @@ static int probe_sockets(void)
     return 0;
 }
 
+#ifndef SANITIZERS
+static bool refused(int domain, int type, int protocol)
+{
+    return socket(domain, type | SOCK_CLOEXEC, protocol) < 0 && errno == EPERM;
+}
+#endif
+
+static int probe_network(void)
+{
+    struct error error = {0};
+    const char *writable[] = {path_of("spool"), NULL};
+    const struct sandbox_paths paths = {.writable = writable, .network = true};
+    EXPECT((!as_nobody || privileges_drop("nobody", NULL, &error)) && sandbox_enter(&paths, &error));
+    EXPECT(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP) >= 0);
+    EXPECT(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0) >= 0);
+    EXPECT(socket(AF_INET6, SOCK_STREAM, 0) >= 0 || errno == EAFNOSUPPORT);
+    EXPECT(socket(AF_INET6, SOCK_DGRAM, IPPROTO_UDP) >= 0 || errno == EAFNOSUPPORT);
+    EXPECT(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) >= 0);
+    EXPECT(open("/etc/nsswitch.conf", O_RDONLY | O_CLOEXEC) >= 0 || errno == ENOENT);
+    if (has_landlock()) {
+        EXPECT(open("/etc/passwd", O_RDONLY | O_CLOEXEC) < 0 && errno == EACCES);
+        EXPECT(open(path_of("secret"), O_RDONLY | O_CLOEXEC) < 0 && errno == EACCES);
+        EXPECT(open("/etc/nsswitch.conf", O_WRONLY | O_CLOEXEC) < 0);
+    }
+#ifndef SANITIZERS
+    EXPECT(refused(AF_INET, SOCK_RAW, IPPROTO_ICMP));
+    EXPECT(refused(AF_INET, SOCK_DGRAM, IPPROTO_ICMP));
+    EXPECT(refused(AF_INET, SOCK_STREAM, IPPROTO_SCTP));
+    EXPECT(refused(AF_INET6, SOCK_SEQPACKET, 0));
+    EXPECT(refused(AF_PACKET, SOCK_DGRAM, 0));
+    EXPECT(refused(AF_NETLINK, SOCK_RAW, 0));
+#endif
+    return 0;
+}
+
 static int probe_missing_folder(void)
 {
     struct error error = {0};
@@ -2345,6 +2381,7 @@ START_TEST(sandbox_holds)
         {probe_files, 0, false},
         {probe_threads, 0, false},
         {probe_sockets, 0, false},
+        {probe_network, 0, false},
         {probe_missing_folder, 0, true},
     };
     as_nobody = _i == 1;
