@@ -183,10 +183,10 @@ END_TEST
 
 START_TEST(authorities_must_be_certificates)
 {
-    static const char *const wrong[] = {
-        "x", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    static const char *const key =
         "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n"
-        "-----END PUBLIC KEY-----\n"};
+        "-----END PUBLIC KEY-----\n";
+    const char *const wrong[] = {"x", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", key};
     for (int i = 0; i < COUNT(wrong); i++) {
         struct error error = {0};
         const struct jwks_source source = {.url = "https://example.com/", .ca = text_of(wrong[i])};
