@@ -5,6 +5,7 @@
  */
 #include "config.h"
 
+#include <errno.h>
 #include <openssl/pem.h>
 #include <stdio.h>
 #include <time.h>
@@ -47,7 +48,7 @@ static int finish_output(void)
 
 /* ---- verify */
 
-/* The argument, or what standard input has, without blanks around it. */
+/* The argument, or what standard input has, without blanks around it and line ends behind it. */
 static bool read_token(struct job *job, struct text *token)
 {
     *token = text_of(job->argument);
@@ -57,14 +58,16 @@ static bool read_token(struct job *job, struct text *token)
     }
     if (token->length > TOKEN_LIMIT)
         return error_set(&job->error, "a token has at most %d bytes", (int)TOKEN_LIMIT);
-    while (token->length > 0 && strchr(" \t\r\n", token->at[token->length - 1]))
+    while (token->length > 0 && memchr("\r\n", token->at[token->length - 1], 2))
         token->length--;
+    *token = text_trim(*token);
     return token->length > 0 || error_set(&job->error, "there is no token");
 }
 
+/* In ASCII: whoever chose a claim does not get to write to this terminal. */
 static void print_json(const char *name, const json_t *object)
 {
-    char *text = json_dumps(object, JSON_COMPACT);
+    char *text = json_dumps(object, JSON_COMPACT | JSON_ENSURE_ASCII);
     printf("%-*s %s\n", WIDTH, name, text ? text : "");
     free(text);
 }
@@ -75,7 +78,8 @@ static void print_time(const char *name, int64_t milliseconds, int64_t now)
     if (milliseconds == JWT_NO_TIME)
         return;
     int64_t seconds = milliseconds / 1000;
-    printf("%-*s %s (%lld s %s)\n", WIDTH, name, key_format_time(seconds, "never", time),
+    const char *text = key_format_time(seconds, seconds == 0 ? "1970-01-01T00:00:00Z" : "far away", time);
+    printf("%-*s %s (%lld s %s)\n", WIDTH, name, text,
            (long long)(seconds < now ? now - seconds : seconds - now), seconds < now ? "ago" : "from now");
 }
 
@@ -111,14 +115,26 @@ static const struct auth_method *judge(struct job *job, const struct policy *pol
     return NULL;
 }
 
+/* Only one that is there: a store that is made here would belong to whoever asks. */
+static struct credentials *open_store(struct job *job, const struct policy *policy)
+{
+    const char *path = command_store(policy, job->arena, &job->error);
+    if (path && access(path, F_OK) != 0)
+        error_set_errno(&job->error, "cannot find the store %s", path);
+    return job->error.set ? NULL : credentials_open(path, &job->error);
+}
+
+/* A store that is not made yet has nothing in it; one that cannot be seen may have. */
 static int tell_revoked(struct job *job, const struct policy *policy, const struct jwt *jwt)
 {
     bool revoked = true;
     int64_t issued = jwt->facts.issued == JWT_NO_TIME ? INT64_MIN : jwt->facts.issued / 1000;
-    if (!policy->server.store || access(policy->server.store, F_OK) != 0)
+    const char *path = policy->server.store;
+    if (!path || (access(path, F_OK) != 0 && errno == ENOENT)) {
+        printf("%-*s no, there is no store\n", WIDTH, "revoked");
         return EXIT_GOOD;
-    const char *path = command_store(policy, job->arena, &job->error);
-    struct credentials *store = path ? credentials_open(path, &job->error) : NULL;
+    }
+    struct credentials *store = open_store(job, policy);
     if (!store)
         return failed(job);
     enum credentials_result result =
@@ -150,13 +166,12 @@ static int verify(struct job *job, struct policy *policy)
 static int revoke_in(struct job *job, const struct policy *policy, struct text jti, int64_t until)
 {
     int64_t before = job->now + 1; /* what is issued in this very second, too */
-    if (job->before && !key_parse_time(text_of(job->before), &before)) {
-        fprintf(stderr, "fcgiguard: \"%s\" is not a time, expected one such as 2027-01-31T12:00:00Z\n",
-                job->before);
-        return EXIT_USAGE;
-    }
-    const char *path = command_store(policy, job->arena, &job->error);
-    struct credentials *store = path ? credentials_open(path, &job->error) : NULL;
+    if (job->before && (!key_parse_time(text_of(job->before), &before) || before > job->now))
+        return command_misused(&token_command,
+                               "\"%s\" does not fit --before, expected a time that is over, such as "
+                               "2026-01-31T12:00:00Z",
+                               job->before);
+    struct credentials *store = open_store(job, policy);
     if (!store)
         return failed(job);
     enum credentials_result result =
@@ -167,8 +182,10 @@ static int revoke_in(struct job *job, const struct policy *policy, struct text j
         return failed(job);
     if (job->subject)
         printf("the tokens of %s are revoked\n", job->subject);
-    else
+    else if (text_is_line(jti))
         printf("the token %.*s is revoked\n", TEXT_ARGUMENTS(jti));
+    else
+        puts("the token is revoked");
     return finish_output();
 }
 
@@ -346,6 +363,15 @@ static const char **place_of(struct job *job, int option)
     }
 }
 
+static const char *option_name(int letter)
+{
+    size_t place = 0;
+    while (options[place].val != letter)
+        place++;
+    return options[place].name;
+}
+
+/* None of the messages about arguments repeats one: it may be a token. */
 static int judge_options(const struct verb *verb, const struct job *job)
 {
     int targets = (job->argument != NULL) + (job->jti != NULL) + (job->subject != NULL);
@@ -355,6 +381,8 @@ static int judge_options(const struct verb *verb, const struct job *job)
         return command_misused(&token_command, "one of a token, --jti and --subject is needed");
     if (verb->run == revoke_any && job->before && !job->subject)
         return command_misused(&token_command, "--before goes with --subject");
+    if (job->id && (!*job->id || !text_is_utf8(text_of(job->id))))
+        return command_misused(&token_command, "--kid is not a text in UTF-8");
     if (verb->run == sign &&
         (!job->algorithm || (job->secret != NULL) == (job->key != NULL) || job->argument))
         return command_misused(&token_command, "--algorithm and one of --secret and --key are needed");
@@ -367,13 +395,13 @@ static int read_options(const struct verb *verb, struct job *job, int argc, char
         if (option == '?' || option == ':')
             return command_bad_option(&token_command, option, argv);
         if (!strchr(verb->letters, option))
-            return command_misused(&token_command, "%s does not take \"%s\"", verb->name, argv[optind - 2]);
+            return command_misused(&token_command, "%s does not take --%s", verb->name, option_name(option));
         *place_of(job, option) = optarg;
     }
     if (optind < argc)
         job->argument = argv[optind++];
     if (optind < argc)
-        return command_misused(&token_command, "\"%s\" is too much", argv[optind]);
+        return command_misused(&token_command, "one argument is enough");
     return judge_options(verb, job);
 }
 
@@ -396,10 +424,8 @@ static int token(int argc, char **argv)
         if (strcmp(verbs[i].name, argv[1]) == 0)
             verb = &verbs[i];
     if (!verb)
-        return command_misused(&token_command,
-                               argc > 1 ? "\"%s\" is none of verify, revoke and sign"
-                                        : "it is not said what to do",
-                               argc > 1 ? argv[1] : "");
+        return command_misused(&token_command, argc > 1 ? "this is none of verify, revoke and sign"
+                                                        : "it is not said what to do");
     job.arena = arena_new();
     int status = read_options(verb, &job, argc - 1, argv + 1);
     if (status == EXIT_GOOD)

@@ -171,18 +171,68 @@ def test_revoke(start_guard, folder, helper):
 
 @pytest.mark.parametrize("arguments, code, words", [
     (["verify"], 2, "a token is needed"), (["revoke"], 2, "one of a token"), (["sign"], 2, "--algorithm"),
-    (["frobnicate"], 2, "none of verify"), ([], 2, "not said what to do"), (["verify", "a", "b"], 2, "too much"),
-    (["verify", "--jti", "x", "a"], 2, "does not take"), (["revoke", "--jti", "x", "--subject", "y"], 2, "one of a token"),
+    (["frobnicate"], 2, "none of verify"), ([], 2, "not said what to do"), (["verify", "a", "b"], 2, "one argument"),
+    (["verify", "--jti", "x", "a"], 2, "does not take --jti"), (["revoke", "--jti", "x", "--subject", "y"], 2, "one of a token"),
     (["revoke", "--jti", "x", "--before", "2027-01-01"], 2, "--before goes"), (["sign", "--algorithm", "none", "--secret", "env:X"], 1, "not an algorithm"),
     (["sign", "--algorithm", "HS256", "--secret", "open sesame"], 1, "not the name of a secret"),
     (["sign", "--algorithm", "HS256", "--secret", "env:SHORT"], 1, "shorter"),
     (["sign", "--algorithm", "RS256", "--key", "/etc/passwd"], 1, "no private key"),
     (["sign", "--algorithm", "RS256", "--key", "/no/such"], 1, "cannot read"),
+    (["revoke", "--subject", "x", "--before", "2999-01-01", "-c", "POLICY"], 2, "a time that is over"),
+    (["revoke", "--subject", "x", "--before", "now", "-c", "POLICY"], 2, "a time that is over"),
+    (["sign", "--algorithm", "HS256", "--secret", "env:LONG", "--kid", ""], 2, "--kid"),
+    (["sign", "--algorithm", "HS256", "--secret", "env:LONG", "--kid", b"\xff"], 2, "--kid"),
     (["sign", "--algorithm", "HS256", "--secret", "env:LONG", "--claims", "[]"], 1, "JSON object"),
     (["sign", "--algorithm", "HS256", "--secret", "env:LONG", "--expires", "soon"], 1, "not a duration"),
 ], ids=str)
 def test_misuse(folder, arguments, code, words):
     environment = harness.clean_environment(SHORT="x", LONG=SECRET)
-    result = harness.run([harness.installed("fcgiguard", folder), "token", *arguments], env=environment)
+    arguments = [Issuer(folder, "HS256").policy if word == "POLICY" else word for word in arguments]
+    result = subprocess.run([harness.installed("fcgiguard", folder), "token", *arguments], env=environment, capture_output=True, text=True,
+                            check=False)
     assert result.returncode == code and words in result.stderr, (result.returncode, result.stderr)
     assert SECRET not in result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("arguments", [["TOKEN"], ["verify", "TOKEN", "TOKEN"], ["verify", "TOKEN", "--jti=x"], ["sign", "TOKEN"],
+                                       ["revoke", "TOKEN", "--secret=x"], ["revoke", "--jti", "x", "TOKEN"]], ids=str)
+def test_misuse_repeats_no_token(folder, arguments):
+    program, secret = harness.installed("fcgiguard", folder), token(secret=SECRET)
+    result = harness.run([program, "token", *(secret if word == "TOKEN" else word for word in arguments)], env=harness.clean_environment())
+    assert result.returncode == 2 and secret not in result.stdout + result.stderr, result.stderr
+
+
+def test_what_a_token_says_reaches_no_terminal(folder):
+    issuer = Issuer(folder, "HS256")
+    given = jwt.encode(claims(sub="\x1b[2J\x9b2J\u202e", nbf=0), SECRET, algorithm="HS256")
+    result = issuer.verify(f"  {given} \r\n")
+    assert result.returncode == 0 and result.stdout.isprintable() is False, result.stderr
+    assert result.stdout.replace("\n", "").isascii() and "\x1b" not in result.stdout and "\\u009b" in result.stdout.lower()
+    assert "not before  1970-01-01T00:00:00Z" in result.stdout and "no, there is no store" in result.stdout
+
+
+def test_stores_that_cannot_be_asked(folder):
+    """A token counts as good only where the store has been asked, or nobody can have revoked it."""
+    issuer = Issuer(folder, "HS256")
+    good = jwt.encode(claims(jti="1"), SECRET, algorithm="HS256")
+    store = folder / "store" / (issuer.name + ".db")
+    for arguments in (["-"], ["--jti", "1"], ["--subject", "bob"]):
+        result = issuer.run("revoke", "-c", issuer.policy, *arguments, given=good)
+        assert result.returncode == 1 and "cannot find the store" in result.stderr, result.stderr
+    assert not store.exists(), "a store of the wrong user's"
+    store.write_bytes(b"no database at all, though long enough to be taken for one " * 20)
+    store.chmod(0o600)
+    result = issuer.verify(good)
+    assert result.returncode == 1 and "revoked" not in result.stdout and result.stderr, result.stdout
+    store.unlink()
+    policy = json.loads(issuer.policy.read_text())
+    issuer.policy.write_text(json.dumps({**policy, "store": f"sqlite:{folder.write('closed/guard.db', '', 0o600)}"}))
+    (folder / "closed").chmod(0)
+    words = [issuer.program, "token", "verify", "-c", issuer.policy, "-"]
+    issuer.secret.chmod(0o600)
+    if harness.IS_ROOT:
+        harness.shutil.chown(issuer.secret, harness.WEB_USER)
+    result = subprocess.run(words, input=good, capture_output=True, text=True, check=False, env=harness.clean_environment(),
+                            **({"user": harness.WEB_USER, "group": harness.WEB_USER, "extra_groups": []} if harness.IS_ROOT else {}))
+    (folder / "closed").chmod(0o755)
+    assert result.returncode == 1 and "accepts" in result.stdout and result.stderr, (result.stdout, result.stderr)
