@@ -183,6 +183,39 @@ def test_spoofing(front, spoof):
         assert not re.search(r"PROXY|HTTP_.*REMOTE|HTTP_AUTH", name), name
 
 
+@pytest.mark.parametrize("line", [
+    b"X-Note: a\nRemote-User: evil", b"X-Note: a\rRemote-User: evil", b"X-Note: a\r\n Remote-User: evil", b"X-Note: a\0Remote-User: evil",
+    b"X-Note\nRemote-User: evil", b"X-Note: a\nX_Remote_User: evil", b"X-Note: a\nProxy: http://evil", b"Remote-User : evil",
+    b"X-Note: a%0d%0aRemote-User: evil",
+], ids=repr)
+def test_injected_lines(front, line):
+    """Whatever a web server makes of a broken line, nobody becomes somebody else by it."""
+    head = servers.request("GET", "/app/h/inspect", [bearer()])
+    reply = servers.fetch_raw(front.port, head.replace(b"\r\n\r\n", b"\r\n" + line + b"\r\n\r\n"))
+    assert reply.status in (200, 400), (reply.status, reply.body)
+    if reply.status == 200:
+        seen = variables(reply)
+        assert seen["REMOTE_USER"] == "bob" and seen["AUTH_ROLES"] == ""
+        assert not [name for name in seen if re.search(r"PROXY|HTTP_.*REMOTE", name)], seen
+        assert {name for name, value in seen.items() if "evil" in value} <= {"HTTP_X_NOTE"}, seen
+
+
+@pytest.mark.parametrize("uri, headers, user", [
+    ("/app/h/inspect", True, "bob"), ("/app/maybe/inspect", True, "bob"), ("/app/maybe/inspect", False, None),
+    ("/app/open/inspect", False, "evil")])
+def test_what_the_web_server_says_of_the_caller(start_guard, helper, folder, uri, headers, user):
+    """Where callers are told apart here, `pass` lets no other word through."""
+    rules = policy(helper, folder)
+    rules["routes"].append({"path": "/app/open/**", "auth": "none", "exec": {"program": helper, "pass": ["REMOTE_USER"]}})
+    guard = start_guard(rules)
+    told = {"REMOTE_USER": "evil", "AUTH_TYPE": "Basic", "AUTH_ROLES": "evil", "AUTH_SCOPES": "evil", "AUTH_METHOD": "evil",
+            "USER_EMAIL": "evil", "REMOTE_IDENT": "evil"}
+    seen = variables(ask(guard.address, uri=uri, headers=dict([bearer()]) if headers else {}, more=list(told.items())))
+    assert seen.get("REMOTE_USER") == user
+    if user != "evil":
+        assert seen.get("AUTH_TYPE") == (user and "Bearer") and "evil" not in seen.values(), seen
+
+
 def test_two_authorizations(front):
     reply = front.fetch("/app/h/inspect", headers=[bearer(sub="bob"), bearer(sub="eve")])
     assert reply.status in (400, 401), (reply.status, reply.body)
