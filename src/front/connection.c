@@ -160,6 +160,11 @@ struct arena *connection_arena(struct connection *connection)
     return connection->intake->arena;
 }
 
+bool connection_authorizes(const struct connection *connection)
+{
+    return connection->intake->authorizer;
+}
+
 bool connection_params(struct connection *connection, size_t limit, struct params *params)
 {
     struct intake *intake = connection->intake;

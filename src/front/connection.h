@@ -19,6 +19,7 @@ struct connection_limits {
     const char *folder;     /* for the spool's file */
     uint64_t write_timeout; /* milliseconds; waited only when the spool is full or broken */
     unsigned connections;   /* what GET_VALUES is told */
+    bool authorizer;        /* requests in that role are taken */
     atomic_bool stopping;   /* the request that is answered is the last of its connection */
 };
 
@@ -61,10 +62,11 @@ enum connection_step {
 enum connection_step connection_advance(struct connection *, const struct connection_limits *,
                                         struct intake **spare);
 
-/* For a request that is CONNECTION_READY: its channel, its arena and its
- * parameters (false: they are malformed). */
+/* For a request that is CONNECTION_READY: its channel, its arena, its
+ * role and its parameters (false: they are malformed). */
 struct channel *connection_channel(struct connection *);
 struct arena *connection_arena(struct connection *);
+bool connection_authorizes(const struct connection *); /* it asks in the role of an authorizer */
 bool connection_params(struct connection *, size_t limit, struct params *);
 
 /* After the reply: forgets the request but not what is still on its way, and

@@ -88,7 +88,8 @@ static bool open_front(struct front *front)
                                                .reply_spool = server->reply_spool,
                                                .folder = server->spool,
                                                .write_timeout = server->timeouts.write,
-                                               .connections = (unsigned)server->connections};
+                                               .connections = (unsigned)server->connections,
+                                               .authorizer = server->authorizer};
     front->threads = server->threads;
     front->processors = count_processors();
     front->capacity = server->connections;

@@ -77,15 +77,24 @@ static void begin_request(struct intake *intake)
     unsigned role = (unsigned)intake->values[0] << 8 | intake->values[1];
     if (intake->id != 0) {
         refuse_request(intake, intake->record.id, END_CANT_MULTIPLEX);
-    } else if (role != ROLE_RESPONDER) {
+    } else if (role != ROLE_RESPONDER && !(role == ROLE_AUTHORIZER && intake->limits->authorizer)) {
         /* Its other records belong to no request and are passed over (3.3). */
         refuse_request(intake, intake->record.id, END_UNKNOWN_ROLE);
         if (!(intake->values[2] & RECORD_KEEP_CONNECTION))
             break_off(intake);
     } else {
         intake->id = intake->record.id;
+        intake->authorizer = role == ROLE_AUTHORIZER;
         intake->keep = intake->values[2] & RECORD_KEEP_CONNECTION;
     }
+}
+
+/* An authorizer gets no STDIN (6.3). One that comes all the same is behind the
+ * request, where records of no request are passed over. */
+static void end_params(struct intake *intake)
+{
+    intake->params_done = true;
+    intake->stdin_done = intake->authorizer;
 }
 
 static void answer_management(struct intake *intake)
@@ -117,7 +126,7 @@ static void end_record(struct intake *intake)
     else if (!is_ours(intake))
         return;
     else if (record->type == RECORD_PARAMS && record->content == 0)
-        intake->params_done = true;
+        end_params(intake);
     else if (record->type == RECORD_STDIN && record->content == 0)
         intake->stdin_done = true;
     else if (record->type == RECORD_ABORT_REQUEST)

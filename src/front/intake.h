@@ -24,7 +24,8 @@ struct intake {
     int descriptor;
 
     /* The request. */
-    unsigned id; /* 0: none has begun */
+    unsigned id;     /* 0: none has begun */
+    bool authorizer; /* its role: it has no body, and no end of one */
     bool keep, params_done, stdin_done, head_too_large;
     bool discard;       /* answered already: the rest of its body is dropped */
     uint64_t discarded; /* bytes of it */

@@ -9,6 +9,7 @@
 #include "front/serve.h"
 
 #include "base/clock.h"
+#include "front/authorize.h"
 #include "policy/route.h"
 #include "respond/error_body.h"
 #include "respond/mask.h"
@@ -35,20 +36,12 @@ static void dress_reply(const struct policy *policy, struct exchange *exchange)
 /* The reply to a request that no handler answers. */
 static void refuse(const struct policy *policy, struct exchange *exchange, struct verdict verdict)
 {
-    exchange->verdict = verdict;
+    exchange->verdict = exchange->authorizes ? authorize_refusal(verdict) : verdict;
     struct text body = error_body(exchange);
     dress_reply(policy, exchange);
     exchange_send_head(exchange);
     exchange_send(exchange, body);
     exchange->channel->finish(exchange->channel);
-}
-
-static bool has_body_guards(const struct route *route)
-{
-    for (size_t i = 0; guards[i]; i++)
-        if (guards[i]->stage == ON_BODY && route->guards[i].rules)
-            return true;
-    return false;
 }
 
 static void begin_to_wait(struct exchange *exchange)
@@ -67,17 +60,30 @@ static struct verdict collect_body(const struct policy *policy, struct exchange 
                         clock_milliseconds() + BODY_SILENCES * silence);
 }
 
+static struct verdict state_body(struct exchange *exchange)
+{
+    struct verdict verdict = PASS;
+    if (exchange->request.content_length < 0)
+        exchange->request.content_length = exchange->channel->body_length;
+    else if (exchange->request.content_length == 0 && exchange->channel->body_length > 0)
+        /* Nobody would ever read it. */
+        verdict = DENY(400, "body", "body_invalid", "there is one, and CONTENT_LENGTH is 0");
+    exchange->body.stated = exchange->request.content_length;
+    return verdict;
+}
+
 static struct verdict judge(const struct policy *policy, struct exchange *exchange,
                             const struct params *params, uint32_t *passed)
 {
     struct verdict verdict =
         request_read(&exchange->request, params, &policy->server.request, exchange->arena);
-    if (exchange->request.content_length < 0)
-        exchange->request.content_length = exchange->channel->body_length;
-    else if (verdict.kind == VERDICT_PASS && exchange->request.content_length == 0 &&
-             exchange->channel->body_length > 0) /* nobody would ever read it */
-        verdict = DENY(400, "body", "body_invalid", "there is one, and CONTENT_LENGTH is 0");
-    exchange->body.stated = exchange->request.content_length;
+    struct verdict stated = PASS;
+    if (exchange->authorizes)
+        authorize_state_body(exchange, params);
+    else
+        stated = state_body(exchange);
+    if (verdict.kind == VERDICT_PASS)
+        verdict = stated;
     if (verdict.kind == VERDICT_PASS)
         verdict = router_find(policy->router, exchange);
     if (verdict.kind != VERDICT_PASS)
@@ -85,8 +91,10 @@ static struct verdict judge(const struct policy *policy, struct exchange *exchan
     const struct route *route = exchange->route;
     exchange->route_path = route->path;
     verdict = guards_judge(route->guards, ON_HEAD, exchange, passed, access_log_reported);
-    if (verdict.kind != VERDICT_PASS || !has_body_guards(route))
+    if (verdict.kind != VERDICT_PASS || !route_needs_body(route))
         return verdict;
+    if (exchange->authorizes)
+        return DENY(403, "authorize", "body_unseen", "its route judges the body, which is not here");
     verdict = collect_body(policy, exchange);
     if (verdict.kind == VERDICT_PASS)
         verdict = guards_judge(route->guards, ON_BODY, exchange, passed, access_log_reported);
@@ -99,6 +107,7 @@ static void begin_exchange(struct exchange *exchange)
         exchange->started = clock_microseconds();
     exchange_make_id(exchange);
     exchange->program_line = access_log_program;
+    exchange->authorizes = exchange->authorizer;
     exchange->body.channel = exchange->channel;
     exchange->body.limit = UINT64_MAX;
     exchange->body.spool.file = -1;
@@ -137,13 +146,53 @@ static struct verdict hand_over(const struct policy *policy, struct exchange *ex
     return verdict;
 }
 
+/* The web server asks whether it may serve a request itself: that one is judged in
+ * the place of the question. */
+static struct verdict judge_original(const struct policy *policy, struct exchange *exchange,
+                                     const struct params *params, uint32_t *passed)
+{
+    struct params original;
+    if (exchange->route)
+        guards_finish(exchange->route->guards, exchange, *passed);
+    *passed = 0;
+    struct verdict verdict = authorize_original(exchange, params, &original);
+    return verdict.kind == VERDICT_PASS ? judge(policy, exchange, &original, passed) : verdict;
+}
+
+static struct verdict judge_any(const struct policy *policy, struct exchange *exchange,
+                                const struct params *params, uint32_t *passed)
+{
+    if (exchange->authorizer) {
+        struct params own = authorize_params(exchange, params);
+        return judge(policy, exchange, &own, passed);
+    }
+    struct verdict verdict = judge(policy, exchange, params, passed);
+    exchange->authorizes = authorize_is_asked(policy, exchange);
+    if (exchange->authorizes && verdict.kind == VERDICT_PASS)
+        verdict = judge_original(policy, exchange, params, passed);
+    return verdict;
+}
+
+static struct verdict let_through(const struct policy *policy, struct exchange *exchange)
+{
+    struct verdict verdict = authorize_judge(exchange);
+    if (verdict.kind != VERDICT_PASS)
+        return verdict;
+    authorize_reply(exchange);
+    if (!exchange->authorizer)
+        dress_reply(policy, exchange);
+    exchange_send_head(exchange);
+    exchange->channel->finish(exchange->channel);
+    return PASS;
+}
+
 void serve_exchange(const struct policy *policy, struct exchange *exchange, const struct params *params)
 {
     uint32_t passed = 0;
     begin_exchange(exchange);
-    struct verdict verdict = judge(policy, exchange, params, &passed);
+    struct verdict verdict = judge_any(policy, exchange, params, &passed);
     if (verdict.kind == VERDICT_PASS)
-        verdict = hand_over(policy, exchange);
+        verdict = exchange->authorizes ? let_through(policy, exchange) : hand_over(policy, exchange);
     if (verdict.kind != VERDICT_PASS)
         refuse(policy, exchange, verdict);
     if (exchange->route)

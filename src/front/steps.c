@@ -22,6 +22,7 @@ static struct exchange new_exchange(const struct front *front, struct connection
                              .waits = turn ? turns_wait : NULL,
                              .owner = turn,
                              .spool_folder = front->policy->server.spool,
+                             .authorizer = connection_authorizes(connection),
                              .read_timeout = timeouts->read,
                              .write_timeout = timeouts->write};
 }

@@ -24,6 +24,10 @@ struct handler {
     /* Whether a route with these settings must ask who is calling; NULL: never. */
     bool (*needs_caller)(const void *settings);
 
+    /* Whether requests of such a route ask about another one, which is judged in
+     * its place: begin() is never called then. NULL: never. */
+    bool (*authorizes)(const void *settings);
+
     /* Whether the whole body must be at hand before begin(). */
     bool (*wants_body)(const void *settings, const struct exchange *);
 

@@ -35,6 +35,8 @@ struct exchange {
     struct capture captures[CAPTURES_LIMIT];
     size_t capture_count;
 
+    bool authorizer;       /* asked in FastCGI's role of an authorizer */
+    bool authorizes;       /* the web server serves what is asked about: 2xx, 401 or 403 */
     bool authenticates;    /* the route asks who is calling, if it does not insist */
     struct caller *caller; /* who that is (identity/caller.h); NULL: nobody that we know */
     struct held *held;     /* what the guard `auth` has to give back */

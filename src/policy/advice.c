@@ -188,6 +188,22 @@ static void advise_redirects(const struct loader *loader)
     }
 }
 
+/* A web server that only asks keeps the body. */
+static void advise_authorizer(const struct loader *loader)
+{
+    const struct policy *policy = loader->policy;
+    bool asked = policy->server.authorizer;
+    for (size_t i = 0; i < policy->route_count; i++) {
+        const struct handler *handler = policy->routes[i].handler;
+        asked = asked || (handler->authorizes && handler->authorizes(policy->routes[i].settings));
+    }
+    for (size_t i = 0; asked && i < policy->route_count; i++)
+        if (route_needs_body(&policy->routes[i]))
+            findings_add(
+                findings_of(loader), FINDING_ADVICE, policy->routes[i].node,
+                "this judges the body, so a web server that only asks whether it may serve gets 403");
+}
+
 static void advise_auth(const struct loader *loader)
 {
     const struct auth_methods *methods = &loader->policy->auth;
@@ -212,6 +228,7 @@ void advice_give(const struct loader *loader)
     advise_server(loader);
     advise_store(loader);
     advise_auth(loader);
+    advise_authorizer(loader);
     advise_proxies(loader);
     advise_routes(loader);
     advise_redirects(loader);

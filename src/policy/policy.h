@@ -32,6 +32,7 @@ struct server_rules { /* keys at the top of the file */
     } log;
     const char *store;        /* absolute path of a SQLite file; NULL: there is none */
     const char *user, *group; /* the worker's */
+    bool authorizer;          /* FastCGI's role of one is taken */
     bool sandbox;
     const char *spool;             /* folder for bodies that do not fit in memory */
     uint64_t reply_spool;          /* bytes of one reply kept aside for a client that reads slowly */
@@ -63,6 +64,9 @@ struct policy {
     struct auth_methods auth; /* ways to authenticate */
     struct findings findings; /* advice is left here; errors too when loading failed */
 };
+
+/* Whether a guard of the route judges bodies. */
+bool route_needs_body(const struct route *);
 
 /* Loads and checks a policy file. NULL on errors that are not about its text
  * (error set), else a policy; when findings.errors is not 0 it must only be

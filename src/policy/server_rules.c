@@ -220,6 +220,8 @@ static const struct field server_fields[] = {
     {FIELD(FIELD_TEXT, top, server.user, "user"),
      .help = "user the worker and its programs run as, when started as root"},
     {FIELD(FIELD_TEXT, top, server.group, "group"), .help = "group the worker runs as, when started as root"},
+    {FIELD(FIELD_BOOL, top, server.authorizer, "authorizer"), .fallback = "false",
+     .help = "answer web servers that ask in FastCGI's role of an authorizer"},
     {FIELD(FIELD_BOOL, top, server.sandbox, "sandbox"), .fallback = "true",
      .help = "confine the worker by seccomp and Landlock"},
     {FIELD(FIELD_FILE, top, server.spool, "spool"), .fallback = "/var/tmp",

@@ -131,6 +131,8 @@ WORDS = {
     "store": "/var/lib/fcgiguard/guard.db",
     "jwt_key": "/etc/fcgiguard/jwt.key",
     "user": "user: www-data",
+    "site": "/srv/www",
+    "tcp": "127.0.0.1:9000",
 }
 
 
