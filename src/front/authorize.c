@@ -93,7 +93,7 @@ static bool read_proxy(const struct request *request, struct params *original)
         return false;
     replace(original, TEXT("REQUEST_URI"), forwarded ? uri : other_uri);
     replace(original, TEXT("REQUEST_METHOD"), forwarded ? method : other_method);
-    if (host)
+    if (forwarded && host) /* beside the other pair it would be the client's own */
         replace(original, TEXT("HTTP_HOST"), *host);
     return true;
 }

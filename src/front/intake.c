@@ -49,7 +49,8 @@ void intake_begin(struct intake *intake, const struct connection_limits *limits)
 {
     intake->limits = limits;
     intake->id = 0;
-    intake->authorizer = intake->keep = intake->params_done = intake->stdin_done = intake->head_too_large = false;
+    intake->authorizer = intake->keep = false;
+    intake->params_done = intake->stdin_done = intake->head_too_large = false;
     intake->discard = intake->broken = intake->begun = intake->finished = intake->aborted = false;
     intake->channel.holds = false;
     intake->discarded = 0;

@@ -51,6 +51,7 @@ def start(kind, folder):
     for name in ("open", "app", "admin", "scoped", "secure", "own", "nowhere"):
         folder.write(f"{kind}-site/{name}/page", "the page\n")
     folder.write(f"{kind}-site/own/bob", "the page\n")
+    folder.write(f"{kind}-site/admin/page", "the page of admins\n")
     folder.write(f"{kind}-site/app/echo.sh", "#!/bin/sh\necho Content-Type: text/plain\necho\nenv\n", 0o755)
     rules = policy(folder)
     address = ("127.0.0.1", harness.free_port())
@@ -138,6 +139,27 @@ def test_decided(front, target, headers, status):
         assert "Bearer" in " ".join(reply.all("WWW-Authenticate"))
     if status != 200:
         assert b"the page" not in reply.body
+
+
+@pytest.mark.parametrize("target", [
+    "/admin/page", "//admin/page", "/./admin/page", "/admin//page", "/admin/./page", "/admin/page/", "/admin/page%20",
+    "/%61dmin/page", "/admin%2fpage", "/%2fadmin/page", "/admin;a/page", "/admin/page;a", "/admin/page?a", "/admin/page%3fa",
+    "/open/../admin/page", "/open/%2e%2e/admin/page", "/open/.%2e/admin/page", "/open//../admin/page",
+    "/open/x/..//../admin/page", "/open/..%2fadmin/page", "/open%2f..%2fadmin%2fpage", "/open%2f../admin/page",
+    "/open/%252e%252e/admin/page", "/open/..;/admin/page", "/open/..%5cadmin%5cpage", "/open/..\\admin\\page",
+    "/open%00/../admin/page", "/open/%00/../../admin/page", "/open/page%00/../../admin/page", "/open?/../admin/page",
+    "/open%3f/../admin/page", "/open%23/../admin/page", "/open#/../admin/page", "/open/page#/../../admin/page",
+    "/open/%c0%ae%c0%ae/admin/page", "/open/\x85/../../admin/page", "http://localhost/admin/page",
+    "http://localhost/open/../admin/page", "http://localhost//admin/page", "http:///admin/page", "*/admin/page",
+    "admin/page", "/../admin/page", "/open/../../admin/page", "/open/page/../../admin/page",
+])
+def test_no_way_around(front, target):
+    """What is asked about is what is served, in whatever way it is written."""
+    for method in ("GET", "POST"):
+        reply = servers.fetch_raw(front.port, servers.request(method, target.encode("latin-1")))
+        assert b"of admins" not in reply.body, reply.body
+        reply = servers.fetch_raw(front.port, servers.request(method, target.encode("latin-1"), [bearer()]))
+        assert b"of admins" not in reply.body, reply.body
 
 
 def test_methods(front):
