@@ -145,7 +145,9 @@ static void print_verdict(struct verdict verdict, bool reported)
 {
     static const char *const words[] = {"passes", "answers", "refuses", "fails"};
     printf("%s", words[verdict.kind]);
-    if (verdict.kind != VERDICT_PASS)
+    if (verdict.kind == VERDICT_PASS && verdict.detail)
+        printf(", %s", verdict.detail);
+    else if (verdict.kind != VERDICT_PASS)
         printf(" with %d %s%s%s%s", verdict.status, verdict.code, verdict.detail ? " (" : "",
                verdict.detail ? verdict.detail : "", verdict.detail ? ")" : "");
     puts(reported && verdict.kind != VERDICT_PASS ? "; only reported" : "");

@@ -270,7 +270,7 @@ static void close_other_listeners(const struct listener *own)
 /* SQLite makes and removes files beside its own. */
 static const char *store_folder(const struct policy *policy)
 {
-    const char *store = policy->auth.store ? policy->server.store : NULL;
+    const char *store = policy->auth.store || policy->limits.counters ? policy->server.store.place : NULL;
     const char *slash = store ? strrchr(store, '/') : NULL;
     return slash == store ? store : arena_copy(policy->arena, store, (size_t)(slash - store));
 }
@@ -282,12 +282,13 @@ static bool confine(struct policy *policy, struct error *error)
         return false;
     if (access(policy->server.spool, W_OK | X_OK) != 0)
         return error_set_errno(error, "spool: cannot write to %s", policy->server.spool);
-    if (!auth_methods_open(&policy->auth, error))
+    if (!auth_methods_open(&policy->auth, error) || !limits_open(&policy->limits, error))
         return false;
     const char *const writable[] = {policy->server.spool, store_folder(policy), NULL};
     const struct sandbox_paths paths = {readable, writable, auth_methods_need_network(&policy->auth)};
     return (!policy->server.sandbox || sandbox_enter(&paths, error)) &&
-           auth_methods_start(&policy->auth, policy->server.threads, error);
+           auth_methods_start(&policy->auth, policy->server.threads, error) &&
+           limits_start(&policy->limits, policy->server.threads, error);
 }
 
 static int fetch_log(void *launcher, struct error *error)
@@ -403,7 +404,7 @@ int serve_cgi(void)
         policy_free(policy);
         return answer_cgi(500, "internal_error");
     }
-    if (!auth_methods_open(&policy->auth, &error)) {
+    if (!auth_methods_open(&policy->auth, &error) || !limits_open(&policy->limits, &error)) {
         log_event(SEVERITY_ERROR, "start_failed", "%s", error.message);
         policy_free(policy);
         return answer_cgi(503, "store_failed");

@@ -129,7 +129,7 @@ static int tell_revoked(struct job *job, const struct policy *policy, const stru
 {
     bool revoked = true;
     int64_t issued = jwt->facts.issued == JWT_NO_TIME ? INT64_MIN : jwt->facts.issued / 1000;
-    const char *path = policy->server.store;
+    const char *path = policy->server.store.place;
     if (!path || (access(path, F_OK) != 0 && errno == ENOENT)) {
         printf("%-*s no, there is no store\n", WIDTH, "revoked");
         return EXIT_GOOD;

@@ -43,6 +43,7 @@ struct decoder {
     const char *user, *group;  /* of the whole file, for sections that name none; NULL where it names none */
     const char *path;          /* of the route that is read; NULL in its defaults */
     struct auth_methods *auth; /* the file's ways to authenticate (guard/auth_method.h), for routes */
+    struct limits *limits;     /* the file's limits (guard/limit.h), for routes */
     const void *memo;          /* of src/process: what it has looked up for this file already */
 };
 

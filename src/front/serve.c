@@ -29,6 +29,8 @@ static const struct secure_headers *headers_of(const struct policy *policy, cons
 static void dress_reply(const struct policy *policy, struct exchange *exchange)
 {
     secure_headers_apply(headers_of(policy, exchange), exchange);
+    if (exchange->route)
+        limit_headers_apply((enum limit_headers)exchange->route->limit_headers, exchange);
     headers_set(&exchange->reply.headers, exchange->arena, text_of(policy->server.request_id_header),
                 text_of(exchange->id));
 }
@@ -90,6 +92,7 @@ static struct verdict judge(const struct policy *policy, struct exchange *exchan
         return verdict;
     const struct route *route = exchange->route;
     exchange->route_path = route->path;
+    exchange->on_store_failure = route->on_store_failure;
     verdict = guards_judge(route->guards, ON_HEAD, exchange, passed, access_log_reported);
     if (verdict.kind != VERDICT_PASS || !route_needs_body(route))
         return verdict;

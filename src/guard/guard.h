@@ -32,6 +32,9 @@ struct guard {
      * status is known; NULL when there is nothing to do. */
     void (*finish)(const void *rules, struct exchange *);
 
+    /* It is another turn of this guard, with the rules of that, and has no key. */
+    const struct guard *again;
+
     /* Risky but legal rules: adds advice; NULL when there are none. */
     void (*advise)(const void *rules, struct findings *, const struct node *);
 };

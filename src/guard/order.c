@@ -6,12 +6,13 @@
 #include "guard/guard.h"
 
 extern const struct guard guard_dotfiles, guard_hosts, guard_https, guard_addresses, guard_methods,
-    guard_body, guard_content_types, guard_auth, guard_roles, guard_scopes, guard_claims, guard_match;
+    guard_limits, guard_body, guard_content_types, guard_auth, guard_roles, guard_scopes, guard_claims,
+    guard_match, guard_limits_late;
 
 const struct guard *const guards[] = {
-    &guard_dotfiles, &guard_hosts,         &guard_https, &guard_addresses, &guard_methods,
-    &guard_body,     &guard_content_types, &guard_auth,  &guard_roles,     &guard_scopes,
-    &guard_claims,   &guard_match,         NULL,
+    &guard_dotfiles, &guard_hosts,  &guard_https,         &guard_addresses,   &guard_methods,
+    &guard_limits,   &guard_body,   &guard_content_types, &guard_auth,        &guard_roles,
+    &guard_scopes,   &guard_claims, &guard_match,         &guard_limits_late, NULL,
 };
 
 _Static_assert(sizeof guards / sizeof *guards <= GUARDS_LIMIT, "a bit of `passed` for each guard");

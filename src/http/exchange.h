@@ -17,6 +17,18 @@ struct capture {
     struct text value; /* decoded */
 };
 
+enum store_failure { STORE_FAILURE_DENY, STORE_FAILURE_ALLOW, STORE_FAILURE_LOCAL };
+
+/* What is left of the tightest limit that a request draws on; times in seconds. */
+struct allowance {
+    const char *name; /* NULL: there is none */
+    uint64_t limit;   /* units a window */
+    uint64_t window;  /* 0: a limit of requests at once */
+    uint64_t remaining;
+    uint64_t reset;
+    uint64_t retry; /* 0: it was admitted */
+};
+
 struct exchange {
     struct arena *arena;
     struct channel *channel;
@@ -40,6 +52,9 @@ struct exchange {
     bool authenticates;    /* the route asks who is calling, if it does not insist */
     struct caller *caller; /* who that is (identity/caller.h); NULL: nobody that we know */
     struct held *held;     /* what the guard `auth` has to give back */
+    int on_store_failure;  /* enum store_failure: of counters */
+    struct drawn *drawn;   /* what the guard `limits` has to give back */
+    struct allowance allowance;
     struct text details;   /* of a refusal for what was sent: a JSON list; may be empty */
     struct text challenge; /* WWW-Authenticate of a refusal; may be empty */
 

@@ -73,7 +73,7 @@ static void advise_proxies(const struct loader *loader)
 
 static void advise_store(const struct loader *loader)
 {
-    const char *path = loader->policy->server.store;
+    const char *path = loader->policy->server.store.place;
     struct stat status;
     if (!path)
         return;

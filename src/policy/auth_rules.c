@@ -32,7 +32,7 @@ static bool decode_kind(struct loader *loader, const struct node *node, struct a
     method->rules = arena_alloc(decoder->arena, kind->section.size);
     bool good = decode_section(decoder, &kind->section, node, method->rules);
     good = kind->prepare(method->rules, decoder, node) && good;
-    if (good && kind->needs_store(method->rules) && !loader->policy->server.store)
+    if (good && kind->needs_store(method->rules) && !loader->policy->server.store.place)
         good = findings_add(decoder->findings, FINDING_ERROR, node,
                             "there are no keys, expected `keys` here or a `store` at the top");
     return good;
@@ -63,7 +63,7 @@ void auth_rules_load(struct loader *loader)
 {
     struct policy *policy = loader->policy;
     const struct node *map = loader->auth;
-    policy->auth.store_path = policy->server.store;
+    policy->auth.store_path = policy->server.store.place;
     loader->decoder.auth = &policy->auth;
     if (!map)
         return;

@@ -21,8 +21,8 @@ struct loader {
     struct policy *policy;
     struct decoder decoder;
     const struct node *root;
-    const struct node *auth, *defaults, *routes;       /* as they stand in the file; NULL: not there */
-    struct guard_section guard_sections[GUARDS_LIMIT]; /* made when first used */
+    const struct node *auth, *limits, *defaults, *routes; /* as they stand in the file; NULL: not there */
+    struct guard_section guard_sections[GUARDS_LIMIT];    /* made when first used */
 };
 
 /* The keys at the top of the file, and their part of the work: fills
@@ -32,6 +32,9 @@ bool server_rules_load(struct loader *);
 
 /* The top's `auth`: fills policy->auth. */
 void auth_rules_load(struct loader *);
+
+/* The top's `limits`: fills policy->limits. */
+void limit_rules_load(struct loader *);
 
 /* A route's own keys; guards and handlers come on top of them. Fills
  * policy->routes, ->headers and ->programs. */

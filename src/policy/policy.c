@@ -51,6 +51,7 @@ static void load_nodes(struct policy *policy, const char *folder, const struct n
         loader.decoder.group = policy->server.group;
     }
     auth_rules_load(&loader);
+    limit_rules_load(&loader);
     route_rules_load(&loader);
     router_build(policy);
     if (findings->errors == 0)
@@ -94,6 +95,7 @@ void policy_free(struct policy *policy)
     if (!policy)
         return;
     auth_methods_close(&policy->auth);
+    limits_close(&policy->limits);
     arena_free(policy->arena);
 }
 
@@ -143,6 +145,8 @@ void policy_describe(void (*visit)(void *context, const char *key, const struct 
         snprintf(name, sizeof name, "auth.NAME.%s", kind->name);
         describe_section(&visitor, name, kind->help, &kind->section);
     }
+    describe_section(&visitor, "limits.NAME", "one limit of the top's limits, or of a route's",
+                     &limit_section);
     for (size_t i = 0; guards[i]; i++)
         if (guards[i]->section.fields)
             describe_guard(&visitor, guards[i]);

@@ -8,8 +8,10 @@
 #include "base/log.h"
 #include "guard/auth_method.h"
 #include "guard/guard.h"
+#include "guard/limit.h"
 #include "handler/handler.h"
 #include "process/program.h"
+#include "respond/limit_headers.h"
 #include "respond/secure_headers.h"
 
 struct listen_rules {    /* policy key `listen` */
@@ -30,9 +32,10 @@ struct server_rules { /* keys at the top of the file */
         const char *target;
         int level; /* enum severity */
     } log;
-    const char *store;        /* absolute path of a SQLite file; NULL: there is none */
-    const char *user, *group; /* the worker's */
-    bool authorizer;          /* FastCGI's role of one is taken */
+    struct counters_rules store; /* its place is that of keys, too; NULL: there is none */
+    uint64_t local_share;        /* percent */
+    const char *user, *group;    /* the worker's */
+    bool authorizer;             /* FastCGI's role of one is taken */
     bool sandbox;
     const char *spool;             /* folder for bodies that do not fit in memory */
     uint64_t reply_spool;          /* bytes of one reply kept aside for a client that reads slowly */
@@ -46,7 +49,9 @@ struct route {
     const struct handler *handler;
     void *settings;
     struct secure_headers headers;
-    bool pass_errors; /* the handler's own 5xx bodies go out */
+    int on_store_failure; /* enum store_failure */
+    int limit_headers;    /* enum limit_headers */
+    bool pass_errors;     /* the handler's own 5xx bodies go out */
     bool report_only;
     const struct node *node; /* for messages */
 };
@@ -62,6 +67,7 @@ struct policy {
     struct program **programs;
     size_t program_count;
     struct auth_methods auth; /* ways to authenticate */
+    struct limits limits;
     struct findings findings; /* advice is left here; errors too when loading failed */
 };
 

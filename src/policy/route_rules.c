@@ -122,6 +122,10 @@ static const struct field route_fields[] = {
      .expects = "api, helmet, fastapi, nginx, off, or a map of preset and single headers",
      .fallback = "api",
      .help = "security headers of every reply"},
+    {FIELD(FIELD_CHOICE, draft, route.on_store_failure, "on_store_failure"), .choices = "deny|allow|local",
+     .fallback = "deny", .help = "what becomes of requests with limits while the store is out"},
+    {FIELD(FIELD_CHOICE, draft, route.limit_headers, "limit_headers"), .choices = "draft|legacy|none",
+     .fallback = "draft", .help = "what replies say of the tightest limit"},
     {FIELD(FIELD_BOOL, draft, route.pass_errors, "pass_errors"), .fallback = "false",
      .help = "let the handler's own bodies of 5xx replies through"},
     {0},
@@ -372,6 +376,9 @@ static void load_route(struct loader *loader, const struct draft *defaults, cons
     check_route(loader, &draft, map);
     *route = draft.route;
     route->report_only = draft.mode != 0;
+    for (size_t i = 0; guards[i]; i++)
+        if (guards[i]->again)
+            route->guards[i] = route->guards[find_guard(guards[i]->name)];
     for (size_t i = 0; guards[i]; i++)
         if (!names_mode(route->guards[i].node))
             route->guards[i].report_only = route->report_only;

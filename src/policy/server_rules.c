@@ -15,7 +15,7 @@
 /* The file's top, as one struct for the table. */
 struct top {
     struct server_rules server;
-    const struct node *auth, *defaults, *routes;
+    const struct node *auth, *limits, *defaults, *routes;
 };
 
 static bool refuse(struct decoder *decoder, const struct node *node, const char *expected)
@@ -197,6 +197,22 @@ static const struct field log_fields[] = {
 };
 static const struct section log_section = {sizeof(struct log_rules), log_fields};
 
+/* Their offsets are those of the whole top. */
+static const struct field store_fields[] = {
+    {FIELD(FIELD_OWN, top, server.store.place, "url"), .own = decode_store, .expects = store_expected,
+     .required = true, .help = "where it is"},
+    {FIELD(FIELD_DURATION, top, server.store.timeout, "timeout"), .fallback = "1s", .least = 10,
+     .most = 30000, .help = "how long a request waits for a counter"},
+    {FIELD(FIELD_NUMBER, top, server.store.rows, "counters"), .fallback = "1000000", .least = 1000,
+     .most = 100000000, .help = "how many counters there may be"},
+    {FIELD(FIELD_NUMBER, top, server.local_share, "local_share"), .fallback = "50", .least = 1, .most = 100,
+     .help = "on_store_failure: local: percent of each limit that a process admits by itself"},
+    {FIELD(FIELD_CHOICE, top, server.store.durability, "durability"), .choices = "normal|full|off",
+     .fallback = "normal", .help = "SQLite: what of the counters a power cut may take"},
+    {0},
+};
+static const struct section store_section = {sizeof(struct top), store_fields};
+
 static const struct field server_fields[] = {
     {FIELD(FIELD_SECTION, top, server.listen, "listen"), .section = &listen_section,
      .help = "where web servers connect to"},
@@ -215,8 +231,10 @@ static const struct field server_fields[] = {
      .help = "how long clients and shutdown may take"},
     {FIELD(FIELD_SECTION, top, server.log, "log"), .section = &log_section,
      .help = "the log, one JSON object a line"},
-    {FIELD(FIELD_OWN, top, server.store, "store"), .own = decode_store, .expects = store_expected,
-     .help = "file of API keys and revoked tokens, shared by all processes"},
+    {.key = "store",
+     .type = FIELD_SECTION,
+     .section = &store_section,
+     .help = "API keys, revoked tokens and counters, shared by all processes"},
     {FIELD(FIELD_TEXT, top, server.user, "user"),
      .help = "user the worker and its programs run as, when started as root"},
     {FIELD(FIELD_TEXT, top, server.group, "group"), .help = "group the worker runs as, when started as root"},
@@ -234,6 +252,9 @@ static const struct field server_fields[] = {
     {FIELD(FIELD_OWN, top, auth, "auth"), .own = keep_node,
      .expects = "a map of names, each with jwt or api_key",
      .help = "ways in which callers say who they are, by names for routes"},
+    {FIELD(FIELD_OWN, top, limits, "limits"), .own = keep_node,
+     .expects = "a map of names, each with the keys of a limit",
+     .help = "how much callers may use, by names for routes"},
     {FIELD(FIELD_OWN, top, defaults, "defaults"), .own = keep_node,
      .expects = "a map of a route's keys, without path",
      .help = "what every route starts from; a route's own key replaces it"},
@@ -260,6 +281,8 @@ static bool check_store(const struct loader *loader, const char *path)
 {
     struct findings *findings = loader->decoder.findings;
     const struct node *node = node_get(loader->root, "store");
+    if (node && node->kind == NODE_MAP)
+        node = node_get(node, "url");
     struct stat status;
     const char *slash = strrchr(path, '/');
     const char *folder =
@@ -295,7 +318,7 @@ static bool check_system(const struct loader *loader, const struct server_rules 
                             server->group);
     if (spool && server->spool && (stat(server->spool, &folder) != 0 || !S_ISDIR(folder.st_mode)))
         good = findings_add(findings, FINDING_ERROR, spool, "there is no folder %s", server->spool);
-    if (server->store && !check_store(loader, server->store))
+    if (server->store.place && !check_store(loader, server->store.place))
         good = false;
     return good;
 }
@@ -308,6 +331,7 @@ bool server_rules_load(struct loader *loader)
                             "a policy is a map of keys such as `routes`");
     bool good = decode_section(&loader->decoder, &server_section, loader->root, &top);
     loader->auth = top.auth;
+    loader->limits = top.limits;
     loader->defaults = top.defaults;
     loader->routes = top.routes;
     loader->policy->server = top.server;

@@ -61,6 +61,7 @@ static const struct {
     {"path_nul", "The path has a NUL character"},
     {"program_failed", "The handler of this request could not be started"},
     {"program_timeout", "The handler of this request took too long"},
+    {"rate_limit_exceeded", "Too many requests, please try again later"},
     {"request_invalid", "The request is not valid"},
     {"request_timeout", "The request took too long to arrive"},
     {"route_not_found", "There is nothing at this address"},
@@ -123,6 +124,10 @@ struct text error_body(struct exchange *exchange)
     /* The one header of a handler's own error that a client is to act upon. */
     const struct text *retry = headers_get(&exchange->reply.headers, "retry-after");
     struct text retry_after = retry ? *retry : verdict->status == 503 ? TEXT("1") : TEXT("");
+    bool limited = verdict->status == 429 && exchange->allowance.retry > 0;
+    if (limited)
+        retry_after =
+            text_of(arena_printf(exchange->arena, "%llu", (unsigned long long)exchange->allowance.retry));
     exchange->reply = (struct reply){.status = verdict->status};
     bytes_add(&body, "{\"error\":", 9);
     bytes_add_json(&body, text_of(verdict->code));
@@ -134,6 +139,8 @@ struct text error_body(struct exchange *exchange)
         bytes_add(&body, ",\"details\":", 11);
         bytes_add_text(&body, exchange->details);
     }
+    if (limited)
+        bytes_printf(&body, ",\"retryAfter\":%.*s", TEXT_ARGUMENTS(retry_after));
     bytes_add(&body, "}\n", 2);
     set(exchange, "Content-Type", TEXT("application/json"));
     set(exchange, "Cache-Control", TEXT("no-store"));

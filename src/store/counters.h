@@ -49,7 +49,7 @@ struct counters_rules {
     const char *password; /* of Redis; NULL: none */
     uint64_t timeout;     /* milliseconds after which a check has failed */
     uint64_t rows;        /* counters there may be */
-    enum durability durability;
+    int durability;       /* enum durability */
 };
 
 /* A failed store is opened again by itself, in the background, ever more

@@ -1,0 +1,462 @@
+/*
+ * One limit: what a policy may say of it, and the key of the counter that a
+ * request draws on.
+ */
+#include "config.h"
+
+#include "guard/limit.h"
+
+#include <openssl/sha.h>
+
+#include "base/bytes.h"
+#include "identity/caller.h"
+
+enum { VALUE_SIZE = 64 }; /* of one part of a key; so all of them fit */
+enum { DIGEST_SHOWN = 16 };
+#define SECOND      UINT64_C(1000000)
+#define SLOT_WINDOW (60 * SECOND) /* what is held is taken again within half of it */
+
+/* ---- words of keys */
+
+/* A value as a word of its own; one that is too long, as a digest of it. */
+static void add_value(struct bytes *key, struct text value)
+{
+    unsigned char digest[SHA256_DIGEST_LENGTH];
+    size_t before = key->length;
+    for (size_t i = 0; i < value.length && key->length - before <= VALUE_SIZE; i++) {
+        unsigned char byte = (unsigned char)value.at[i];
+        if (byte > 0x20 && byte < 0x7f && byte != '%' && byte != '#' && byte != '=')
+            bytes_add(key, &value.at[i], 1);
+        else
+            bytes_printf(key, "%%%02X", byte);
+    }
+    if (key->length - before <= VALUE_SIZE)
+        return;
+    key->length = before;
+    SHA256((const unsigned char *)value.at, value.length, digest);
+    bytes_add(key, "#", 1);
+    for (size_t i = 0; i < DIGEST_SHOWN; i++)
+        bytes_printf(key, "%02x", digest[i]);
+}
+
+/* ---- rules */
+
+static bool refuse(struct decoder *decoder, const struct node *node, const char *expected)
+{
+    if (node->kind != NODE_SCALAR)
+        return findings_add(decoder->findings, FINDING_ERROR, node, "expected %s", expected);
+    return findings_add(decoder->findings, FINDING_ERROR, node, "\"%.*s\" does not fit, expected %s",
+                        TEXT_ARGUMENTS(node->text), expected);
+}
+
+static const char rate_expected[] =
+    "a rate such as 100/15m, 5/s or 1000/day, at most 1000000000 in 1s to 366d";
+
+static bool read_period(struct text text, uint64_t *microseconds)
+{
+    static const struct {
+        const char *word;
+        uint64_t seconds;
+    } words[] = {{"s", 1},    {"second", 1},  {"m", 60},    {"minute", 60},
+                 {"h", 3600}, {"hour", 3600}, {"d", 86400}, {"day", 86400}};
+    uint64_t milliseconds;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (text_equal(text, text_of(words[i].word))) {
+            *microseconds = words[i].seconds * SECOND;
+            return true;
+        }
+    if (!decode_duration(text, &milliseconds) || milliseconds < 1000 || milliseconds > QUOTA_TIME_MOST / 1000)
+        return false;
+    *microseconds = milliseconds * 1000;
+    return true;
+}
+
+static bool read_rate(struct text text, struct quota *quota)
+{
+    size_t slash = text_find(text, '/');
+    struct text number = {text.at, slash};
+    return slash < text.length && text_number(number, QUOTA_LIMIT_MOST, &quota->limit) &&
+           read_period(text_from(text, slash + 1), &quota->window);
+}
+
+/* What the table fills; `limit` is made of it. */
+struct written {
+    const struct node *rate;
+    uint64_t concurrency;
+    int algorithm;
+    uint64_t burst, delay;
+    struct limit_by by[LIMIT_BY_MOST];
+    size_t by_count;
+    uint64_t ipv6_prefix;
+    int count;
+    uint64_t cost;
+    bool cost_is_body;
+    struct {
+        uint64_t length, most;
+    } ban;
+    struct {
+        struct networks addresses;
+        struct texts roles;
+    } except;
+};
+
+static bool keep_rate(struct decoder *decoder, const struct node *node, void *member)
+{
+    struct quota quota;
+    if (node->kind != NODE_SCALAR || !read_rate(node->text, &quota))
+        return refuse(decoder, node, rate_expected);
+    *(const struct node **)member = node;
+    return true;
+}
+
+static const char by_expected[] =
+    "address, caller, api_key, claim:NAME, header:NAME, path:NAME, route or global";
+
+/* Credentials are no names of people, and would be shown by `fcgiguard limit list`. */
+static bool is_secret_header(struct text name)
+{
+    static const char *const names[] = {"authorization", "proxy-authorization", "cookie", "x-api-key"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (text_equal_ignore_case(name, text_of(names[i])))
+            return true;
+    return false;
+}
+
+static bool decode_one_by(struct decoder *decoder, const struct node *node, struct text text,
+                          struct limit_by *by)
+{
+    static const char *const words[] = {
+        "address", "caller", "api_key", "claim:", "header:", "path:", "route", "global"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        struct text word = text_of(words[i]);
+        bool named = word.at[word.length - 1] == ':';
+        if (named ? !text_starts_with(text, word) || text.length == word.length : !text_equal(text, word))
+            continue;
+        struct text name = named ? text_from(text, word.length) : TEXT("");
+        by->kind = (int)i;
+        by->name = arena_copy(decoder->arena, name.at, name.length);
+        if (by->kind == BY_HEADER && (!text_is_token(name) || name.length > 64))
+            return refuse(decoder, node, "a header name of at most 64 bytes");
+        if (by->kind == BY_HEADER && is_secret_header(name))
+            return findings_add(decoder->findings, FINDING_ERROR, node,
+                                "%s holds credentials, expected caller or api_key instead", by->name);
+        if (name.length > 64)
+            return refuse(decoder, node, "a name of at most 64 bytes");
+        return true;
+    }
+    return refuse(decoder, node, by_expected);
+}
+
+static bool decode_by(struct decoder *decoder, const struct node *node, void *member)
+{
+    struct written *written = (void *)((char *)member - offsetof(struct written, by));
+    struct texts texts;
+    bool good = decode_texts(decoder, node, &texts);
+    if (texts.count > LIMIT_BY_MOST || (good && texts.count == 0))
+        return findings_add(decoder->findings, FINDING_ERROR, node, "expected 1 to %d of %s",
+                            (int)LIMIT_BY_MOST, by_expected);
+    for (size_t i = 0; i < texts.count; i++)
+        good = texts.items[i].length > 0 &&
+               decode_one_by(decoder, node->kind == NODE_LIST ? node->items[i] : node, texts.items[i],
+                             &written->by[i]) &&
+               good;
+    written->by_count = texts.count;
+    return good;
+}
+
+static bool decode_cost(struct decoder *decoder, const struct node *node, void *member)
+{
+    struct written *written = (void *)((char *)member - offsetof(struct written, cost));
+    written->cost = 1;
+    written->cost_is_body = node->kind == NODE_SCALAR && text_equal(node->text, TEXT("body"));
+    if (!written->cost_is_body &&
+        (node->kind != NODE_SCALAR || !text_number(node->text, QUOTA_COST_MOST, &written->cost) ||
+         written->cost == 0))
+        return refuse(decoder, node, "a number from 1 to 1000000, or body");
+    return true;
+}
+
+static bool decode_networks(struct decoder *decoder, const struct node *node, void *member)
+{
+    struct networks *networks = member;
+    struct texts texts;
+    bool good = decode_texts(decoder, node, &texts);
+    networks->items = arena_array(decoder->arena, texts.count, sizeof *networks->items);
+    networks->count = texts.count;
+    for (size_t i = 0; i < texts.count; i++)
+        if (texts.items[i].length > 0 && !network_parse(texts.items[i], &networks->items[i]))
+            good = refuse(decoder, node->kind == NODE_LIST ? node->items[i] : node,
+                          "a network such as 192.0.2.0/24 or 2001:db8::/32");
+    return good;
+}
+
+enum { DAY_MS = 24 * 3600 * 1000 };
+
+static const struct field ban_fields[] = {
+    {FIELD(FIELD_DURATION, written, ban.length, "for"), .required = true, .least = 1000,
+     .most = UINT64_C(366) * DAY_MS, .help = "how long who is refused is refused"},
+    {FIELD(FIELD_DURATION, written, ban.most, "most"), .most = UINT64_C(366) * DAY_MS,
+     .help = "each further ban is twice as long, up to this"},
+    {0},
+};
+/* Their offsets are those of the whole struct, so the section begins where it does. */
+static const struct section ban_section = {sizeof(struct written), ban_fields};
+
+static const struct field except_fields[] = {
+    {FIELD(FIELD_OWN, written, except.addresses, "addresses"), .own = decode_networks,
+     .expects = "a list of networks", .help = "clients that do not count"},
+    {FIELD(FIELD_TEXTS, written, except.roles, "roles"), .help = "callers with one of these do not count"},
+    {0},
+};
+static const struct section except_section = {sizeof(struct written), except_fields};
+
+static const struct field fields[] = {
+    {FIELD(FIELD_OWN, written, rate, "rate"), .own = keep_rate, .expects = "a rate such as 100/15m or 5/s",
+     .help = "how many in how long"},
+    {FIELD(FIELD_NUMBER, written, concurrency, "concurrency"), .least = 1, .most = 100000,
+     .help = "how many at once, in the place of a rate"},
+    {FIELD(FIELD_CHOICE, written, algorithm, "algorithm"), .choices = "sliding|fixed|gcra",
+     .fallback = "sliding", .help = "in any span of that length, in windows, or one at a time"},
+    {FIELD(FIELD_NUMBER, written, burst, "burst"), .most = QUOTA_LIMIT_MOST,
+     .help = "gcra: how many may come ahead of the rate"},
+    {FIELD(FIELD_DURATION, written, delay, "delay"), .most = 10000,
+     .help = "gcra: what is ahead of the rate waits for its turn, at most so long"},
+    {FIELD(FIELD_OWN, written, by, "by"), .own = decode_by, .expects = by_expected, .fallback = "address",
+     .help = "whose use is counted"},
+    {FIELD(FIELD_NUMBER, written, ipv6_prefix, "ipv6_prefix"), .fallback = "64", .least = 16, .most = 128,
+     .help = "how many bits of an IPv6 address are one caller"},
+    {FIELD(FIELD_CHOICE, written, count, "count"), .choices = "all|failures|successes", .fallback = "all",
+     .help = "what is not given back once it is answered"},
+    {FIELD(FIELD_OWN, written, cost, "cost"), .own = decode_cost, .expects = "a number, or body",
+     .fallback = "1", .help = "how much a request takes; body: one for each 1024 bytes"},
+    {.key = "ban",
+     .type = FIELD_SECTION,
+     .section = &ban_section,
+     .help = "how long who is refused stays so"},
+    {.key = "except", .type = FIELD_SECTION, .section = &except_section, .help = "who does not count"},
+    {0},
+};
+const struct section limit_section = {sizeof(struct written), fields};
+
+static bool is_late(const struct limit *limit)
+{
+    bool late = limit->cost_is_body || limit->except_roles.count > 0;
+    for (size_t i = 0; i < limit->by_count; i++)
+        late = late || limit->by[i].kind == BY_CALLER || limit->by[i].kind == BY_API_KEY ||
+               limit->by[i].kind == BY_CLAIM;
+    return late;
+}
+
+static bool check_algorithm(struct decoder *decoder, const struct node *node, const struct written *written)
+{
+    static const char *const keys[] = {"burst", "delay", "algorithm", "count", "cost", "ban"};
+    bool good = true;
+    for (size_t i = 0; node->kind == NODE_MAP && i < sizeof keys / sizeof *keys; i++) {
+        const struct node *item = node_get(node, keys[i]);
+        if (item && written->concurrency)
+            good = findings_add_key(decoder->findings, FINDING_ERROR, item, "this is for a `rate` alone");
+        else if (item && i < 2 && written->algorithm != 2)
+            good = findings_add_key(decoder->findings, FINDING_ERROR, item,
+                                    "this is for `algorithm: gcra` alone");
+    }
+    if (written->ban.most && written->ban.most < written->ban.length)
+        good = findings_add(decoder->findings, FINDING_ERROR, node_get(node, "ban"),
+                            "`most` is less than `for`");
+    return good;
+}
+
+static void set_quota(struct limit *limit, const struct written *written)
+{
+    static const enum quota_algorithm algorithms[] = {QUOTA_SLIDING, QUOTA_FIXED, QUOTA_GCRA};
+    struct quota *quota = &limit->quota;
+    limit->slots = written->concurrency > 0;
+    if (limit->slots)
+        *quota =
+            (struct quota){.algorithm = QUOTA_SLIDING, .limit = written->concurrency, .window = SLOT_WINDOW};
+    else
+        read_rate(written->rate->text, quota);
+    if (!limit->slots)
+        quota->algorithm = algorithms[written->algorithm];
+    quota->burst = written->burst;
+    quota->delay = written->delay * 1000;
+    quota->ban = written->ban.length * 1000;
+    quota->ban_most = written->ban.most * 1000;
+}
+
+static void set_local(struct limit *limit, uint64_t share)
+{
+    uint64_t most = limit->quota.limit * share / 100;
+    limit->local = limit->quota;
+    limit->local.limit = most == 0 && limit->quota.limit > 0 ? 1 : most;
+    limit->local.burst = limit->quota.burst * share / 100;
+}
+
+/* Without blanks, and short, for it begins a key. */
+static const char *name_of_route(struct decoder *decoder, const struct limit *limit)
+{
+    struct bytes name = bytes_new(decoder->arena, COUNTER_KEY_SIZE);
+    add_value(&name, text_of(decoder->path ? decoder->path : "defaults"));
+    bytes_printf(&name, ":%s", limit->slots ? "concurrency" : limit->rule);
+    bytes_add(&name, "", 1);
+    return name.at;
+}
+
+static struct limit *make(struct decoder *decoder, const struct node *node, const char *name,
+                          const struct written *written)
+{
+    const struct limits *all = decoder->limits;
+    struct limit *limit = arena_alloc(decoder->arena, sizeof *limit);
+    set_quota(limit, written);
+    set_local(limit, all->local_share);
+    limit->rule = limit->slots
+                      ? arena_printf(decoder->arena, "%llu at once", (unsigned long long)written->concurrency)
+                      : arena_copy(decoder->arena, written->rate->text.at, written->rate->text.length);
+    limit->name = name ? name : name_of_route(decoder, limit);
+    memcpy(limit->by, written->by, sizeof limit->by);
+    limit->by_count = written->by_count;
+    limit->ipv6_prefix = written->ipv6_prefix;
+    limit->count = written->count;
+    limit->cost = written->cost;
+    limit->cost_is_body = written->cost_is_body;
+    limit->except_addresses = written->except.addresses;
+    limit->except_roles = written->except.roles;
+    limit->late = is_late(limit);
+    limit->node = node;
+    return limit;
+}
+
+struct limit *limit_decode(struct decoder *decoder, const struct node *node, const char *name)
+{
+    struct written written = {0};
+    size_t errors = decoder->findings->errors;
+    if (!decode_section(decoder, &limit_section, node, &written))
+        return NULL;
+    if (!written.rate == !written.concurrency)
+        findings_add(decoder->findings, FINDING_ERROR, node, "expected one of `rate` and `concurrency`");
+    else
+        check_algorithm(decoder, node, &written);
+    return decoder->findings->errors == errors ? make(decoder, node, name, &written) : NULL;
+}
+
+/* ---- requests */
+
+bool limit_excepts(const struct limit *limit, const struct exchange *exchange)
+{
+    if (networks_hold(&limit->except_addresses, &exchange->request.client))
+        return true;
+    for (size_t i = 0; exchange->caller && i < limit->except_roles.count; i++)
+        if (caller_has(&exchange->caller->roles, limit->except_roles.items[i]))
+            return true;
+    return false;
+}
+
+uint64_t limit_cost(const struct limit *limit, const struct exchange *exchange)
+{
+    int64_t stated = exchange->body.stated;
+    if (!limit->cost_is_body)
+        return limit->cost;
+    uint64_t bytes = stated < 0 ? exchange->body.limit : (uint64_t)stated;
+    uint64_t units = bytes / 1024 + (bytes % 1024 != 0);
+    return units == 0 ? 1 : units > QUOTA_COST_MOST ? QUOTA_COST_MOST : units;
+}
+
+static void add_address(struct bytes *key, const struct limit *limit, const struct address *client)
+{
+    static const unsigned char mapped[12] = {[10] = 0xff, 0xff};
+    char text[ADDRESS_TEXT_SIZE];
+    struct address address = *client;
+    if (!address.known || memcmp(address.bytes, mapped, sizeof mapped) == 0 || limit->ipv6_prefix == 128) {
+        add_value(key, text_of(address_format(&address, text)));
+        return;
+    }
+    for (size_t bit = limit->ipv6_prefix; bit < 128; bit++)
+        address.bytes[bit / 8] &= (unsigned char)~(0x80 >> bit % 8);
+    bytes_printf(key, "%s/%u", address_format(&address, text), (unsigned)limit->ipv6_prefix);
+}
+
+/* By whom a request is where it is nobody: else all of them would share. */
+static void add_caller(struct bytes *key, const struct limit *limit, const struct exchange *exchange)
+{
+    const struct caller *caller = exchange->caller;
+    if (caller && (caller->name.length > 0 || caller->key.length == 0)) {
+        bytes_printf(key, " caller=");
+        add_value(key, caller->name);
+    } else if (caller) {
+        bytes_printf(key, " api_key=");
+        add_value(key, caller->key);
+    } else {
+        bytes_printf(key, " address=");
+        add_address(key, limit, &exchange->request.client);
+    }
+}
+
+static struct text captured(const struct exchange *exchange, const char *name)
+{
+    for (size_t i = 0; i < exchange->capture_count; i++)
+        if (strcmp(exchange->captures[i].name, name) == 0)
+            return exchange->captures[i].value;
+    return (struct text){0};
+}
+
+static struct text claimed(const struct exchange *exchange, const char *name)
+{
+    const json_t *claim = exchange->caller ? caller_claim(exchange->caller->claims, name) : NULL;
+    return claim ? caller_claim_text(claim, exchange->arena) : (struct text){0};
+}
+
+static void add_part(struct bytes *key, const struct limit *limit, const struct limit_by *by,
+                     const struct exchange *exchange)
+{
+    static const char *const words[] = {
+        [BY_CLAIM] = "claim:", [BY_HEADER] = "header:", [BY_PATH] = "path:", [BY_ROUTE] = "route"};
+    const struct caller *caller = exchange->caller;
+    const struct text *header;
+    switch (by->kind) {
+    case BY_GLOBAL:
+        return;
+    case BY_ADDRESS:
+        bytes_printf(key, " address=");
+        add_address(key, limit, &exchange->request.client);
+        return;
+    case BY_API_KEY:
+        if (caller && caller->key.length > 0) {
+            bytes_printf(key, " api_key=");
+            add_value(key, caller->key);
+            return;
+        }
+        add_caller(key, limit, exchange);
+        return;
+    case BY_CALLER:
+        add_caller(key, limit, exchange);
+        return;
+    case BY_CLAIM:
+    case BY_HEADER:
+    case BY_PATH:
+    case BY_ROUTE:
+        break;
+    }
+    bytes_printf(key, " %s%s=", words[by->kind], by->name);
+    header = by->kind == BY_HEADER ? headers_get(&exchange->request.headers, by->name) : NULL;
+    add_value(key, by->kind == BY_CLAIM   ? claimed(exchange, by->name)
+                   : by->kind == BY_PATH  ? captured(exchange, by->name)
+                   : by->kind == BY_ROUTE ? text_of(exchange->route_path)
+                   : header               ? *header
+                                          : TEXT(""));
+}
+
+struct text limit_key(const struct limit *limit, const struct exchange *exchange)
+{
+    struct bytes key = bytes_new(exchange->arena, 8 * COUNTER_KEY_SIZE);
+    unsigned char digest[SHA256_DIGEST_LENGTH];
+    bytes_printf(&key, "%s", limit->name);
+    for (size_t i = 0; i < limit->by_count; i++)
+        add_part(&key, limit, &limit->by[i], exchange);
+    if (key.length <= COUNTER_KEY_SIZE)
+        return bytes_text(&key);
+    SHA256((const unsigned char *)key.at, key.length, digest);
+    key.length = strlen(limit->name);
+    bytes_printf(&key, " #");
+    for (size_t i = 0; i < DIGEST_SHOWN; i++)
+        bytes_printf(&key, "%02x", digest[i]);
+    return bytes_text(&key);
+}

@@ -1,0 +1,74 @@
+/*
+ * Limit: one limit of a policy, named at its top or written in a route: how
+ * much, of whom, and what counts. It makes the counter's key of a request;
+ * counting is the guard's and the store's work (guard/limits.c, store/counters.h).
+ */
+#ifndef GUARD_LIMIT_H
+#define GUARD_LIMIT_H
+
+#include "data/decode.h"
+#include "http/exchange.h"
+#include "store/counters.h"
+
+enum { LIMIT_BY_MOST = 8 };
+
+enum limit_count { COUNT_ALL, COUNT_FAILURES, COUNT_SUCCESSES };
+
+struct limit_by {
+    enum { BY_ADDRESS, BY_CALLER, BY_API_KEY, BY_CLAIM, BY_HEADER, BY_PATH, BY_ROUTE, BY_GLOBAL } kind;
+    const char *name; /* of the claim, the header or the part of the path */
+};
+
+struct limit {
+    const char *name;   /* begins the counter's key: "login", "/search:2/s" */
+    const char *rule;   /* for people: "5/15m", "2 at once" */
+    struct quota quota; /* in the store */
+    struct quota local; /* in this process, while the store is out */
+    bool slots;         /* `concurrency`: what is taken is held by the request */
+    bool late;          /* can only be judged behind `auth` and `body` */
+    struct limit_by by[LIMIT_BY_MOST];
+    size_t by_count;
+    uint64_t ipv6_prefix;
+    int count; /* enum limit_count */
+    uint64_t cost;
+    bool cost_is_body;
+    struct networks except_addresses;
+    struct texts except_roles;
+    const struct node *node;
+};
+
+/* All limits of a policy that have names, and where they are counted. */
+struct limits {
+    struct limit **items;
+    size_t count;
+    struct counters_rules store; /* place NULL: the policy names none */
+    uint64_t local_share;        /* percent */
+    bool used;                   /* by a route */
+    struct counters *counters;   /* NULL: not opened */
+    struct counters *local;
+    uint64_t threads; /* that serve */
+};
+
+/* A limit as `limits.NAME` at the top or a map or rate in a route has it. NULL
+ * with findings. `name` NULL: it is called by `decoder->path` and its rate. */
+struct limit *limit_decode(struct decoder *, const struct node *, const char *name);
+
+/* The keys of a limit, for `fcgiguard help` and the test of the man page. */
+extern const struct section limit_section;
+
+/* Whether the limit is not for this request (`except`). */
+bool limit_excepts(const struct limit *, const struct exchange *);
+
+/* The counter's key: the name and by whom, each word without blanks; what is
+ * empty stays empty, what is too long becomes a digest of it. In the exchange's arena. */
+struct text limit_key(const struct limit *, const struct exchange *);
+
+uint64_t limit_cost(const struct limit *, const struct exchange *);
+
+/* In a process that serves, as auth_methods_open() and auth_methods_start(); they
+ * do nothing where no route has limits. */
+bool limits_open(struct limits *, struct error *);
+bool limits_start(struct limits *, uint64_t threads, struct error *);
+void limits_close(struct limits *);
+
+#endif

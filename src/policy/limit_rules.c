@@ -1,0 +1,49 @@
+/*
+ * Limit rules: the top's `limits`, a map of names to limits. What a limit says
+ * is known to guard/limit.c.
+ */
+#include "config.h"
+
+#include "policy/load.h"
+
+enum { LIMITS_MOST = 1000, NAME_MOST = 64 };
+
+static bool is_name(struct text name)
+{
+    for (size_t i = 0; i < name.length; i++)
+        if (!((name.at[i] >= 'a' && name.at[i] <= 'z') || (name.at[i] >= 'A' && name.at[i] <= 'Z') ||
+              (name.at[i] >= '0' && name.at[i] <= '9') || name.at[i] == '_' || name.at[i] == '-'))
+            return false;
+    return name.length > 0 && name.length <= NAME_MOST && !text_equal(name, TEXT("none")) &&
+           !text_equal(name, TEXT("defaults"));
+}
+
+void limit_rules_load(struct loader *loader)
+{
+    struct policy *policy = loader->policy;
+    struct limits *limits = &policy->limits;
+    struct decoder *decoder = &loader->decoder;
+    const struct node *map = loader->limits;
+    limits->store = policy->server.store;
+    limits->local_share = policy->server.local_share;
+    decoder->limits = limits;
+    if (!map)
+        return;
+    if (map->kind != NODE_MAP || map->count == 0 || map->count > LIMITS_MOST) {
+        findings_add(decoder->findings, FINDING_ERROR, map, "expected a map of 1 to %d names of limits",
+                     (int)LIMITS_MOST);
+        return;
+    }
+    limits->items = arena_array(policy->arena, map->count, sizeof(struct limit *));
+    for (size_t i = 0; i < map->count; i++) {
+        const struct node *node = map->items[i];
+        if (!is_name(node->name))
+            findings_add_key(
+                decoder->findings, FINDING_ERROR, node,
+                "expected a name of letters, digits, - and _, at most %d, and not none or defaults",
+                (int)NAME_MOST);
+        struct limit *limit = limit_decode(decoder, node, node->name.at);
+        if (limit)
+            limits->items[limits->count++] = limit;
+    }
+}
