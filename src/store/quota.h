@@ -3,7 +3,8 @@
  * time comes whether so much may be taken, and what the counter holds then.
  * Pure functions of integers: no clock is read and nothing is kept here.
  *
- * Times are microseconds of the counter's own clock (store/counters.h).
+ * Times are microseconds of the counter's own clock (store/counters.h), which
+ * has to be below 2^61; sums that would not fit stay at the greatest number.
  */
 #ifndef STORE_QUOTA_H
 #define STORE_QUOTA_H
@@ -17,14 +18,15 @@ enum quota_algorithm {
      * is followed by a new one (as express-rate-limit counts). */
     QUOTA_FIXED,
     /* At most `limit` units in any span as long as the window. Units are kept
-     * by sixteenths of it, so each counts for up to a sixteenth longer. */
+     * by sixteenths of it, so each counts for up to a sixteenth longer: sixteen
+     * that are whole, and the one that the window begins in. */
     QUOTA_SLIDING,
     /* A unit every window / limit, and `burst` units ahead of that: the generic
      * cell rate algorithm (ITU-T I.371), as nginx's limit_req counts. */
     QUOTA_GCRA,
 };
 
-enum { QUOTA_SEGMENTS = 16, QUOTA_COST_MOST = 1000000, QUOTA_LIMIT_MOST = 1000000000 };
+enum { QUOTA_SEGMENTS = 17, QUOTA_COST_MOST = 1000000, QUOTA_LIMIT_MOST = 1000000000 };
 #define QUOTA_TIME_MOST (UINT64_C(366) * 24 * 3600 * 1000000) /* windows, delays, bans */
 
 struct quota {
@@ -57,15 +59,17 @@ struct quota_answer {
 };
 
 /* Whether `cost` units (0 to QUOTA_COST_MOST) can be taken at `now`; the state stays. A
- * time before that of the state, which no clock of ours gives, never admits more. */
+ * time before that of the state, which no clock of ours gives, never admits more. A cost
+ * of 0 takes nothing, waits for nothing, and is refused by a ban and by a limit of 0 alone. */
 struct quota_answer quota_judge(const struct quota *, const struct quota_state *, uint64_t now,
                                 uint64_t cost);
 
-/* Takes what quota_judge() has admitted. */
+/* Takes what quota_judge() has admitted; what it has not is taken too, as if there were room. */
 void quota_take(const struct quota *, struct quota_state *, uint64_t now, uint64_t cost);
 
-/* After a refusal that was not all the state's own ban: bans where the rule says so.
- * True where the state has changed; a refusal changes nothing else. */
+/* After a refusal by this very quota: bans where the rule says so, and a ban that is on is
+ * not made longer. True where the state has changed: judging again gives the answer
+ * with the ban. A refusal changes nothing else. A rule without `ban` knows of no ban. */
 bool quota_refuse(const struct quota *, struct quota_state *, uint64_t now);
 
 /* Gives back what was taken at `taken`; what has expired since is not given twice. */
