@@ -259,6 +259,19 @@ def test_self_service(front):
     assert post_key(front, {"name": "fourth"}, who).status == 201
 
 
+def test_as_many_as_are_allowed_at_once(start_guard, helper, folder):
+    guard = start_guard(policy(helper, folder), name="at-once")
+    headers = {**dict([bearer(sub="racer")]), "Content-Type": "application/json"}
+    seen = []
+    threads = [threading.Thread(target=lambda: seen.append(
+        ask(guard.address, method="POST", uri="/app/keys", headers=headers, body=b'{"name":"a"}').status)) for _ in range(30)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(seen) == [201] * 3 + [409] * 27
+
+
 @pytest.mark.parametrize("body", [
     b"", b"x", b"[]", b"{}", {"name": ""}, {"name": "x" * 101}, {"name": 7}, {"name": "a\nb"}, {"name": None},
     {"name": "a", "expires_in_days": 0}, {"name": "a", "expires_in_days": 366}, {"name": "a", "expires_in_days": "7"},
