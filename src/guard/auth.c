@@ -276,12 +276,33 @@ struct verdict auth_demand(void)
     return DENY(401, NULL, "unauthorized", "the caller is nobody");
 }
 
+static const struct pairs *variables_of(const struct auth_method *method)
+{
+    static const struct pairs none;
+    return method->kind->variables ? method->kind->variables(method->rules) : &none;
+}
+
+/* Of every way of the route: a caller who came another way has none of them, and
+ * nobody else shall fill them for him. */
+static struct texts told_names(const struct auth_rules *rules, struct arena *arena)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < rules->count; i++)
+        count += variables_of(rules->methods[i])->count;
+    struct texts names = {arena_array(arena, count + 1, sizeof *names.items), 0};
+    for (size_t i = 0; i < rules->count; i++)
+        for (size_t k = 0; k < variables_of(rules->methods[i])->count; k++)
+            names.items[names.count++] = variables_of(rules->methods[i])->items[k].name;
+    return names;
+}
+
 static struct verdict check(const void *settings, struct exchange *exchange)
 {
     const struct auth_rules *rules = settings;
     exchange->authenticates = rules->count > 0;
     if (rules->count == 0)
         return PASS;
+    exchange->told = told_names(rules, exchange->arena);
     struct verdict verdict = identify(rules, exchange);
     for (size_t i = 0; i < rules->count; i++) {
         const struct auth_method *method = rules->methods[i];

@@ -262,6 +262,12 @@ static const struct places *places_of(const void *target)
     return &settings->places;
 }
 
+static const struct pairs *variables(const void *target)
+{
+    const struct jwt_settings *settings = target;
+    return &settings->environment;
+}
+
 static bool forwards(const void *target)
 {
     const struct jwt_settings *settings = target;
@@ -383,6 +389,7 @@ const struct auth_kind auth_jwt = {
     .prepare = prepare,
     .needs_store = needs_store,
     .places = places_of,
+    .variables = variables,
     .forwards = forwards,
     .identify = identify,
     .release = release,

@@ -39,6 +39,7 @@ struct exchange {
     bool authorizes;       /* the web server serves what is asked about: 2xx, 401 or 403 */
     bool authenticates;    /* the route asks who is calling, if it does not insist */
     struct caller *caller; /* who that is (identity/caller.h); NULL: nobody that we know */
+    struct texts told;     /* variables that tell of callers, whether this one has them or not */
     struct held *held;     /* what the guard `auth` has to give back */
     struct text details;   /* of a refusal for what was sent: a JSON list; may be empty */
     struct text challenge; /* WWW-Authenticate of a refusal; may be empty */

@@ -35,6 +35,7 @@ def policy(folder, **more):
             {"path": "/admin/**", "roles": "admin"},
             {"path": "/scoped/**", "scopes": "write"},
             {"path": "/own/{id}", "match": {"sub": "{id}"}},
+            {"path": "/maybe/**", "auth": {"methods": "user", "optional": True}},
             {"path": "/secure/**", "auth": "none", "https": "redirect"},
         ],
         **more,
@@ -234,6 +235,16 @@ def test_answers(guard):
     assert reply.get("Auth-Type") == "Bearer" and reply.get("Auth-Method") == "user" and reply.get("Cache-Control") == "no-store"
     reply = question(guard, told("/open/page"))
     assert reply.status == 204 and [reply.get(name) for name in ("Remote-User", "Auth-Type", "Auth-Roles")] == ["", "", ""]
+
+
+def test_what_is_not_known_is_told_as_empty(guard):
+    """Or a web server would leave the client's own header as it is."""
+    told_of = lambda reply: [(reply.status, reply.get("User-Email"), reply.get("Auth-Roles"))]
+    assert told_of(question(guard, told("/app/page"), dict([bearer()]))) == [(204, "", "")]
+    assert told_of(question(guard, told("/app/page"), dict([bearer(email="a\nb")]))) == [(204, "", "")]
+    assert told_of(question(guard, told("/maybe/page"))) == [(204, "", "")]
+    key = key_command(guard, "create", "--owner", "alice", "--roles", "x")
+    assert told_of(question(guard, told("/app/page"), {"X-API-Key": key})) == [(204, "", "x")]
 
 
 @pytest.mark.parametrize("more, code", [

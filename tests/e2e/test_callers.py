@@ -54,7 +54,7 @@ def policy(helper, folder, **more):
             {"path": "/app/scoped/**", "scopes": ["read", "write"], "exec": helper},
             {"path": "/app/own/{id}/hello", "match": {"sub": "{id}"}, "exec": helper},
             {"path": "/app/maybe/**", "auth": {"methods": ["user"], "optional": True}, "exec": {
-                "program": helper, "pass": ["REMOTE_USER"]}},
+                "program": helper, "pass": ["REMOTE_USER", "USER_EMAIL"]}},
             {"path": "/app/keys/**", "methods": ["GET", "POST", "DELETE"], "respond": {"with": "keys", "limit": 3}},
         ],
         **more,
