@@ -125,6 +125,15 @@ def test_refused(front, header, status, code, challenge):
     assert reply.get("Cache-Control") == "no-store"
 
 
+def test_words_that_are_not_one(front):
+    """What a program would split is not told as one word, and hides no other."""
+    seen = variables(front.fetch("/app/h/inspect", headers=[bearer(
+        roles=["a\tadmin", "b\nadmin", "c admin", "d\x0badmin", "", "e\x7f", "staff"], scope="read\tadmin write", groups=["x\ty", "z"])]))
+    assert seen["AUTH_ROLES"] == "staff" and seen["AUTH_SCOPES"] == "write"
+    assert json.loads(seen["USER_GROUPS"]) == ["x\ty", "z"]
+    assert refusal(front.fetch("/app/admin/hello", headers=[bearer(roles=["a\tadmin"])])) == (403, "forbidden")
+
+
 def test_token_in_the_query_is_none(front):
     assert refusal(front.fetch("/app/h/inspect?access_token=" + token())) == (401, "unauthorized")
 
