@@ -45,6 +45,10 @@ static bool decode_header(struct decoder *decoder, const struct node *node, void
 {
     if (node->kind != NODE_SCALAR || !text_is_token(node->text))
         return findings_add(decoder->findings, FINDING_ERROR, node, "expected a header name");
+    if (text_find(node->text, '_') < node->text.length) /* X_Y is X-Y here, and would never be found */
+        return findings_add(decoder->findings, FINDING_ERROR, node,
+                            "\"%.*s\" is told with dashes, expected - for each _",
+                            TEXT_ARGUMENTS(node->text));
     *(const char **)member = text_lower(decoder->arena, node->text).at;
     return true;
 }
