@@ -166,6 +166,13 @@ static bool add_jwks(struct decoder *decoder, struct jwt_settings *settings, con
     return add_file(decoder, settings, node, jwt_keys_add_jwks);
 }
 
+/* Who calls is told under these names, and only `sub` is believed to say it. */
+static bool is_told_anyway(struct text name)
+{
+    return text_equal(name, TEXT("REMOTE_USER")) || text_equal(name, TEXT("REMOTE_IDENT")) ||
+           text_starts_with(name, TEXT("AUTH_"));
+}
+
 static bool check_environment(struct decoder *decoder, const struct pairs *pairs)
 {
     bool good = true;
@@ -175,6 +182,9 @@ static bool check_environment(struct decoder *decoder, const struct pairs *pairs
             good = findings_add(decoder->findings, FINDING_ERROR, pairs->items[i].node,
                                 "\"%.*s\" cannot be the name of a variable, expected capitals, digits and _",
                                 TEXT_ARGUMENTS(name));
+        else if (is_told_anyway(name))
+            good = findings_add(decoder->findings, FINDING_ERROR, pairs->items[i].node,
+                                "%.*s is told of every caller, expected another name", TEXT_ARGUMENTS(name));
     }
     return good;
 }
