@@ -238,15 +238,21 @@ static struct verdict try_method(const struct auth_rules *rules, const struct au
     return verdict;
 }
 
+/* A way that could not decide stands in nobody's way who comes another; who comes
+ * none of them is not told that his credential is bad. */
 static struct verdict identify(const struct auth_rules *rules, struct exchange *exchange)
 {
-    struct verdict worst = PASS;
+    struct verdict worst = PASS, undecided = PASS;
     const struct auth_method *failed = NULL;
     for (size_t i = 0; i < rules->count; i++) {
         bool present;
         struct verdict verdict = try_method(rules, rules->methods[i], exchange, &present);
-        if (exchange->caller || verdict.kind == VERDICT_FAULT)
+        if (exchange->caller)
             return verdict;
+        if (verdict.kind == VERDICT_FAULT) {
+            undecided = undecided.kind == VERDICT_FAULT ? undecided : verdict;
+            continue;
+        }
         if (verdict.kind != VERDICT_PASS && tells_more(&verdict, &worst)) {
             worst = verdict;
             failed = rules->methods[i];
@@ -254,6 +260,8 @@ static struct verdict identify(const struct auth_rules *rules, struct exchange *
         if (verdict.status == 400)
             break;
     }
+    if (undecided.kind == VERDICT_FAULT)
+        return undecided;
     if (!failed) /* for the guards that want more than nobody, too */
         challenge(rules, exchange, NULL, "");
     if (!failed && rules->optional)
