@@ -160,7 +160,7 @@ static const struct credential *find_key(const struct api_key_rules *rules, stru
     return NULL;
 }
 
-/* The policy's own keys first: those that it has are not asked for in the store. */
+/* The policy's own keys first; but one that the store has, too, ends where it says so. */
 static enum key_answer judge(const struct api_key_rules *rules, struct credentials *store, struct text text,
                              int64_t now, struct arena *arena, struct credential *credential, bool *stored,
                              struct error *error)
@@ -174,6 +174,10 @@ static enum key_answer judge(const struct api_key_rules *rules, struct credentia
     if (*stored)
         return credentials_check(store, text, now, arena, credential, error);
     enum key_answer answer = credential_judge(&key, own, now);
+    if (answer == KEY_GOOD && store) {
+        enum key_answer other = credentials_check(store, text, now, arena, credential, error);
+        answer = other == KEY_UNKNOWN ? KEY_GOOD : other;
+    }
     if (answer == KEY_GOOD && own)
         *credential = *own;
     return answer;

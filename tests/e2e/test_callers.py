@@ -332,6 +332,27 @@ def test_what_is_revoked_is_refused_at_once(start_guard, helper, folder):
     assert not faults, faults
 
 
+def test_what_stands_in_the_policy_is_revoked_too(start_guard, helper, folder):
+    rules = policy(helper, folder, store=f"sqlite:{folder.writable('both')}/guard.db")
+    first = start_guard(rules, name="both-first")
+    keys = [new_key(first), new_key(first), new_key(first)]
+    shown = [json.loads(key_command(first, "show", key.split("_")[1], "--json")) for key in keys]
+    table = [line.split() for key in keys for line in key_command(first, "show", key.split("_")[1]).splitlines()]
+    digests = [words[-1] for words in table if words and words[-1].startswith("sha256:")]
+    rules["auth"]["partner"]["api_key"]["keys"] = [
+        {"id": key["id"], "digest": digest, "owner": "policy"} for key, digest in zip(shown, digests)]
+    guard = start_guard(rules, name="both-second")
+
+    def status(key):
+        return ask(guard.address, uri="/app/h/hello", headers={"X-API-Key": key}).status
+    seen = variables(ask(guard.address, uri="/app/h/inspect", headers={"X-API-Key": keys[0]}))
+    assert seen["REMOTE_USER"] == "policy" and seen["AUTH_ROLES"] == ""
+    assert [status(key) for key in keys] == [200, 200, 200]
+    key_command(guard, "revoke", shown[0]["id"])
+    key_command(guard, "rotate", shown[1]["id"], "--keep", "0s")
+    assert [status(key) for key in keys] == [401, 401, 200]
+
+
 def test_ill_stores(start_guard, helper, folder):
     """A store that fails opens no door, and closes none for tokens it is not asked of."""
     guard = start_guard(policy(helper, folder, store=f"sqlite:{folder.writable('ill')}/guard.db"), name="ill")
