@@ -203,6 +203,12 @@ def test_caller_is_told(front):
     assert seen["AUTH_ROLES"] == "x y" and seen["USER_EMAIL"] == "b@example.com"
 
 
+def test_client_is_not_told(front):
+    """What is for programs is not for the client, whose cache others may share."""
+    reply = front.fetch("/app/page", headers=[bearer(roles=["x"], email="b@example.com")])
+    assert reply.status == 200 and not [name for name, _ in reply.headers if name.lower().startswith("variable-")], reply.headers
+
+
 def test_log_tells_of_the_request(front):
     front.fetch("/admin/page?told=1", headers=[bearer()])
     lines = [line for line in front.guard.log() if line.get("path") == "/admin/page"]
