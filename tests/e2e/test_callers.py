@@ -309,23 +309,27 @@ def test_odd_requests_for_keys(front):
 # ---- the store
 
 def test_what_is_revoked_is_refused_at_once(start_guard, helper, folder):
-    """By many at once, in the worker that serves and in the one that drains."""
+    """By many at once, in the worker that serves and in the one that drains: keys
+    that are revoked, and keys that a rotation ends."""
     guard = start_guard(policy(helper, folder), name="revoking")
-    keys = [new_key(guard, owner=f"owner{number}") for number in range(20)]
+    keys = [new_key(guard, owner=f"owner{number}") for number in range(50)]
     faults = []
 
     def revoke(key):
         if ask(guard.address, uri="/app/h/hello", headers={"X-API-Key": key}).status != 200:
             faults.append("refused before")
-        key_command(guard, "revoke", key.split("_")[1])
+        command = ["rotate", "--keep", "0s"] if keys.index(key) % 2 else ["revoke"]
+        said = key_command(guard, *command, key.split("_")[1])
         if ask(guard.address, uri="/app/h/hello", headers={"X-API-Key": key}).status != 401:
             faults.append("admitted after")
+        if keys.index(key) % 2 and ask(guard.address, uri="/app/h/hello", headers={"X-API-Key": said}).status != 200:
+            faults.append("the next one refused")
     with records.Connection(guard.address) as kept:
         assert kept.ask(records.environment(uri="/app/h/hello", headers={"X-API-Key": keys[0]}), keep=True).status == 200
         threads = [threading.Thread(target=revoke, args=(key,)) for key in keys]
         for number, thread in enumerate(threads):
             thread.start()
-            if number == 10:
+            if number == 25:
                 guard.process.notify(harness.signal.SIGHUP)
         for thread in threads:
             thread.join()
