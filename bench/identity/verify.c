@@ -1,11 +1,13 @@
 /*
  * CPU time of one verification: nothing but OpenSSL with a parsed key ("bare"),
  * fcgiguard with a token it has not seen ("miss") and with one it has ("hit"),
- * and libjwt where it is installed. All of them verify the same tokens. Each
- * round measures all in a new order; ratios are taken within a round.
+ * and its peers where they are installed: libjwt, and jsonwebtoken and jose on
+ * Node. All of them verify the same tokens. Each round measures all in a new
+ * order; ratios are taken within a round.
  */
 #include "config.h"
 
+#include <math.h>
 #include <openssl/ec.h>
 #include <openssl/hmac.h>
 #include <openssl/pem.h>
@@ -17,6 +19,7 @@
 #include "identity/base64url.h"
 #include "identity/jwt_cache.h"
 #include "identity/jwt_verify.h"
+#include "node_peers.h"
 #include "token_signer.h"
 
 #ifdef HAVE_LIBJWT
@@ -28,9 +31,9 @@
 
 /* Four times as many tokens as the small cache has places: asked in turn, each
  * has always been driven out. */
-enum { TOKENS = 32, SMALL_CACHE = 8, WAYS_TO_VERIFY = 4, ROUNDS_MOST = 99, SLICE_MICROSECONDS = 100000 };
+enum { TOKENS = 32, SMALL_CACHE = 8, WAYS_TO_VERIFY = 7, ROUNDS_MOST = 99, SLICE_MICROSECONDS = 100000 };
 
-enum way { BARE, MISS, HIT, LIBJWT };
+enum way { BARE, MISS, HIT, LIBJWT, NODE_PARSED, NODE_TEXT, NODE_JOSE };
 
 struct subject {
     const char *name;
@@ -40,8 +43,8 @@ struct subject {
     struct text tokens[TOKENS], contents[TOKENS], signatures[TOKENS];
     struct jwt_keys *keys;
     struct jwt_cache *small, *large;
-    struct text pem; /* NUL-terminated */
-    double microseconds[WAYS_TO_VERIFY][ROUNDS_MOST];
+    struct text pem;                                  /* NUL-terminated */
+    double microseconds[WAYS_TO_VERIFY][ROUNDS_MOST]; /* NAN: not measured */
 };
 
 static struct subject subjects[] = {
@@ -138,6 +141,8 @@ static void prepare(struct subject *subject, struct arena *arena)
         subject->tokens[i] = signer_token(signer, arena, text_of(header), text_of(claims), NULL);
         prepare_bare(subject, arena, i);
     }
+    node_add(subject->name, !subject->type, subject->type ? subject->pem : signer->secret, subject->tokens,
+             TOKENS);
 }
 
 static bool run_bare(const struct subject *subject, size_t i)
@@ -192,13 +197,13 @@ static bool run_libjwt(const struct subject *subject, size_t i)
 #endif
 }
 
-static bool is_there(const struct subject *subject, enum way way)
+static bool is_installed(enum way way)
 {
-#ifdef HAVE_LIBJWT
-    return way != LIBJWT || subject->libjwt;
-#else
-    return way != LIBJWT && subject;
+#ifndef HAVE_LIBJWT
+    if (way == LIBJWT)
+        return false;
 #endif
+    return way < NODE_PARSED || node_versions();
 }
 
 static bool run(const struct subject *subject, enum way way, size_t i)
@@ -212,12 +217,22 @@ static bool run(const struct subject *subject, enum way way, size_t i)
         return run_ours(subject, subject->large, i);
     case LIBJWT:
         return run_libjwt(subject, i);
+    case NODE_PARSED:
+    case NODE_TEXT:
+    case NODE_JOSE:
+        break; /* in a process of its own */
     }
     return false;
 }
 
 static double measure(const struct subject *subject, enum way way)
 {
+    static const char *const node_ways[] = {
+        [NODE_PARSED] = "parsed", [NODE_TEXT] = "text", [NODE_JOSE] = "jose"};
+    if (way >= NODE_PARSED)
+        return node_measure(subject->name, node_ways[way]);
+    if (way == LIBJWT && (!is_installed(way) || !subject->libjwt))
+        return NAN;
     double start = cpu_microseconds(), end = start;
     size_t count = 0;
     while (end - start < SLICE_MICROSECONDS) {
@@ -241,8 +256,7 @@ static void run_round(size_t round)
     for (size_t i = 0; i < COUNT(order); i++) {
         struct subject *subject = &subjects[order[i] / WAYS_TO_VERIFY];
         enum way way = (enum way)(order[i] % WAYS_TO_VERIFY);
-        if (is_there(subject, way))
-            subject->microseconds[way][round] = measure(subject, way);
+        subject->microseconds[way][round] = measure(subject, way);
     }
 }
 
@@ -269,11 +283,34 @@ static void print(const struct subject *subject, size_t rounds)
     qsort(ratios, rounds, sizeof *ratios, compare);
     printf("%-6s %8.2f %8.2f %8.2f ", subject->name, median(subject->microseconds[BARE], rounds),
            median(subject->microseconds[MISS], rounds), median(subject->microseconds[HIT], rounds));
-    if (is_there(subject, LIBJWT))
-        printf("%8.2f", median(subject->microseconds[LIBJWT], rounds));
-    else
-        printf("%8s", "-");
-    printf("   %5.2f (%.2f to %.2f)\n", middle, ratios[0], ratios[rounds - 1]);
+    printf("  %5.2f (%.2f to %.2f)\n", middle, ratios[0], ratios[rounds - 1]);
+}
+
+static void print_peer(const struct subject *subject, enum way way, const char *name, size_t rounds)
+{
+    const double *peer = subject->microseconds[way];
+    printf("%-6s %-24s ", subject->name, name);
+    if (isnan(peer[0])) {
+        printf(is_installed(way) ? "does not know it\n" : "not measured: not installed\n");
+        return;
+    }
+    double miss[ROUNDS_MOST], hit[ROUNDS_MOST];
+    for (size_t i = 0; i < rounds; i++) {
+        miss[i] = peer[i] / subject->microseconds[MISS][i];
+        hit[i] = peer[i] / subject->microseconds[HIT][i];
+    }
+    double middle = median(miss, rounds);
+    qsort(miss, rounds, sizeof *miss, compare);
+    printf("%8.2f   %6.2f (%.2f to %.2f)   %8.1f\n", median(peer, rounds), middle, miss[0], miss[rounds - 1],
+           median(hit, rounds));
+}
+
+static void print_peers(const struct subject *subject, size_t rounds)
+{
+    print_peer(subject, LIBJWT, "libjwt", rounds);
+    print_peer(subject, NODE_PARSED, "jsonwebtoken, KeyObject", rounds);
+    print_peer(subject, NODE_TEXT, subject->type ? "jsonwebtoken, PEM" : "jsonwebtoken, text", rounds);
+    print_peer(subject, NODE_JOSE, "jose, KeyObject", rounds);
 }
 
 int main(int count, char **arguments)
@@ -283,15 +320,20 @@ int main(int count, char **arguments)
         fail("expected a number of rounds from 1 to 99", count > 1 ? arguments[1] : "");
     struct arena *arena = arena_new();
     srand((unsigned)time(NULL));
+    node_start(count > 2 ? arguments[2] : NULL);
     for (size_t i = 0; i < COUNT(subjects); i++)
         prepare(&subjects[i], arena);
     for (size_t i = 0; i < rounds; i++)
         run_round(i);
     printf("microseconds of CPU a token of %zu bytes (HS256); medians of %zu rounds\n\n",
            subjects[0].tokens[0].length, rounds);
-    printf("%-6s %8s %8s %8s %8s   %s\n", "", "bare", "miss", "hit", "libjwt",
-           "miss / bare (least to largest)");
+    printf("%-6s %8s %8s %8s  %s\n", "", "bare", "miss", "hit", "miss / bare (least to largest)");
     for (size_t i = 0; i < COUNT(subjects); i++)
         print(&subjects[i], rounds);
+    printf("\nits peers%s%s\n\n", node_versions() ? ": " : "", node_versions() ? node_versions() : "");
+    printf("%-6s %-24s %8s   %s   %s\n", "", "", "peer", "peer / miss (least to largest)", "peer / hit");
+    for (size_t i = 0; i < COUNT(subjects); i++)
+        print_peers(&subjects[i], rounds);
+    node_stop();
     return EXIT_SUCCESS;
 }
