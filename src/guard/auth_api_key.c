@@ -59,8 +59,7 @@ static bool read_key(struct decoder *decoder, const struct node *node, struct cr
     *key = (struct credential){.id = text_of(row.id),
                                .owner = text_of(row.owner),
                                .roles = row.roles,
-                               .scopes = row.scopes,
-                               .prefix = TEXT("fcg")};
+                               .scopes = row.scopes};
     if (!api_key_id_is_valid(key->id))
         return findings_add(decoder->findings, FINDING_ERROR, node_get(node, "id"),
                             "\"%s\" is no key's id, expected the 16 characters between its underscores",

@@ -306,6 +306,10 @@ START_TEST(only_the_secret_tells_what_became_of_a_key)
     ck_assert_int_eq(credential_judge(&key, &one, 2000), lives[_i].right);
     ck_assert_int_eq(credential_judge(&other, &one, 2000), KEY_UNKNOWN);
     ck_assert_int_eq(credential_judge(&key, NULL, 2000), KEY_UNKNOWN);
+    key.prefix = TEXT("zzz");
+    ck_assert_int_eq(credential_judge(&key, &one, 2000), KEY_UNKNOWN);
+    one.prefix = TEXT("");
+    ck_assert_int_eq(credential_judge(&key, &one, 2000), lives[_i].right);
 }
 END_TEST
 
