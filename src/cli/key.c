@@ -61,6 +61,7 @@ static int answer(const struct job *job, enum credentials_result result)
     case CREDENTIALS_TAKEN:
         fputs("fcgiguard: there is a key with this id already\n", stderr);
         break;
+    case CREDENTIALS_FULL: /* the command line knows no limit */
     case CREDENTIALS_FAILED:
         return failed(job);
     }

@@ -145,6 +145,9 @@ static bool read_object(struct reader *reader, json_t *object, struct credential
     json_object_foreach(object, key, value) if (!read_field(reader, key, value, item)) good = false;
     if (item->created == 0)
         item->created = reader->now;
+    const char *state = json_string_value(json_object_get(object, "state"));
+    if (state && strcmp(state, "revoked") == 0 && item->revoked == 0)
+        good = complain(reader, "revoked_at: it is missing where the state is revoked");
     return good && (credential_is_valid(item, &error) || complain(reader, "%s", error.message));
 }
 

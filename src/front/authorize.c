@@ -106,6 +106,7 @@ static void forget(struct exchange *exchange)
     exchange->allow = exchange->script_name = exchange->path_info = (struct text){0};
     exchange->capture_count = 0;
     exchange->caller = NULL;
+    exchange->told = (struct texts){0};
     exchange->details = exchange->challenge = (struct text){0};
     exchange->body.limit = UINT64_MAX;
 }
@@ -177,8 +178,10 @@ static void tell(struct exchange *exchange, struct text variable, struct text va
 {
     struct arena *arena = exchange->arena;
     struct text name;
-    if (!header_value_is_safe(value))
+    if (!header_value_is_safe(value) && exchange->authorizer)
         return;
+    if (!header_value_is_safe(value))
+        value = TEXT("");
     if (exchange->authorizer) /* FastCGI specification, 6.3 */
         name = text_of(arena_printf(arena, "Variable-%.*s", TEXT_ARGUMENTS(variable)));
     else
@@ -186,8 +189,9 @@ static void tell(struct exchange *exchange, struct text variable, struct text va
     headers_set(&exchange->reply.headers, arena, name, value);
 }
 
-/* Of nobody it is told that he is nobody: nginx and Caddy would else keep what
- * they have, be it the client's own word. An environment begins empty. */
+/* Of nobody it is told that he is nobody, and of a claim that is not there that it
+ * is empty: nginx and Caddy would else keep what they have, be it the client's own
+ * word. An environment begins empty. */
 static void tell_caller(struct exchange *exchange, const struct caller *caller)
 {
     if (exchange->authorizer && caller->name.length == 0 && !caller->method)
@@ -206,6 +210,8 @@ void authorize_reply(struct exchange *exchange)
     const struct caller *caller = exchange->caller;
     /* Apache hands every other header of an authorizer on to the client. */
     exchange->reply = (struct reply){.status = exchange->authorizer ? 200 : 204, .length = -1};
+    for (size_t i = 0; !exchange->authorizer && i < exchange->told.count; i++)
+        tell(exchange, exchange->told.items[i], TEXT(""));
     for (size_t i = 0; caller && i < caller->variable_count; i++)
         tell(exchange, caller->variables[i].name, caller->variables[i].value);
     if (!exchange->authorizer)

@@ -238,15 +238,21 @@ static struct verdict try_method(const struct auth_rules *rules, const struct au
     return verdict;
 }
 
+/* A way that could not decide stands in nobody's way who comes another; who comes
+ * none of them is not told that his credential is bad. */
 static struct verdict identify(const struct auth_rules *rules, struct exchange *exchange)
 {
-    struct verdict worst = PASS;
+    struct verdict worst = PASS, undecided = PASS;
     const struct auth_method *failed = NULL;
     for (size_t i = 0; i < rules->count; i++) {
         bool present;
         struct verdict verdict = try_method(rules, rules->methods[i], exchange, &present);
-        if (exchange->caller || verdict.kind == VERDICT_FAULT)
+        if (exchange->caller)
             return verdict;
+        if (verdict.kind == VERDICT_FAULT) {
+            undecided = undecided.kind == VERDICT_FAULT ? undecided : verdict;
+            continue;
+        }
         if (verdict.kind != VERDICT_PASS && tells_more(&verdict, &worst)) {
             worst = verdict;
             failed = rules->methods[i];
@@ -254,6 +260,8 @@ static struct verdict identify(const struct auth_rules *rules, struct exchange *
         if (verdict.status == 400)
             break;
     }
+    if (undecided.kind == VERDICT_FAULT)
+        return undecided;
     if (!failed) /* for the guards that want more than nobody, too */
         challenge(rules, exchange, NULL, "");
     if (!failed && rules->optional)
@@ -276,12 +284,33 @@ struct verdict auth_demand(void)
     return DENY(401, NULL, "unauthorized", "the caller is nobody");
 }
 
+static const struct pairs *variables_of(const struct auth_method *method)
+{
+    static const struct pairs none;
+    return method->kind->variables ? method->kind->variables(method->rules) : &none;
+}
+
+/* Of every way of the route: a caller who came another way has none of them, and
+ * nobody else shall fill them for him. */
+static struct texts told_names(const struct auth_rules *rules, struct arena *arena)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < rules->count; i++)
+        count += variables_of(rules->methods[i])->count;
+    struct texts names = {arena_array(arena, count + 1, sizeof *names.items), 0};
+    for (size_t i = 0; i < rules->count; i++)
+        for (size_t k = 0; k < variables_of(rules->methods[i])->count; k++)
+            names.items[names.count++] = variables_of(rules->methods[i])->items[k].name;
+    return names;
+}
+
 static struct verdict check(const void *settings, struct exchange *exchange)
 {
     const struct auth_rules *rules = settings;
     exchange->authenticates = rules->count > 0;
     if (rules->count == 0)
         return PASS;
+    exchange->told = told_names(rules, exchange->arena);
     struct verdict verdict = identify(rules, exchange);
     for (size_t i = 0; i < rules->count; i++) {
         const struct auth_method *method = rules->methods[i];

@@ -59,8 +59,7 @@ static bool read_key(struct decoder *decoder, const struct node *node, struct cr
     *key = (struct credential){.id = text_of(row.id),
                                .owner = text_of(row.owner),
                                .roles = row.roles,
-                               .scopes = row.scopes,
-                               .prefix = TEXT("fcg")};
+                               .scopes = row.scopes};
     if (!api_key_id_is_valid(key->id))
         return findings_add(decoder->findings, FINDING_ERROR, node_get(node, "id"),
                             "\"%s\" is no key's id, expected the 16 characters between its underscores",
@@ -101,6 +100,10 @@ static bool decode_header(struct decoder *decoder, const struct node *node, void
 {
     if (node->kind != NODE_SCALAR || !text_is_token(node->text))
         return findings_add(decoder->findings, FINDING_ERROR, node, "expected a header name");
+    if (text_find(node->text, '_') < node->text.length) /* X_Y is X-Y here, and would never be found */
+        return findings_add(decoder->findings, FINDING_ERROR, node,
+                            "\"%.*s\" is told with dashes, expected - for each _",
+                            TEXT_ARGUMENTS(node->text));
     *(const char **)member = text_lower(decoder->arena, node->text).at;
     return true;
 }
@@ -156,7 +159,7 @@ static const struct credential *find_key(const struct api_key_rules *rules, stru
     return NULL;
 }
 
-/* The policy's own keys first: those that it has are not asked for in the store. */
+/* The policy's own keys first; but one that the store has, too, ends where it says so. */
 static enum key_answer judge(const struct api_key_rules *rules, struct credentials *store, struct text text,
                              int64_t now, struct arena *arena, struct credential *credential, bool *stored,
                              struct error *error)
@@ -170,6 +173,10 @@ static enum key_answer judge(const struct api_key_rules *rules, struct credentia
     if (*stored)
         return credentials_check(store, text, now, arena, credential, error);
     enum key_answer answer = credential_judge(&key, own, now);
+    if (answer == KEY_GOOD && store) {
+        enum key_answer other = credentials_check(store, text, now, arena, credential, error);
+        answer = other == KEY_UNKNOWN ? KEY_GOOD : other;
+    }
     if (answer == KEY_GOOD && own)
         *credential = *own;
     return answer;

@@ -45,6 +45,10 @@ static bool decode_header(struct decoder *decoder, const struct node *node, void
 {
     if (node->kind != NODE_SCALAR || !text_is_token(node->text))
         return findings_add(decoder->findings, FINDING_ERROR, node, "expected a header name");
+    if (text_find(node->text, '_') < node->text.length) /* X_Y is X-Y here, and would never be found */
+        return findings_add(decoder->findings, FINDING_ERROR, node,
+                            "\"%.*s\" is told with dashes, expected - for each _",
+                            TEXT_ARGUMENTS(node->text));
     *(const char **)member = text_lower(decoder->arena, node->text).at;
     return true;
 }
@@ -162,6 +166,13 @@ static bool add_jwks(struct decoder *decoder, struct jwt_settings *settings, con
     return add_file(decoder, settings, node, jwt_keys_add_jwks);
 }
 
+/* Who calls is told under these names, and only `sub` is believed to say it. */
+static bool is_told_anyway(struct text name)
+{
+    return text_equal(name, TEXT("REMOTE_USER")) || text_equal(name, TEXT("REMOTE_IDENT")) ||
+           text_starts_with(name, TEXT("AUTH_"));
+}
+
 static bool check_environment(struct decoder *decoder, const struct pairs *pairs)
 {
     bool good = true;
@@ -171,6 +182,9 @@ static bool check_environment(struct decoder *decoder, const struct pairs *pairs
             good = findings_add(decoder->findings, FINDING_ERROR, pairs->items[i].node,
                                 "\"%.*s\" cannot be the name of a variable, expected capitals, digits and _",
                                 TEXT_ARGUMENTS(name));
+        else if (is_told_anyway(name))
+            good = findings_add(decoder->findings, FINDING_ERROR, pairs->items[i].node,
+                                "%.*s is told of every caller, expected another name", TEXT_ARGUMENTS(name));
     }
     return good;
 }
@@ -260,6 +274,12 @@ static const struct places *places_of(const void *target)
 {
     const struct jwt_settings *settings = target;
     return &settings->places;
+}
+
+static const struct pairs *variables(const void *target)
+{
+    const struct jwt_settings *settings = target;
+    return &settings->environment;
 }
 
 static bool forwards(const void *target)
@@ -383,6 +403,7 @@ const struct auth_kind auth_jwt = {
     .prepare = prepare,
     .needs_store = needs_store,
     .places = places_of,
+    .variables = variables,
     .forwards = forwards,
     .identify = identify,
     .release = release,

@@ -24,6 +24,7 @@ struct auth_kind {
     bool (*needs_store)(const void *rules);
 
     const struct places *(*places)(const void *rules);
+    const struct pairs *(*variables)(const void *rules); /* what programs are told besides; NULL: nothing */
     bool (*forwards)(const void *rules); /* leaves the credential in the request; NULL: never */
 
     /* Judges a credential; `store` is NULL where the policy has none. On PASS

@@ -73,7 +73,8 @@ static bool prepare(void *settings, struct decoder *decoder, const struct node *
 static bool find_value(const struct match *match, const struct exchange *exchange, struct text *value)
 {
     if (!match->is_capture)
-        return presented_parameter(exchange->request.query, match->name, exchange->arena, value) == 1;
+        return presented_parameter(exchange->request.query, match->name, exchange->arena, value) == 1 &&
+               presented_is_clear(exchange->request.query, match->name, exchange->arena);
     for (size_t i = 0; i < exchange->capture_count; i++)
         if (strcmp(exchange->captures[i].name, match->name) == 0) {
             *value = exchange->captures[i].value;

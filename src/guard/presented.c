@@ -180,6 +180,35 @@ size_t presented_parameter(struct text query, const char *name, struct arena *ar
     return count;
 }
 
+/* Whether programs could read the one name as the other. PHP passes over blanks
+ * before a name, makes "_" of blanks, dots and a lone "[", and ends it at a NUL;
+ * "[" begins what belongs to a name for PHP, Rack and qs. */
+static bool reads_as(struct text text, struct text name)
+{
+    while (text.length > 0 && text.at[0] == ' ')
+        text = text_from(text, 1);
+    size_t i = 0;
+    for (; i < name.length && i < text.length; i++) {
+        bool blank = memchr(" .[_", text.at[i], 4) && memchr(" .[_", name.at[i], 4);
+        if (text.at[i] != name.at[i] && !blank)
+            return false;
+    }
+    return i == name.length && (i == text.length || text.at[i] == '[' || text.at[i] == '\0');
+}
+
+bool presented_is_clear(struct text query, const char *name, struct arena *arena)
+{
+    struct text pair, part;
+    size_t count = 0;
+    while (text_next(&query, '&', &pair)) {
+        bool parts = text_find(pair, ';') < pair.length;
+        while (text_next(&pair, ';', &part))
+            if (reads_as(decode_form((struct text){part.at, text_find(part, '=')}, arena), text_of(name)))
+                count += parts ? 2 : 1;
+    }
+    return count <= 1;
+}
+
 static void look_at_query(const struct places *places, const struct exchange *exchange, struct found *found)
 {
     struct text value = {0};

@@ -34,4 +34,8 @@ void presented_remove(const struct places *, struct exchange *);
  * how often it is there: the value is the first one's. */
 size_t presented_parameter(struct text query, const char *name, struct arena *, struct text *value);
 
+/* Whether every program finds at most one parameter of that name, with one value:
+ * some end a parameter at ";", too, and some take several names for one. */
+bool presented_is_clear(struct text query, const char *name, struct arena *);
+
 #endif

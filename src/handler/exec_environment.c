@@ -134,12 +134,9 @@ static void add_about_client(struct builder *builder)
 static const char *const caller_names[] = {"REMOTE_USER", "REMOTE_IDENT", "AUTH_TYPE", "AUTH_METHOD",
                                            "AUTH_ROLES",  "AUTH_SCOPES",  NULL};
 
-static bool is_callers(const struct caller *caller, struct text name)
+static bool is_callers(const struct exchange *exchange, struct text name)
 {
-    for (size_t i = 0; caller && i < caller->variable_count; i++)
-        if (text_equal(caller->variables[i].name, name))
-            return true;
-    return is_one_of(name, caller_names);
+    return exchange->authenticates && (caller_has(&exchange->told, name) || is_one_of(name, caller_names));
 }
 
 static void add_caller(struct builder *builder)
@@ -182,8 +179,7 @@ static void add_passed(struct builder *builder, const struct texts *names)
     for (size_t i = 0; i < names->count; i++) {
         struct text name = names->items[i];
         struct text value = request_server_param(&builder->exchange->request, name.at);
-        bool hidden = builder->exchange->authenticates && is_callers(builder->exchange->caller, name);
-        if (value.length > 0 && !hidden && !exec_name_is_reserved(name))
+        if (value.length > 0 && !is_callers(builder->exchange, name) && !exec_name_is_reserved(name))
             add(builder, name, value);
     }
 }

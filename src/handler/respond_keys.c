@@ -187,20 +187,19 @@ static void add_key(struct bytes *body, const struct credential *key, int64_t no
 
 /* ---- POST */
 
-static struct verdict check_limit(const struct respond_settings *settings, struct exchange *exchange,
-                                  int64_t now)
+static struct verdict keep_key(const struct respond_settings *settings, struct exchange *exchange,
+                               const struct credential *credential, int64_t now)
 {
     struct error error = {0};
-    struct credential *keys;
-    size_t count, active = 0;
-    if (credentials_list(settings->methods->store, exchange->caller->name, exchange->arena, &keys, &count,
-                         &error) != CREDENTIALS_DONE)
-        return fault(exchange, &error);
-    for (size_t i = 0; i < count; i++)
-        active += !has_ended(&keys[i], now);
-    if (active >= settings->limit || count >= settings->limit * ENDED_FACTOR)
+    const struct credentials_limit limit = {settings->limit, settings->limit * ENDED_FACTOR};
+    switch (credentials_add_within(settings->methods->store, credential, now, &limit, &error)) {
+    case CREDENTIALS_DONE:
+        return PASS;
+    case CREDENTIALS_FULL:
         return DENY(409, NAME, "too_many_keys", "the caller has as many keys as `limit` allows");
-    return PASS;
+    default:
+        return fault(exchange, &error);
+    }
 }
 
 static struct verdict make_key(const struct respond_settings *settings, struct exchange *exchange,
@@ -225,8 +224,9 @@ static struct verdict make_key(const struct respond_settings *settings, struct e
     credential.digest = api_key_digest(&key);
     if (!credential_is_valid(&credential, &error))
         return DENY(403, NAME, "forbidden", arena_printf(exchange->arena, "%s", error.message));
-    if (credentials_add(settings->methods->store, &credential, 1, NULL, &error) != CREDENTIALS_DONE)
-        return fault(exchange, &error);
+    struct verdict verdict = keep_key(settings, exchange, &credential, now);
+    if (verdict.kind != VERDICT_PASS)
+        return verdict;
     struct bytes answer = bytes_new(exchange->arena, LIST_LIMIT);
     bytes_printf(&answer, "{\"api_key\":\"%s\",\"id\":\"%.*s\",\"name\":", made, TEXT_ARGUMENTS(key.id));
     bytes_add_json(&answer, wish->name);
@@ -255,8 +255,6 @@ static struct verdict post(const struct respond_settings *settings, struct excha
         return invalid(exchange, "", "the body must be one JSON object");
     struct verdict verdict = read_wish(object, exchange, &wish);
     json_decref(object);
-    if (verdict.kind == VERDICT_PASS)
-        verdict = check_limit(settings, exchange, now);
     return verdict.kind == VERDICT_PASS ? make_key(settings, exchange, &wish, now, body) : verdict;
 }
 

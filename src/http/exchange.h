@@ -51,6 +51,7 @@ struct exchange {
     bool authorizes;       /* the web server serves what is asked about: 2xx, 401 or 403 */
     bool authenticates;    /* the route asks who is calling, if it does not insist */
     struct caller *caller; /* who that is (identity/caller.h); NULL: nobody that we know */
+    struct texts told;     /* variables that tell of callers, whether this one has them or not */
     struct held *held;     /* what the guard `auth` has to give back */
     int on_store_failure;  /* enum store_failure: of counters */
     struct drawn *drawn;   /* what the guard `limits` has to give back */

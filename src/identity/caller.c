@@ -89,6 +89,16 @@ bool caller_has(const struct texts *texts, struct text text)
     return false;
 }
 
+/* A tab would part a word for programs that split at any blank, as shells do, and
+ * a line end would keep all words from being told. */
+static bool is_word(struct text word)
+{
+    for (size_t i = 0; i < word.length; i++)
+        if ((unsigned char)word.at[i] <= ' ' || word.at[i] == 0x7f)
+            return false;
+    return word.length > 0;
+}
+
 struct text caller_join(const struct texts *texts, struct arena *arena)
 {
     size_t length = 1;
@@ -97,7 +107,7 @@ struct text caller_join(const struct texts *texts, struct arena *arena)
     struct bytes joined = bytes_new(arena, length);
     for (size_t i = 0; i < texts->count; i++) {
         struct text word = texts->items[i];
-        if (word.length == 0 || text_find(word, ' ') < word.length)
+        if (!is_word(word))
             continue;
         bytes_add(&joined, " ", joined.length > 0);
         bytes_add(&joined, word.at, word.length);
@@ -108,11 +118,9 @@ struct text caller_join(const struct texts *texts, struct arena *arena)
 /* Whether a list can be told as words. */
 static bool is_words(const json_t *list)
 {
-    for (size_t i = 0; i < json_array_size(list); i++) {
-        struct text word = string_of(json_array_get(list, i));
-        if (word.length == 0 || text_find(word, ' ') < word.length)
+    for (size_t i = 0; i < json_array_size(list); i++)
+        if (!is_word(string_of(json_array_get(list, i))))
             return false;
-    }
     return true;
 }
 

@@ -41,11 +41,11 @@ struct texts caller_words(const json_t *claim, struct arena *);
 bool caller_claim_has(const json_t *claim, struct text);
 
 /* The text of a claim for a program: a text as it is, a list of texts joined by
- * blanks where none has a blank, else JSON. In the arena; empty with NULL for
+ * blanks where each can be a word, else JSON. In the arena; empty with NULL for
  * no claim. */
 struct text caller_claim_text(const json_t *claim, struct arena *);
 
-/* All of the words that have no blank, joined by blanks. In the arena. */
+/* All of the words without blanks and control characters, joined by blanks. In the arena. */
 struct text caller_join(const struct texts *, struct arena *);
 
 bool caller_has(const struct texts *, struct text);

@@ -18,6 +18,8 @@ enum key_answer credential_judge(const struct api_key *presented, const struct c
     bool equal = api_key_digests_equal(&digest, found ? &found->digest : &of_none);
     if (!equal || !found)
         return KEY_UNKNOWN;
+    if (found->prefix.length > 0 && !text_equal(found->prefix, presented->prefix))
+        return KEY_UNKNOWN; /* one key has one spelling, which scanners find */
     if (found->revoked != 0)
         return KEY_REVOKED;
     int64_t end = credential_end(found);

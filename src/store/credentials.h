@@ -24,10 +24,16 @@ enum credentials_result {
     CREDENTIALS_MISSING, /* there is no such key */
     CREDENTIALS_TAKEN,   /* there is a key with this id already */
     CREDENTIALS_ENDED,   /* the key is revoked or expired */
+    CREDENTIALS_FULL,    /* the owner has as many keys as he may */
     CREDENTIALS_FAILED,  /* the store could not say: the error does */
 };
 
 struct credentials;
+
+/* How many keys one owner may have. */
+struct credentials_limit {
+    uint64_t usable, all;
+};
 
 /* Opens a store, and makes it when it is not there, with mode 0600. Open it
  * after a fork, never before one. NULL with an error when it cannot be opened,
@@ -60,6 +66,11 @@ enum credentials_result credentials_list(struct credentials *, struct text owner
  * NULL) is the place of the first whose id is. */
 enum credentials_result credentials_add(struct credentials *, const struct credential *items, size_t count,
                                         size_t *taken, struct error *);
+
+/* Adds a key where its owner has fewer than the limit, else FULL: counted and
+ * added in one step, whoever else adds at the same time. */
+enum credentials_result credentials_add_within(struct credentials *, const struct credential *, int64_t now,
+                                               const struct credentials_limit *, struct error *);
 
 /* Revokes a key for good. A key that is revoked already stays as it is: DONE. */
 enum credentials_result credentials_revoke(struct credentials *, struct text id, int64_t now, struct error *);

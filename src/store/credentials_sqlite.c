@@ -64,6 +64,8 @@ enum column {
 static const char *const statements[STATEMENTS] = {
     [FIND] = "SELECT " COLUMNS " FROM api_keys WHERE id = ?1",
     [LIST] = "SELECT " COLUMNS " FROM api_keys WHERE ?1 = '' OR owner = ?1 ORDER BY created, id",
+    [COUNT] = "SELECT count(*), count(*) FILTER (WHERE revoked = 0 AND (expires = 0 OR expires > ?2)"
+              " AND (retires = 0 OR retires > ?2)) FROM api_keys WHERE owner = ?1",
     [ADD] =
         "INSERT INTO api_keys (" COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
     [REVOKE] = "UPDATE api_keys SET revoked = CASE revoked WHEN 0 THEN ?2 ELSE revoked END WHERE id = ?1",
@@ -365,6 +367,36 @@ enum credentials_result credentials_add(struct credentials *store, const struct 
         if (result == CREDENTIALS_TAKEN && taken)
             *taken = i;
     }
+    return end(&store->writer, result, error);
+}
+
+static enum credentials_result count_locked(struct database *database, struct text owner, int64_t now,
+                                            const struct credentials_limit *limit, struct error *error)
+{
+    sqlite3_stmt *statement = database->statements[COUNT];
+    enum credentials_result result = CREDENTIALS_DONE;
+    database_bind(statement, 1, owner);
+    sqlite3_bind_int64(statement, 2, now);
+    if (sqlite3_step(statement) != SQLITE_ROW) {
+        database_failed(database, error);
+        result = CREDENTIALS_FAILED;
+    } else if ((uint64_t)sqlite3_column_int64(statement, 0) >= limit->all ||
+               (uint64_t)sqlite3_column_int64(statement, 1) >= limit->usable) {
+        result = CREDENTIALS_FULL;
+    }
+    database_reset(statement);
+    return result;
+}
+
+enum credentials_result credentials_add_within(struct credentials *store, const struct credential *credential,
+                                               int64_t now, const struct credentials_limit *limit,
+                                               struct error *error)
+{
+    if (!credential_is_valid(credential, error) || !begin(&store->writer, error))
+        return CREDENTIALS_FAILED;
+    enum credentials_result result = count_locked(&store->writer, credential->owner, now, limit, error);
+    if (result == CREDENTIALS_DONE)
+        result = add_locked(&store->writer, credential, error);
     return end(&store->writer, result, error);
 }
 

@@ -10,6 +10,7 @@
 enum statement {
     FIND,
     LIST,
+    COUNT,
     ADD,
     REVOKE,
     RETIRE,

@@ -35,6 +35,7 @@ def policy(folder, **more):
             {"path": "/admin/**", "roles": "admin"},
             {"path": "/scoped/**", "scopes": "write"},
             {"path": "/own/{id}", "match": {"sub": "{id}"}},
+            {"path": "/maybe/**", "auth": {"methods": "user", "optional": True}},
             {"path": "/secure/**", "auth": "none", "https": "redirect"},
         ],
         **more,
@@ -202,6 +203,12 @@ def test_caller_is_told(front):
     assert seen["AUTH_ROLES"] == "x y" and seen["USER_EMAIL"] == "b@example.com"
 
 
+def test_client_is_not_told(front):
+    """What is for programs is not for the client, whose cache others may share."""
+    reply = front.fetch("/app/page", headers=[bearer(roles=["x"], email="b@example.com")])
+    assert reply.status == 200 and not [name for name, _ in reply.headers if name.lower().startswith("variable-")], reply.headers
+
+
 def test_log_tells_of_the_request(front):
     front.fetch("/admin/page?told=1", headers=[bearer()])
     lines = [line for line in front.guard.log() if line.get("path") == "/admin/page"]
@@ -234,6 +241,16 @@ def test_answers(guard):
     assert reply.get("Auth-Type") == "Bearer" and reply.get("Auth-Method") == "user" and reply.get("Cache-Control") == "no-store"
     reply = question(guard, told("/open/page"))
     assert reply.status == 204 and [reply.get(name) for name in ("Remote-User", "Auth-Type", "Auth-Roles")] == ["", "", ""]
+
+
+def test_what_is_not_known_is_told_as_empty(guard):
+    """Or a web server would leave the client's own header as it is."""
+    told_of = lambda reply: [(reply.status, reply.get("User-Email"), reply.get("Auth-Roles"))]
+    assert told_of(question(guard, told("/app/page"), dict([bearer()]))) == [(204, "", "")]
+    assert told_of(question(guard, told("/app/page"), dict([bearer(email="a\nb")]))) == [(204, "", "")]
+    assert told_of(question(guard, told("/maybe/page"))) == [(204, "", "")]
+    key = key_command(guard, "create", "--owner", "alice", "--roles", "x")
+    assert told_of(question(guard, told("/app/page"), {"X-API-Key": key})) == [(204, "", "x")]
 
 
 @pytest.mark.parametrize("more, code", [

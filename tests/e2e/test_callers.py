@@ -54,7 +54,7 @@ def policy(helper, folder, **more):
             {"path": "/app/scoped/**", "scopes": ["read", "write"], "exec": helper},
             {"path": "/app/own/{id}/hello", "match": {"sub": "{id}"}, "exec": helper},
             {"path": "/app/maybe/**", "auth": {"methods": ["user"], "optional": True}, "exec": {
-                "program": helper, "pass": ["REMOTE_USER"]}},
+                "program": helper, "pass": ["REMOTE_USER", "USER_EMAIL"]}},
             {"path": "/app/keys/**", "methods": ["GET", "POST", "DELETE"], "respond": {"with": "keys", "limit": 3}},
         ],
         **more,
@@ -123,6 +123,15 @@ def test_refused(front, header, status, code, challenge):
     assert refusal(reply) == (status, code)
     assert challenge is None or reply.get("WWW-Authenticate") == challenge
     assert reply.get("Cache-Control") == "no-store"
+
+
+def test_words_that_are_not_one(front):
+    """What a program would split is not told as one word, and hides no other."""
+    seen = variables(front.fetch("/app/h/inspect", headers=[bearer(
+        roles=["a\tadmin", "b\nadmin", "c admin", "d\x0badmin", "", "e\x7f", "staff"], scope="read\tadmin write", groups=["x\ty", "z"])]))
+    assert seen["AUTH_ROLES"] == "staff" and seen["AUTH_SCOPES"] == "write"
+    assert json.loads(seen["USER_GROUPS"]) == ["x\ty", "z"]
+    assert refusal(front.fetch("/app/admin/hello", headers=[bearer(roles=["a\tadmin"])])) == (403, "forbidden")
 
 
 def test_token_in_the_query_is_none(front):
@@ -259,6 +268,19 @@ def test_self_service(front):
     assert post_key(front, {"name": "fourth"}, who).status == 201
 
 
+def test_as_many_as_are_allowed_at_once(start_guard, helper, folder):
+    guard = start_guard(policy(helper, folder), name="at-once")
+    headers = {**dict([bearer(sub="racer")]), "Content-Type": "application/json"}
+    seen = []
+    threads = [threading.Thread(target=lambda: seen.append(
+        ask(guard.address, method="POST", uri="/app/keys", headers=headers, body=b'{"name":"a"}').status)) for _ in range(30)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(seen) == [201] * 3 + [409] * 27
+
+
 @pytest.mark.parametrize("body", [
     b"", b"x", b"[]", b"{}", {"name": ""}, {"name": "x" * 101}, {"name": 7}, {"name": "a\nb"}, {"name": None},
     {"name": "a", "expires_in_days": 0}, {"name": "a", "expires_in_days": 366}, {"name": "a", "expires_in_days": "7"},
@@ -287,27 +309,52 @@ def test_odd_requests_for_keys(front):
 # ---- the store
 
 def test_what_is_revoked_is_refused_at_once(start_guard, helper, folder):
-    """By many at once, in the worker that serves and in the one that drains."""
+    """By many at once, in the worker that serves and in the one that drains: keys
+    that are revoked, and keys that a rotation ends."""
     guard = start_guard(policy(helper, folder), name="revoking")
-    keys = [new_key(guard, owner=f"owner{number}") for number in range(20)]
+    keys = [new_key(guard, owner=f"owner{number}") for number in range(50)]
     faults = []
 
     def revoke(key):
         if ask(guard.address, uri="/app/h/hello", headers={"X-API-Key": key}).status != 200:
             faults.append("refused before")
-        key_command(guard, "revoke", key.split("_")[1])
+        command = ["rotate", "--keep", "0s"] if keys.index(key) % 2 else ["revoke"]
+        said = key_command(guard, *command, key.split("_")[1])
         if ask(guard.address, uri="/app/h/hello", headers={"X-API-Key": key}).status != 401:
             faults.append("admitted after")
+        if keys.index(key) % 2 and ask(guard.address, uri="/app/h/hello", headers={"X-API-Key": said}).status != 200:
+            faults.append("the next one refused")
     with records.Connection(guard.address) as kept:
         assert kept.ask(records.environment(uri="/app/h/hello", headers={"X-API-Key": keys[0]}), keep=True).status == 200
         threads = [threading.Thread(target=revoke, args=(key,)) for key in keys]
         for number, thread in enumerate(threads):
             thread.start()
-            if number == 10:
+            if number == 25:
                 guard.process.notify(harness.signal.SIGHUP)
         for thread in threads:
             thread.join()
     assert not faults, faults
+
+
+def test_what_stands_in_the_policy_is_revoked_too(start_guard, helper, folder):
+    rules = policy(helper, folder, store=f"sqlite:{folder.writable('both')}/guard.db")
+    first = start_guard(rules, name="both-first")
+    keys = [new_key(first), new_key(first), new_key(first)]
+    shown = [json.loads(key_command(first, "show", key.split("_")[1], "--json")) for key in keys]
+    table = [line.split() for key in keys for line in key_command(first, "show", key.split("_")[1]).splitlines()]
+    digests = [words[-1] for words in table if words and words[-1].startswith("sha256:")]
+    rules["auth"]["partner"]["api_key"]["keys"] = [
+        {"id": key["id"], "digest": digest, "owner": "policy"} for key, digest in zip(shown, digests)]
+    guard = start_guard(rules, name="both-second")
+
+    def status(key):
+        return ask(guard.address, uri="/app/h/hello", headers={"X-API-Key": key}).status
+    seen = variables(ask(guard.address, uri="/app/h/inspect", headers={"X-API-Key": keys[0]}))
+    assert seen["REMOTE_USER"] == "policy" and seen["AUTH_ROLES"] == ""
+    assert [status(key) for key in keys] == [200, 200, 200]
+    key_command(guard, "revoke", shown[0]["id"])
+    key_command(guard, "rotate", shown[1]["id"], "--keep", "0s")
+    assert [status(key) for key in keys] == [401, 401, 200]
 
 
 def test_ill_stores(start_guard, helper, folder):

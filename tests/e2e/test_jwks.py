@@ -329,6 +329,25 @@ def test_provider_down_at_start(start_guard, make_provider, helper):
     provider.check_pace()
 
 
+def test_one_of_two_providers_is_down(start_guard, make_provider, helper):
+    """The callers of the other come in, and nobody else does."""
+    down, up = make_provider(), make_provider(publish(TWO))
+    down.die()
+    rules = policy(up, helper)
+    rules["auth"]["down"] = policy(down, helper)["auth"]["user"]
+    rules["routes"] = [{"path": "/app/h/**", "auth": ["down", "user"]},
+                       {"path": "/app/other/**", "auth": {"methods": ["user", "down"], "optional": True}}]
+    guard = start_guard(rules)
+    wait_fetched(guard)
+    guard.wait_entry(event="jwks_failed", level="warning")
+    for uri in ("/app/h/hello", "/app/other/hello"):
+        assert outcome(guard, TWO.token(), uri=uri) == 200
+        assert outcome(guard, ONE.token(), uri=uri) == KEYLESS
+        assert outcome(guard, TWO.token(exp=1), uri=uri) == KEYLESS
+        assert outcome(guard, "a.b.c", uri=uri) == WRONG
+    assert ask(guard.address, uri="/app/other/hello").status == 200
+
+
 def test_stale_set_serves_for_a_bounded_time(start_guard, make_provider, helper):
     provider = make_provider()
     guard = start_guard(policy(provider, helper, refresh="1s", stale="3s"))

@@ -277,7 +277,7 @@ def test_what_is_listed_can_be_imported(program, store):
     (line(prefix="A"), "prefix: expected"), (line(expires_at=5), "expires_at: expected a time"), (line(expires_at="90d"), "expires_at: expected a time"),
     (line(expires_at="1969-12-31"), "expires_at: expected a time"), (line(rotated_from="x"), "rotated_from: expected 16"),
     (line(secret="do-not-show"), "secret: secrets are not imported"), (line(api_key="do-not-show"), "api_key: secrets are not imported"),
-    (line(exprires_at="2099-01-01"), "a field that is not known"), (line(**{"do-not-show": 1}), "a field that is not known"),
+    (line(state="revoked"), "revoked_at: it is missing"), (line(exprires_at="2099-01-01"), "a field that is not known"), (line(**{"do-not-show": 1}), "a field that is not known"),
     (line("5" * 16), "there is a key with this id already"), (line(note="x" * 300000), "longer than"),
 ]))
 def test_import_of_bad_lines(program, store, bad, words):

@@ -75,6 +75,7 @@ static const char head[] =
     "  - {path: /staff, auth: [user, partner], claims: {roles: staff}}\n"
     "  - {path: '/users/{id}', auth: [user, partner], match: {sub: '{id}'}}\n"
     "  - {path: /query, auth: [user, partner], match: {sub: '?user'}}\n"
+    "  - {path: /named, auth: [user, partner], match: {sub: '?my_id'}}\n"
     "  - {path: /forwarded, auth: forwarded}\n"
     "  - {path: /bearer, auth: bearer}\n"
     "  - {path: /report, auth: {methods: user, mode: report}}\n";
@@ -401,6 +402,21 @@ START_TEST(what_a_token_allows)
         {"/query?user=", "\"sub\":\"\"", 401, "invalid_token"},
         {"/query?user=", "\"sub\":\"bob\"", 403, "forbidden"},
         {"/query", "\"sub\":\"bob\"", 403, "forbidden"},
+        {"/query?a=1;b=2&user=bob&users=x&us[er]=y&xuser=z", "\"sub\":\"bob\"", 0, NULL},
+        {"/query?user=bob%3bx", "\"sub\":\"bob;x\"", 0, NULL},
+        {"/query?user=bob;x", "\"sub\":\"bob;x\"", 403, "forbidden"},
+        {"/query?a=1;user=alice&user=bob", "\"sub\":\"bob\"", 403, "forbidden"},
+        {"/query?user=bob&a=1;us%65r=alice", "\"sub\":\"bob\"", 403, "forbidden"},
+        {"/query?user=bob&;user", "\"sub\":\"bob\"", 403, "forbidden"},
+        {"/query?user=bob&user[]=alice", "\"sub\":\"bob\"", 403, "forbidden"},
+        {"/query?user%5bx%5d=alice&user=bob", "\"sub\":\"bob\"", 403, "forbidden"},
+        {"/query?user=bob&+user=alice", "\"sub\":\"bob\"", 403, "forbidden"},
+        {"/query?user=bob&%20%20user=alice", "\"sub\":\"bob\"", 403, "forbidden"},
+        {"/query?user=bob&user%00x=alice", "\"sub\":\"bob\"", 403, "forbidden"},
+        {"/named?my_id=bob", "\"sub\":\"bob\"", 0, NULL},
+        {"/named?my_id=bob&my.id=alice", "\"sub\":\"bob\"", 403, "forbidden"},
+        {"/named?my_id=bob&my+id=alice", "\"sub\":\"bob\"", 403, "forbidden"},
+        {"/named?my_id=bob&my[id=alice", "\"sub\":\"bob\"", 403, "forbidden"},
         {"/query?USER=bob", "\"sub\":\"bob\"", 403, "forbidden"},
     };
     for (size_t i = 0; i < COUNT(rows); i++)

@@ -160,6 +160,35 @@ START_TEST(all_are_added_or_none)
 }
 END_TEST
 
+START_TEST(keys_within_a_limit)
+{
+    static const struct {
+        const char *id;
+        int64_t expires, retires, revoked;
+        struct credentials_limit limit;
+        enum credentials_result result;
+    } rows[] = {
+        {"a", 0, 0, 0, {1, 9}, CREDENTIALS_DONE},   {"b", 0, 0, 0, {1, 9}, CREDENTIALS_FULL},
+        {"a", 0, 0, 0, {2, 9}, CREDENTIALS_TAKEN},  {"b", 101, 0, 0, {2, 9}, CREDENTIALS_DONE},
+        {"c", 0, 101, 0, {3, 9}, CREDENTIALS_DONE}, {"d", 100, 0, 0, {4, 9}, CREDENTIALS_DONE},
+        {"e", 0, 100, 0, {4, 9}, CREDENTIALS_DONE}, {"f", 0, 0, 50, {4, 9}, CREDENTIALS_DONE},
+        {"g", 0, 0, 0, {3, 9}, CREDENTIALS_FULL},   {"g", 0, 0, 0, {4, 6}, CREDENTIALS_FULL},
+        {"g", 0, 0, 0, {4, 7}, CREDENTIALS_DONE},
+    };
+    open_store();
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct credential one = make(rows[i].id), other = make((char[]){(char)('A' + (char)i), 0});
+        one.expires = rows[i].expires;
+        one.retires = rows[i].retires;
+        one.revoked = rows[i].revoked;
+        other.owner = TEXT("bob");
+        ck_assert_int_eq(credentials_add(store, &other, 1, NULL, &error), CREDENTIALS_DONE);
+        ck_assert_msg(credentials_add_within(store, &one, 100, &rows[i].limit, &error) == rows[i].result,
+                      "row %zu", i);
+    }
+}
+END_TEST
+
 START_TEST(keys_are_listed_by_age_and_owner)
 {
     struct credential *items;
@@ -277,6 +306,10 @@ START_TEST(only_the_secret_tells_what_became_of_a_key)
     ck_assert_int_eq(credential_judge(&key, &one, 2000), lives[_i].right);
     ck_assert_int_eq(credential_judge(&other, &one, 2000), KEY_UNKNOWN);
     ck_assert_int_eq(credential_judge(&key, NULL, 2000), KEY_UNKNOWN);
+    key.prefix = TEXT("zzz");
+    ck_assert_int_eq(credential_judge(&key, &one, 2000), KEY_UNKNOWN);
+    one.prefix = TEXT("");
+    ck_assert_int_eq(credential_judge(&key, &one, 2000), lives[_i].right);
 }
 END_TEST
 
@@ -980,6 +1013,7 @@ int main(void)
     tcase_set_timeout(tests, 60);
     tcase_add_test(tests, a_key_is_read_as_it_was_written);
     tcase_add_test(tests, all_are_added_or_none);
+    tcase_add_test(tests, keys_within_a_limit);
     tcase_add_test(tests, keys_are_listed_by_age_and_owner);
     tcase_add_test(tests, what_is_revoked_stays_revoked);
     tcase_add_test(tests, rotation_retires_the_old_key_and_begins_a_new_one);
