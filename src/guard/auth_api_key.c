@@ -56,10 +56,8 @@ static bool read_key(struct decoder *decoder, const struct node *node, struct cr
                             "expected a map with id, digest and owner");
     if (!decode_section(decoder, &key_section, node, &row))
         return false;
-    *key = (struct credential){.id = text_of(row.id),
-                               .owner = text_of(row.owner),
-                               .roles = row.roles,
-                               .scopes = row.scopes};
+    *key = (struct credential){
+        .id = text_of(row.id), .owner = text_of(row.owner), .roles = row.roles, .scopes = row.scopes};
     if (!api_key_id_is_valid(key->id))
         return findings_add(decoder->findings, FINDING_ERROR, node_get(node, "id"),
                             "\"%s\" is no key's id, expected the 16 characters between its underscores",
