@@ -37,13 +37,14 @@ void limit_rules_load(struct loader *loader)
     limits->items = arena_array(policy->arena, map->count, sizeof(struct limit *));
     for (size_t i = 0; i < map->count; i++) {
         const struct node *node = map->items[i];
-        if (!is_name(node->name))
+        bool named = is_name(node->name);
+        if (!named)
             findings_add_key(
                 decoder->findings, FINDING_ERROR, node,
                 "expected a name of letters, digits, - and _, at most %d, and not none or defaults",
                 (int)NAME_MOST);
         struct limit *limit = limit_decode(decoder, node, node->name.at);
-        if (limit)
+        if (limit && named)
             limits->items[limits->count++] = limit;
     }
 }

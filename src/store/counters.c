@@ -18,7 +18,7 @@
 enum { TIDY_MS = 1000, TIDY_ONE_IN = 32 };
 
 struct counters {
-    struct connection connection;
+    struct counters_connection connection;
     struct counters_rules rules;
     char *place, *password;
     struct counters_queue *queue; /* NULL: callers ask by themselves */
@@ -58,7 +58,7 @@ static const struct kind {
     const struct counters_backend *backend;
     const char *end; /* what is added to it */
 } kinds[] = {
-    {"memory:", &counters_memory, ""},
+    {"memory:", &counters_memory, ""}, {"/", &counters_memory, ""},
 };
 
 static char *copy(const char *string, const char *end)
@@ -141,7 +141,7 @@ void counters_close(struct counters *counters)
     if (!counters || (counters->queue && !counters_queue_stop(counters->queue)))
         return;
     if (!counters->queue)
-        connection_close(&counters->connection);
+        counters_connection_close(&counters->connection);
     free_counters(counters);
 }
 
@@ -151,13 +151,13 @@ static bool enter(struct counters *counters, struct error *error)
 {
     const uint64_t end = clock_milliseconds() + counters->rules.timeout;
     const struct timespec until = {.tv_sec = (time_t)(end / 1000), .tv_nsec = (long)(end % 1000) * 1000000};
-    struct connection *connection = &counters->connection;
+    struct counters_connection *connection = &counters->connection;
     assert(!counters->queue);
     if (pthread_mutex_clocklock(&counters->lock, CLOCK_MONOTONIC, &until) != 0)
         return error_set(error, "the store of limits has not answered within %llu ms",
                          (unsigned long long)counters->rules.timeout);
     if (connection->connected ||
-        (clock_milliseconds() >= connection->retry && connection_open(connection, error)))
+        (clock_milliseconds() >= connection->retry && counters_connection_open(connection, error)))
         return true;
     error_set(error, "%s", connection->error.message);
     pthread_mutex_unlock(&counters->lock);
@@ -169,7 +169,7 @@ static void leave(struct counters *counters)
     const uint64_t now = clock_milliseconds();
     struct error ignored = {0}; /* the connection has reported it */
     if (counters->connection.connected && now - counters->tidied >= TIDY_MS) {
-        connection_tidy(&counters->connection, &ignored);
+        counters_connection_tidy(&counters->connection, &ignored);
         counters->tidied = now;
     }
     pthread_mutex_unlock(&counters->lock);
@@ -182,7 +182,7 @@ static bool ask(struct counters *counters, struct job *job, struct error *error)
         return counters_queue_ask(counters->queue, job, &job->taken, error);
     if (!enter(counters, error))
         return false;
-    bool done = connection_run(&counters->connection, jobs, 1, error);
+    bool done = counters_connection_run(&counters->connection, jobs, 1, error);
     leave(counters);
     return done;
 }
@@ -222,7 +222,7 @@ void counters_give_back(struct counters *counters, const struct draw draws[], si
     if (counters->queue)
         counters_queue_tell(counters->queue, &job);
     else if (!ask(counters, &job, &ignored))
-        connection_lose(&counters->connection, 1);
+        counters_connection_lose(&counters->connection, 1);
 }
 
 uint64_t counters_renew(struct counters *counters, const struct draw draws[], size_t count, uint64_t time)

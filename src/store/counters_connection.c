@@ -12,7 +12,7 @@
 
 enum { FIRST_PAUSE_MS = 100 };
 
-void connection_report(struct connection *connection, const char *message)
+void counters_connection_report(struct counters_connection *connection, const char *message)
 {
     if (atomic_exchange(&connection->reported, true))
         return;
@@ -20,13 +20,13 @@ void connection_report(struct connection *connection, const char *message)
     log_event(SEVERITY_ERROR, "store_failed", "%s", message);
 }
 
-void connection_lose(struct connection *connection, uint64_t count)
+void counters_connection_lose(struct counters_connection *connection, uint64_t count)
 {
     if (count > 0)
         atomic_fetch_add(&connection->lost, count);
 }
 
-static void report_back(struct connection *connection)
+static void report_back(struct counters_connection *connection)
 {
     if (!atomic_load_explicit(&connection->reported, memory_order_relaxed) ||
         !atomic_exchange(&connection->reported, false))
@@ -40,7 +40,7 @@ static void report_back(struct connection *connection)
 
 /* The first attempt after a failure comes soon, then ever later. One that connected and failed
  * again soon after, as with a full disk, goes on in that row. */
-static bool fail(struct connection *connection, const struct error *error)
+static bool fail(struct counters_connection *connection, const struct error *error)
 {
     const uint64_t now = clock_milliseconds(), most = COUNTERS_RETRY_MOST_MS;
     if (connection->connected && now - connection->opened > most)
@@ -50,11 +50,11 @@ static bool fail(struct connection *connection, const struct error *error)
     connection->retry = now + connection->pause;
     connection->connected = false;
     connection->error = *error;
-    connection_report(connection, error->message);
+    counters_connection_report(connection, error->message);
     return false;
 }
 
-bool connection_open(struct connection *connection, struct error *error)
+bool counters_connection_open(struct counters_connection *connection, struct error *error)
 {
     if (!connection->backend->connect(connection->state, error))
         return fail(connection, error);
@@ -63,7 +63,7 @@ bool connection_open(struct connection *connection, struct error *error)
     return true;
 }
 
-bool connection_run(struct connection *connection, struct job *const jobs[], size_t count,
+bool counters_connection_run(struct counters_connection *connection, struct job *const jobs[], size_t count,
                     struct error *error)
 {
     assert(connection->connected);
@@ -73,7 +73,7 @@ bool connection_run(struct connection *connection, struct job *const jobs[], siz
     return true;
 }
 
-bool connection_tidy(struct connection *connection, struct error *error)
+bool counters_connection_tidy(struct counters_connection *connection, struct error *error)
 {
     assert(connection->connected);
     if (!connection->backend->tidy(connection->state, error))
@@ -82,7 +82,7 @@ bool connection_tidy(struct connection *connection, struct error *error)
     return true;
 }
 
-void connection_close(struct connection *connection)
+void counters_connection_close(struct counters_connection *connection)
 {
     connection->backend->close(connection->state);
 }

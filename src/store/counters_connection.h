@@ -2,7 +2,7 @@
  * The connection to a store of counters: its backend, when it is opened again
  * after a failure, and what the log hears of that: once that it failed, once
  * that it is back. It knows nothing of threads: one at a time may use it, but
- * for connection_report() and connection_lose().
+ * for counters_connection_report() and counters_connection_lose().
  */
 #ifndef STORE_COUNTERS_CONNECTION_H
 #define STORE_COUNTERS_CONNECTION_H
@@ -11,7 +11,7 @@
 
 #include "store/counters_backend.h"
 
-struct connection {
+struct counters_connection {
     const struct counters_backend *backend;
     void *state; /* of the backend */
     bool connected;
@@ -26,18 +26,18 @@ struct connection {
 };
 
 /* Logs store_failed unless that was done already. */
-void connection_report(struct connection *, const char *message);
+void counters_connection_report(struct counters_connection *, const char *message);
 
 /* Counts give-backs that were dropped, for the line that says it is back. */
-void connection_lose(struct connection *, uint64_t count);
+void counters_connection_lose(struct counters_connection *, uint64_t count);
 
 /* Attempts to connect, due or not. */
-bool connection_open(struct connection *, struct error *);
+bool counters_connection_open(struct counters_connection *, struct error *);
 
 /* Carries out jobs; what was asked of a backend and failed ends the connection. */
-bool connection_run(struct connection *, struct job *const jobs[], size_t count, struct error *);
-bool connection_tidy(struct connection *, struct error *);
+bool counters_connection_run(struct counters_connection *, struct job *const jobs[], size_t count, struct error *);
+bool counters_connection_tidy(struct counters_connection *, struct error *);
 
-void connection_close(struct connection *);
+void counters_connection_close(struct counters_connection *);
 
 #endif

@@ -52,7 +52,7 @@ struct slot {
 };
 
 struct counters_queue {
-    struct connection *connection; /* the thread's */
+    struct counters_connection *connection; /* the thread's */
     uint64_t timeout;
     void (*orphan)(void *);
     void *context;
@@ -175,7 +175,7 @@ static void unlink_slot(struct counters_queue *queue, struct slot *slot)
 static void finish(struct counters_queue *queue, struct slot *slot, const struct error *error)
 {
     if (error && slot->job.kind == JOB_GIVE_BACK)
-        connection_lose(queue->connection, 1);
+        counters_connection_lose(queue->connection, 1);
     if (!slot->awaited) {
         give_slot(queue, slot);
         return;
@@ -209,7 +209,7 @@ static bool fail_stalled(struct counters_queue *queue, struct error *error)
 {
     error_set(error, "the store of limits has not answered for %llu ms", (unsigned long long)queue->timeout);
     /* Under the lock, so that the thread does not say before that it is back. */
-    connection_report(queue->connection, error->message);
+    counters_connection_report(queue->connection, error->message);
     return false;
 }
 
@@ -316,7 +316,7 @@ void counters_queue_tell(struct counters_queue *queue, const struct job *job)
     bool told = !queue->stopping && !queue->out && enter(queue, job, false, &ring, &ignored);
     pthread_mutex_unlock(&queue->lock);
     if (!told)
-        connection_lose(queue->connection, 1);
+        counters_connection_lose(queue->connection, 1);
     if (ring)
         wake_all(&queue->bell);
 }
@@ -359,7 +359,7 @@ static void reconnect(struct counters_queue *queue)
         return;
     }
     begin(queue);
-    bool done = connection_open(queue->connection, &error);
+    bool done = counters_connection_open(queue->connection, &error);
     end(queue, done, &error);
     queue->tidied = clock_milliseconds(); /* when it has proved itself for a while */
     queue->tidy_pause = TIDY_MS;
@@ -369,7 +369,7 @@ static void tidy(struct counters_queue *queue)
 {
     struct error error = {0};
     begin(queue);
-    bool done = connection_tidy(queue->connection, &error);
+    bool done = counters_connection_tidy(queue->connection, &error);
     end(queue, done, &error);
     queue->tidied = clock_milliseconds();
     queue->tidy_pause = queue->tidy_pause < TIDY_MOST_MS ? queue->tidy_pause * 2 : TIDY_MOST_MS;
@@ -406,7 +406,7 @@ static void carry_out(struct counters_queue *queue)
     struct error error = {0};
     size_t count = take_batch(queue, jobs), sleepers = find_words(jobs, count, words);
     begin(queue);
-    bool done = connection_run(queue->connection, jobs, count, &error);
+    bool done = counters_connection_run(queue->connection, jobs, count, &error);
     end(queue, done, &error);
     for (size_t i = 0; i < count; i++)
         finish(queue, (struct slot *)jobs[i], done ? NULL : &error);
@@ -450,7 +450,7 @@ static void *work(void *context)
     while (!queue->stopped && queue->connection->connected && queue->first)
         carry_out(queue);
     begin(queue);
-    connection_close(queue->connection);
+    counters_connection_close(queue->connection);
     pthread_mutex_lock(&queue->lock);
     queue->ended = true;
     pthread_cond_signal(&queue->changed);
@@ -467,7 +467,7 @@ static void *work(void *context)
 
 /* ---- life */
 
-struct counters_queue *counters_queue_start(struct connection *connection, uint64_t timeout_ms,
+struct counters_queue *counters_queue_start(struct counters_connection *connection, uint64_t timeout_ms,
                                             void (*orphan)(void *), void *context, struct error *error)
 {
     sigset_t all, before;

@@ -16,7 +16,7 @@ enum { COUNTERS_JOBS_MOST = 4096 };
 
 /* Makes the thread; the connection is its own from now on. `orphan` is called with `context` by
  * the thread when it comes back after counters_queue_stop() has left it behind. NULL with an error. */
-struct counters_queue *counters_queue_start(struct connection *, uint64_t timeout_ms, void (*orphan)(void *),
+struct counters_queue *counters_queue_start(struct counters_connection *, uint64_t timeout_ms, void (*orphan)(void *),
                                             void *context, struct error *);
 
 /* Waits until the job is carried out, at most for the time-out; false with an error when it was not. */

@@ -755,8 +755,9 @@ END_TEST
 
 START_TEST(order_is_as_agreed)
 {
-    static const char *const names[] = {"dotfiles",      "hosts", "https", "addresses", "methods", "body",
-                                        "content_types", "auth",  "roles", "scopes",    "claims",  "match"};
+    static const char *const names[] = {"dotfiles", "hosts",  "https",         "addresses", "methods",
+                                        "limits",   "body",   "content_types", "auth",      "roles",
+                                        "scopes",   "claims", "match",         "limits"};
     ck_assert_uint_eq(guards_count(), COUNT(names));
     for (size_t i = 0; i < COUNT(names); i++)
         ck_assert_str_eq(guards[i]->name, names[i]);
@@ -769,7 +770,7 @@ START_TEST(guards_are_complete)
     for (size_t i = 0; guards[i]; i++) {
         ck_assert_ptr_nonnull(guards[i]->check);
         ck_assert_msg(guards[i]->help && *guards[i]->help, "%s", guards[i]->name);
-        ck_assert_uint_gt(guards[i]->section.size, 0);
+        ck_assert_uint_gt(guards[i]->again ? guards[i]->again->section.size : guards[i]->section.size, 0);
         for (const struct field *field = guards[i]->section.fields; field && field->key; field++)
             ck_assert_msg(field->help != NULL, "%s.%s", guards[i]->name, field->key);
     }
