@@ -79,7 +79,7 @@ static uint64_t fixed_due(const struct quota *quota, const struct quota_state *s
 static void fixed_take(const struct quota *quota, struct quota_state *state, uint64_t now, uint64_t cost)
 {
     if (now >= fixed_end(quota, state)) {
-        state->time = now;
+        state->time = greatest(now, state->time);
         state->part = 0;
     }
     state->part = narrow((wide)state->part + cost, UINT32_MAX);
@@ -140,7 +140,7 @@ static uint64_t sliding_expiry(const struct quota *quota, const struct quota_sta
 static void sliding_advance(const struct quota *quota, struct quota_state *state, uint64_t now)
 {
     if (now >= sliding_expiry(quota, state)) {
-        state->time = now;
+        state->time = greatest(now, state->time);
         memset(state->segments, 0, sizeof state->segments);
         return;
     }
@@ -330,7 +330,8 @@ void quota_give_back(const struct quota *quota, struct quota_state *state, uint6
 
 uint64_t quota_expiry(const struct quota *quota, const struct quota_state *state)
 {
-    return greatest(arithmetic_of(quota)->expiry(quota, state), ban_forgotten(quota, state));
+    uint64_t expiry = greatest(arithmetic_of(quota)->expiry(quota, state), state->time);
+    return least(greatest(expiry, ban_forgotten(quota, state)), INT64_MAX);
 }
 
 /* ---- as bytes: how many numbers and whether a ban follows, the time, the numbers, the ban */
@@ -363,7 +364,7 @@ size_t quota_write(const struct quota_state *state, enum quota_algorithm algorit
     while (count > 0 && numbers[count - 1] == 0)
         count--;
     unsigned char *at = put(to, count | (ban ? HAS_BAN : 0), 1);
-    at = put(at, state->time, 8);
+    at = put(at, least(state->time, INT64_MAX), 8);
     for (size_t i = 0; i < count; i++)
         at = put(at, numbers[i], 4);
     if (ban)
