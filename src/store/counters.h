@@ -21,7 +21,7 @@ enum { DRAWS_LIMIT = 8, COUNTER_KEY_SIZE = 256 };
  * whom, "login address=192.0.2.7"; UTF-8 on one line, 1 to COUNTER_KEY_SIZE bytes. */
 struct draw {
     struct text key;
-    const struct quota *quota; /* must stay until the counters are closed */
+    const struct quota *quota;
     uint64_t cost;
 };
 
@@ -80,7 +80,8 @@ bool counters_take(struct counters *, const struct draw draws[], size_t count, s
 void counters_give_back(struct counters *, const struct draw draws[], size_t count, uint64_t time);
 
 /* Takes again now what was taken at `time`, for who holds it longer than a
- * window; the result is its new time, or the old one when the store is out. */
+ * window; the result is its new time, or the old one when the store is out. It waits
+ * as counters_take() does. */
 uint64_t counters_renew(struct counters *, const struct draw draws[], size_t count, uint64_t time);
 
 /* For the command line, without a thread: calls `each` with those whose key is `key`, or
@@ -91,7 +92,8 @@ bool counters_list(struct counters *, struct text key, bool (*each)(void *contex
 /* Forgets the counters of a key; how many there were, or -1 with an error. */
 int counters_reset(struct counters *, struct text key, struct error *);
 
-/* Ends the thread and what it has open. */
+/* Ends the thread and what it has open, once what was given back is; those who wait fail. A
+ * store that hangs is left behind after a second, with its thread. */
 void counters_close(struct counters *);
 
 #endif

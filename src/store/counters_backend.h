@@ -1,7 +1,7 @@
 /*
  * What a kind of counters has to do, and what is common to them: the queue in
  * which checks of many threads wait for one thread that carries them out,
- * in store/counters.c. It owns threads, time-outs, waiting between attempts to
+ * in store/counters_queue.c. It owns threads, time-outs, waiting between attempts to
  * open a failed store, and what is logged of that; a backend owns its connection.
  */
 #ifndef STORE_COUNTERS_BACKEND_H
@@ -12,21 +12,23 @@
 enum { BATCH_LIMIT = 256 };
 
 struct job {
-    enum { JOB_TAKE, JOB_GIVE_BACK, JOB_RENEW } kind;
-    struct draw draws[DRAWS_LIMIT]; /* the keys' bytes are the job's own */
+    enum job_kind { JOB_TAKE, JOB_GIVE_BACK, JOB_RENEW } kind;
+    struct draw draws[DRAWS_LIMIT]; /* the bytes of keys, and quotas, stay while run() has the job */
+    int64_t numbers[DRAWS_LIMIT];   /* counter_number() of each, reckoned by the caller's own thread */
     size_t count;
-    uint64_t time; /* give back, renew: when it was taken */
-    struct taken taken;
+    uint64_t time;      /* give back, renew: when it was taken */
+    struct taken taken; /* take: all of it; renew: its `time` */
 };
 
 /* All of them are called by one thread at a time, `state` being what open() made. */
 struct counters_backend {
     const char *name;
 
-    /* Once, in counters_open(): whether the rules can be used at all. NULL with an error. */
+    /* Once, in counters_open(): whether the rules can be used at all. NULL with an error. The rules
+     * and what they point to stay until close(). */
     void *(*open)(const struct counters_rules *, struct error *);
 
-    /* Connects, or connects again after a failure. */
+    /* Connects, before the first job, or connects again after a failure. */
     bool (*connect)(void *state, struct error *);
 
     /* Carries out jobs in their order, as one transaction: on false none of
@@ -42,6 +44,10 @@ struct counters_backend {
 
     void (*close)(void *state);
 };
+
+/* What counters_open() does once it has found the backend; it takes whatever place it is given. */
+struct counters *counters_open_backend(const struct counters_backend *, const struct counters_rules *,
+                                       struct error *);
 
 extern const struct counters_backend counters_sqlite, counters_redis, counters_memory;
 
