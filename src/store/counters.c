@@ -10,7 +10,6 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "store/counters_queue.h"
@@ -149,13 +148,9 @@ void counters_close(struct counters *counters)
 
 static bool enter(struct counters *counters, struct error *error)
 {
-    const uint64_t end = clock_milliseconds() + counters->rules.timeout;
-    const struct timespec until = {.tv_sec = (time_t)(end / 1000), .tv_nsec = (long)(end % 1000) * 1000000};
     struct counters_link *link = &counters->link;
     assert(!counters->queue);
-    if (pthread_mutex_clocklock(&counters->lock, CLOCK_MONOTONIC, &until) != 0)
-        return error_set(error, "the store of limits has not answered within %llu ms",
-                         (unsigned long long)counters->rules.timeout);
+    pthread_mutex_lock(&counters->lock);
     if (link->connected || (clock_milliseconds() >= link->retry && counters_link_open(link, error)))
         return true;
     error_set(error, "%s", link->error.message);
