@@ -10,7 +10,6 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "store/counters_queue.h"
@@ -18,11 +17,11 @@
 enum { TIDY_MS = 1000, TIDY_ONE_IN = 32 };
 
 struct counters {
-    struct counters_connection connection;
+    struct counters_link link;
     struct counters_rules rules;
     char *place, *password;
     struct counters_queue *queue; /* NULL: callers ask by themselves */
-    pthread_mutex_t lock;         /* of the connection, while there is no queue */
+    pthread_mutex_t lock;         /* of the link, while there is no queue */
     uint64_t tidied;
 };
 
@@ -58,7 +57,7 @@ static const struct kind {
     const struct counters_backend *backend;
     const char *end; /* what is added to it */
 } kinds[] = {
-    {"memory:", &counters_memory, ""}, {"/", &counters_memory, ""},
+    {"memory:", &counters_memory, ""},
 };
 
 static char *copy(const char *string, const char *end)
@@ -92,12 +91,12 @@ static struct counters *open_at(const struct counters_backend *backend, const st
     counters->rules = *rules;
     counters->rules.place = counters->place;
     counters->rules.password = counters->password;
-    counters->connection.backend = backend;
-    counters->connection.state = backend->open(&counters->rules, error);
+    counters->link.backend = backend;
+    counters->link.state = backend->open(&counters->rules, error);
     /* A CGI program ends long before a second is over: one in so many tidies at once. */
     if (clock_microseconds() % TIDY_ONE_IN > 0)
         counters->tidied = clock_milliseconds();
-    if (counters->connection.state)
+    if (counters->link.state)
         return counters;
     free_counters(counters);
     return NULL;
@@ -132,7 +131,7 @@ bool counters_start(struct counters *counters, struct error *error)
 {
     assert(!counters->queue);
     counters->queue =
-        counters_queue_start(&counters->connection, counters->rules.timeout, free_counters, counters, error);
+        counters_queue_start(&counters->link, counters->rules.timeout, free_counters, counters, error);
     return counters->queue != NULL;
 }
 
@@ -141,7 +140,7 @@ void counters_close(struct counters *counters)
     if (!counters || (counters->queue && !counters_queue_stop(counters->queue)))
         return;
     if (!counters->queue)
-        counters_connection_close(&counters->connection);
+        counters_link_close(&counters->link);
     free_counters(counters);
 }
 
@@ -149,17 +148,12 @@ void counters_close(struct counters *counters)
 
 static bool enter(struct counters *counters, struct error *error)
 {
-    const uint64_t end = clock_milliseconds() + counters->rules.timeout;
-    const struct timespec until = {.tv_sec = (time_t)(end / 1000), .tv_nsec = (long)(end % 1000) * 1000000};
-    struct counters_connection *connection = &counters->connection;
+    struct counters_link *link = &counters->link;
     assert(!counters->queue);
-    if (pthread_mutex_clocklock(&counters->lock, CLOCK_MONOTONIC, &until) != 0)
-        return error_set(error, "the store of limits has not answered within %llu ms",
-                         (unsigned long long)counters->rules.timeout);
-    if (connection->connected ||
-        (clock_milliseconds() >= connection->retry && counters_connection_open(connection, error)))
+    pthread_mutex_lock(&counters->lock);
+    if (link->connected || (clock_milliseconds() >= link->retry && counters_link_open(link, error)))
         return true;
-    error_set(error, "%s", connection->error.message);
+    error_set(error, "%s", link->error.message);
     pthread_mutex_unlock(&counters->lock);
     return false;
 }
@@ -167,9 +161,9 @@ static bool enter(struct counters *counters, struct error *error)
 static void leave(struct counters *counters)
 {
     const uint64_t now = clock_milliseconds();
-    struct error ignored = {0}; /* the connection has reported it */
-    if (counters->connection.connected && now - counters->tidied >= TIDY_MS) {
-        counters_connection_tidy(&counters->connection, &ignored);
+    struct error ignored = {0}; /* the link has reported it */
+    if (counters->link.connected && now - counters->tidied >= TIDY_MS) {
+        counters_link_tidy(&counters->link, &ignored);
         counters->tidied = now;
     }
     pthread_mutex_unlock(&counters->lock);
@@ -182,7 +176,7 @@ static bool ask(struct counters *counters, struct job *job, struct error *error)
         return counters_queue_ask(counters->queue, job, &job->taken, error);
     if (!enter(counters, error))
         return false;
-    bool done = counters_connection_run(&counters->connection, jobs, 1, error);
+    bool done = counters_link_run(&counters->link, jobs, 1, error);
     leave(counters);
     return done;
 }
@@ -222,7 +216,7 @@ void counters_give_back(struct counters *counters, const struct draw draws[], si
     if (counters->queue)
         counters_queue_tell(counters->queue, &job);
     else if (!ask(counters, &job, &ignored))
-        counters_connection_lose(&counters->connection, 1);
+        counters_link_lose(&counters->link, 1);
 }
 
 uint64_t counters_renew(struct counters *counters, const struct draw draws[], size_t count, uint64_t time)
@@ -240,7 +234,7 @@ bool counters_list(struct counters *counters, struct text key,
 {
     if (!enter(counters, error))
         return false;
-    bool done = counters->connection.backend->list(counters->connection.state, key, each, context, error);
+    bool done = counters->link.backend->list(counters->link.state, key, each, context, error);
     pthread_mutex_unlock(&counters->lock);
     return done;
 }
@@ -249,7 +243,7 @@ int counters_reset(struct counters *counters, struct text key, struct error *err
 {
     if (!enter(counters, error))
         return -1;
-    int count = counters->connection.backend->reset(counters->connection.state, key, error);
+    int count = counters->link.backend->reset(counters->link.state, key, error);
     pthread_mutex_unlock(&counters->lock);
     return count;
 }

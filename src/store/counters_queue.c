@@ -52,7 +52,7 @@ struct slot {
 };
 
 struct counters_queue {
-    struct counters_connection *connection; /* the thread's */
+    struct counters_link *link; /* the thread's */
     uint64_t timeout;
     void (*orphan)(void *);
     void *context;
@@ -175,7 +175,7 @@ static void unlink_slot(struct counters_queue *queue, struct slot *slot)
 static void finish(struct counters_queue *queue, struct slot *slot, const struct error *error)
 {
     if (error && slot->job.kind == JOB_GIVE_BACK)
-        counters_connection_lose(queue->connection, 1);
+        counters_link_lose(queue->link, 1);
     if (!slot->awaited) {
         give_slot(queue, slot);
         return;
@@ -209,7 +209,7 @@ static bool fail_stalled(struct counters_queue *queue, struct error *error)
 {
     error_set(error, "the store of limits has not answered for %llu ms", (unsigned long long)queue->timeout);
     /* Under the lock, so that the thread does not say before that it is back. */
-    counters_connection_report(queue->connection, error->message);
+    counters_link_report(queue->link, error->message);
     return false;
 }
 
@@ -316,7 +316,7 @@ void counters_queue_tell(struct counters_queue *queue, const struct job *job)
     bool told = !queue->stopping && !queue->out && enter(queue, job, false, &ring, &ignored);
     pthread_mutex_unlock(&queue->lock);
     if (!told)
-        counters_connection_lose(queue->connection, 1);
+        counters_link_lose(queue->link, 1);
     if (ring)
         wake_all(&queue->bell);
 }
@@ -354,12 +354,12 @@ static void end(struct counters_queue *queue, bool done, const struct error *err
 static void reconnect(struct counters_queue *queue)
 {
     struct error error = {0};
-    if (clock_milliseconds() < queue->connection->retry) {
-        rest(queue, queue->connection->retry);
+    if (clock_milliseconds() < queue->link->retry) {
+        rest(queue, queue->link->retry);
         return;
     }
     begin(queue);
-    bool done = counters_connection_open(queue->connection, &error);
+    bool done = counters_link_open(queue->link, &error);
     end(queue, done, &error);
     queue->tidied = clock_milliseconds(); /* when it has proved itself for a while */
     queue->tidy_pause = TIDY_MS;
@@ -369,7 +369,7 @@ static void tidy(struct counters_queue *queue)
 {
     struct error error = {0};
     begin(queue);
-    bool done = counters_connection_tidy(queue->connection, &error);
+    bool done = counters_link_tidy(queue->link, &error);
     end(queue, done, &error);
     queue->tidied = clock_milliseconds();
     queue->tidy_pause = queue->tidy_pause < TIDY_MOST_MS ? queue->tidy_pause * 2 : TIDY_MOST_MS;
@@ -406,7 +406,7 @@ static void carry_out(struct counters_queue *queue)
     struct error error = {0};
     size_t count = take_batch(queue, jobs), sleepers = find_words(jobs, count, words);
     begin(queue);
-    bool done = counters_connection_run(queue->connection, jobs, count, &error);
+    bool done = counters_link_run(queue->link, jobs, count, &error);
     end(queue, done, &error);
     for (size_t i = 0; i < count; i++)
         finish(queue, (struct slot *)jobs[i], done ? NULL : &error);
@@ -420,7 +420,7 @@ static void carry_out(struct counters_queue *queue)
 static void work_once(struct counters_queue *queue)
 {
     uint64_t tidy_due = queue->tidied + queue->tidy_pause;
-    if (!queue->connection->connected)
+    if (!queue->link->connected)
         reconnect(queue);
     else if (clock_milliseconds() >= tidy_due)
         tidy(queue);
@@ -447,10 +447,10 @@ static void *work(void *context)
     pthread_mutex_lock(&queue->lock);
     while (!queue->stopping)
         work_once(queue);
-    while (!queue->stopped && queue->connection->connected && queue->first)
+    while (!queue->stopped && queue->link->connected && queue->first)
         carry_out(queue);
     begin(queue);
-    counters_connection_close(queue->connection);
+    counters_link_close(queue->link);
     pthread_mutex_lock(&queue->lock);
     queue->ended = true;
     pthread_cond_signal(&queue->changed);
@@ -467,7 +467,7 @@ static void *work(void *context)
 
 /* ---- life */
 
-struct counters_queue *counters_queue_start(struct counters_connection *connection, uint64_t timeout_ms,
+struct counters_queue *counters_queue_start(struct counters_link *link, uint64_t timeout_ms,
                                             void (*orphan)(void *), void *context, struct error *error)
 {
     sigset_t all, before;
@@ -475,7 +475,7 @@ struct counters_queue *counters_queue_start(struct counters_connection *connecti
     struct counters_queue *queue = calloc(1, sizeof *queue);
     if (!queue)
         abort();
-    queue->connection = connection;
+    queue->link = link;
     queue->timeout = timeout_ms;
     queue->orphan = orphan;
     queue->context = context;
