@@ -57,6 +57,7 @@ static const struct kind {
     const struct counters_backend *backend;
     const char *end; /* what is added to it */
 } kinds[] = {
+    {"/", &counters_sqlite, ".limits"},
     {"memory:", &counters_memory, ""},
 };
 
