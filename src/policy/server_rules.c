@@ -136,6 +136,18 @@ static bool decode_store(struct decoder *decoder, const struct node *node, void 
     return true;
 }
 
+static bool decode_password(struct decoder *decoder, const struct node *node, void *member)
+{
+    struct text secret;
+    if (!decode_secret(decoder, node, &secret))
+        return false;
+    if (memchr(secret.at, '\0', secret.length))
+        return findings_add(decoder->findings, FINDING_ERROR, node, "the password has a NUL in it");
+    char *password = arena_copy(decoder->arena, secret.at, secret.length);
+    *(const char **)member = password;
+    return true;
+}
+
 static bool keep_node(struct decoder *decoder, const struct node *node, void *member)
 {
     (void)decoder;
@@ -201,6 +213,8 @@ static const struct section log_section = {sizeof(struct log_rules), log_fields}
 static const struct field store_fields[] = {
     {FIELD(FIELD_OWN, top, server.store.place, "url"), .own = decode_store, .expects = store_expected,
      .required = true, .help = "where it is"},
+    {FIELD(FIELD_OWN, top, server.store.password, "password"), .own = decode_password,
+     .expects = "file:PATH or env:NAME", .help = "of a Redis server"},
     {FIELD(FIELD_DURATION, top, server.store.timeout, "timeout"), .fallback = "1s", .least = 10,
      .most = 30000, .help = "how long a request waits for a counter"},
     {FIELD(FIELD_NUMBER, top, server.store.rows, "counters"), .fallback = "1000000", .least = 1000,

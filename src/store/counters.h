@@ -60,8 +60,8 @@ enum { COUNTERS_RETRY_MOST_MS = 5000 };
 struct counters;
 
 /* Opens the store in this process, after its last fork and before it is confined, without a
- * thread. NULL with an error where the rules or the file are wrong; a Redis server
- * that is not there is no error, because it may come. */
+ * thread. NULL with an error where the rules are wrong; a file or server that cannot
+ * be used is no error, because it may be soon. */
 struct counters *counters_open(const struct counters_rules *, struct error *);
 
 /* Makes the thread that collects checks and carries them out by many at once. */

@@ -72,10 +72,13 @@ static void *begin(const struct counters_rules *rules, struct error *error)
     /* for one's turn, for the file and for the work itself */
     file->patience = (unsigned)(rules->timeout < 4 ? 1 : rules->timeout > 20000 ? 5000 : rules->timeout / 4);
     set_settings(file, rules);
-    if (read_boot(&file->boot, error) && counters_file_connect(file, error))
-        return file;
-    end(file);
-    return NULL;
+    if (!read_boot(&file->boot, error)) {
+        end(file);
+        return NULL;
+    }
+    /* One that cannot be opened now may be later, and not all requests need it. */
+    (void)counters_file_connect(file, &(struct error){0});
+    return file;
 }
 
 static bool connect(void *state, struct error *error)
