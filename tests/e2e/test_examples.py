@@ -84,6 +84,13 @@ def test_api(start_guard, folder, cgi):
                                  ("/app/report", person, 403), ("/app/admin", partner, 401), ("/app/admin", person, 403),
                                  ("/app/admin", admin, 200), ("/app/users/7", person, 200), ("/app/users/8", person, 403)):
         assert ask(guard.address, uri=uri, headers=headers).status == status, (uri, status)
+    found = [ask(guard.address, uri="/app/users/7", headers=person).status for _ in range(20)]
+    assert found.count(200) in (17, 18, 19) and found[-1] == 429, found
+    assert ask(guard.address, uri="/app/report", headers=partner).status == 200, "it is by caller"
+    found = [ask(guard.address, uri="/app/report", headers={"X-API-Key": "x"}).status for _ in range(8)]
+    assert found[0] == 401 and found[-1] == 429, found
+    assert ask(guard.address, uri="/app/report", headers=partner).status == 429, "who guesses is banned"
+    assert ask(guard.address, uri="/app/health").status == 200
 
 
 def test_site(folder, cgi):
