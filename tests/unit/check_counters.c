@@ -16,8 +16,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "store/counters_backend.h"
-#include "store/counters_queue.h"
+#include "store/counters_line.h"
 
 enum { TIMEOUT_MS = 300, THREADS = 64, SECOND = 1000000 };
 
