@@ -151,25 +151,33 @@ static void release_rows(const struct job *job, struct row *rows[])
         rows[i]->expires = quota_expiry(job->draws[i].quota, &rows[i]->state);
 }
 
-static bool judge(struct job *job, struct row *rows[], uint64_t now)
+/* A draw sees what the one before it has taken, which matters where they share a counter. */
+static bool take_all(struct job *job, struct row *rows[], uint64_t now)
 {
+    struct quota_state before[DRAWS_LIMIT];
     bool admitted = true;
     for (size_t i = 0; i < job->count; i++) {
         const struct draw *draw = &job->draws[i];
-        struct quota_answer *answer = &job->taken.answers[i];
-        *answer = quota_judge(draw->quota, &rows[i]->state, now, draw->cost);
-        admitted = admitted && answer->admitted;
-        if (!answer->admitted && quota_refuse(draw->quota, &rows[i]->state, now))
-            *answer = quota_judge(draw->quota, &rows[i]->state, now, draw->cost);
+        before[i] = rows[i]->state;
+        job->taken.answers[i] = quota_judge(draw->quota, &rows[i]->state, now, draw->cost);
+        if (job->taken.answers[i].admitted)
+            quota_take(draw->quota, &rows[i]->state, now, draw->cost);
+        admitted = admitted && job->taken.answers[i].admitted;
     }
+    for (size_t i = job->count; !admitted && i-- > 0;)
+        rows[i]->state = before[i];
     return admitted;
 }
 
 static void take(struct job *job, struct row *rows[], uint64_t now)
 {
-    job->taken.admitted = judge(job, rows, now);
-    for (size_t i = 0; job->taken.admitted && i < job->count; i++)
-        quota_take(job->draws[i].quota, &rows[i]->state, now, job->draws[i].cost);
+    job->taken.admitted = take_all(job, rows, now);
+    for (size_t i = 0; i < job->count; i++) {
+        const struct draw *draw = &job->draws[i];
+        struct quota_answer *answer = &job->taken.answers[i];
+        if (!answer->admitted && quota_refuse(draw->quota, &rows[i]->state, now))
+            *answer = quota_judge(draw->quota, &rows[i]->state, now, draw->cost); /* with the ban */
+    }
 }
 
 /* What was taken from a shared counter stays there until it expires: whose it is

@@ -11,9 +11,6 @@
 
 struct counters_queue;
 
-/* Jobs of one queue, waiting, under way or being read. */
-enum { COUNTERS_JOBS_MOST = 4096 };
-
 /* Makes the thread; the link is its own from now on. `orphan` is called with `context` by
  * the thread when it comes back after counters_queue_stop() has left it behind. NULL with an error. */
 struct counters_queue *counters_queue_start(struct counters_link *, uint64_t timeout_ms,

@@ -16,8 +16,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "store/counters_backend.h"
-#include "store/counters_queue.h"
+#include "store/counters_line.h"
 
 enum { TIMEOUT_MS = 300, THREADS = 64, SECOND = 1000000 };
 
@@ -411,6 +410,22 @@ START_TEST(new_keys_share_a_counter_when_it_is_full)
 }
 END_TEST
 
+/* Where they share a counter, the draws of one job are counted one after another. */
+START_TEST(draws_on_one_shared_counter_are_all_counted)
+{
+    const struct draw draws[] = {draw_of("login a", &five), draw_of("login b", &five)};
+    int admitted = 0;
+    counters = counters_open_memory(1);
+    ck_assert_int_eq(take("x", &five), 1);
+    for (int i = 0; i < 10; i++) {
+        ck_assert(counters_take(counters, draws, 2, &taken, &error));
+        admitted += taken.admitted;
+    }
+    ck_assert_int_eq(admitted, 2);
+    ck_assert_int_eq(take_until_refused("login c", &five), 1);
+}
+END_TEST
+
 START_TEST(more_limits_than_can_share_are_still_limited)
 {
     int admitted = 0;
@@ -770,6 +785,7 @@ int main(void)
     tcase_add_loop_test(tests, what_is_held_is_renewed, 0, 2);
     tcase_add_loop_test(tests, many_threads_get_the_limit_and_no_more, 0, 2);
     tcase_add_test(tests, new_keys_share_a_counter_when_it_is_full);
+    tcase_add_test(tests, draws_on_one_shared_counter_are_all_counted);
     tcase_add_test(tests, more_limits_than_can_share_are_still_limited);
     tcase_add_test(tests, long_keys_share_a_counter_too);
     tcase_add_test(tests, what_has_expired_makes_room);
