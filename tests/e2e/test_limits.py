@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import threading
 import time
 
 import pytest
@@ -116,6 +117,68 @@ def test_exact_with_many_at_once(kind, folder, helper):
         front.stop()
         front.guard.stop()
         front.guard.check_reports()
+
+
+@pytest.fixture(scope="module", params=["nginx", "mod_fcgid"])
+def busy(request, folder, helper):
+    """All of it beneath the one place that both have; mod_fcgid starts many processes."""
+    rules = policy(folder, helper, database=f"busy-{request.param}")
+    rules["limits"]["brief"] = {"rate": "2/1s", "by": "header:X-Test", "ban": "1h"}
+    rules["routes"] = [
+        {"path": "/app/five/**", "limits": "five"},
+        {"path": "/app/both/**", "limits": ["five", "three"]},
+        {"path": "/app/failures/**", "limits": "logins"},
+        {"path": "/app/banned/**", "limits": "brief"},
+        {"path": "/app/slots/**", "limits": "slots"},
+    ]
+    front = servers.start(request.param, folder, rules, name=f"busy-{request.param}")
+    yield front
+    front.stop()
+    front.guard.stop()
+    front.guard.check_reports()
+
+
+def crowd(front, target, who, count=64):
+    with concurrent.futures.ThreadPoolExecutor(64) as pool:
+        return list(pool.map(lambda _: front.fetch(target, headers=list(who.items())).status, range(count)))
+
+
+def test_busy_all_or_nothing(busy, who):
+    found = crowd(busy, "/app/both/hello", who)
+    assert found.count(200) == 3 and found.count(429) == 61
+    found = crowd(busy, "/app/five/hello", who)
+    assert found.count(200) == 2, "what was refused by one took nothing from the other"
+
+
+def test_busy_refunds(busy, who):
+    crowd(busy, "/app/failures/hello", who)
+    failed = records.raw("Status: 401\n\n", "/app/failures")
+    harness.wait_until(lambda: crowd(busy, failed, who, 1) == [401], 10, "what was taken is given back", 0.1)
+    found = crowd(busy, failed, who)
+    assert found.count(401) == 3 and found.count(429) == 61
+
+
+def test_busy_ban(busy, who):
+    found = crowd(busy, "/app/banned/hello", who)
+    assert found.count(200) == 2 and found.count(429) == 62
+    time.sleep(1.2)
+    assert set(crowd(busy, "/app/banned/hello", who)) == {429}
+
+
+def test_busy_slots(busy, who):
+    """Never more programs at once than there are slots, counted from outside."""
+    most, ends = [0], threading.Event()
+
+    def watch():
+        while not ends.is_set():
+            most[0] = max(most[0], len(busy.guard.programs()))
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    found = crowd(busy, "/app/slots/slow?300", who, 192)
+    ends.set()
+    watcher.join()
+    assert set(found) == {200, 429} and 1 <= most[0] <= 2, (found.count(200), most)
+    harness.wait_until(lambda: set(crowd(busy, "/app/slots/slow?100", who, 2)) == {200}, 10, "slots come free", 0.3)
 
 
 # ---- what is told
