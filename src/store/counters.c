@@ -57,8 +57,8 @@ static const struct kind {
     const struct counters_backend *backend;
     const char *end; /* what is added to it */
 } kinds[] = {
-    {"/", &counters_sqlite, ".limits"},
     {"memory:", &counters_memory, ""},
+    {"/", &counters_sqlite, ".limits"}, /* beside the keys, which must neither be lost nor fill up with it */
 };
 
 static char *copy(const char *string, const char *end)
