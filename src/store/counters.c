@@ -59,6 +59,9 @@ static const struct kind {
 } kinds[] = {
     {"/", &counters_sqlite, ".limits"},
     {"memory:", &counters_memory, ""},
+    {"redis:", &counters_redis, ""},
+    {"rediss:", &counters_redis, ""},
+    {"redis+unix:", &counters_redis, ""},
 };
 
 static char *copy(const char *string, const char *end)

@@ -52,6 +52,7 @@ static const struct {
     {"MOVED", "is part of a cluster, which is not supported"},
     {"CROSSSLOT", "is part of a cluster, which is not supported"},
     {"WRONGTYPE", "has keys of ours that somebody else has written"},
+    {"FOREIGN", "has keys of ours that somebody else has written"}, /* as our scripts say */
     {"-DENIED", "is in protected mode: it wants a password, or connections from its own machine"},
 };
 
