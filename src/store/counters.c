@@ -59,6 +59,9 @@ static const struct kind {
 } kinds[] = {
     {"memory:", &counters_memory, ""},
     {"/", &counters_sqlite, ".limits"}, /* beside the keys, which must neither be lost nor fill up with it */
+    {"redis:", &counters_redis, ""},
+    {"rediss:", &counters_redis, ""},
+    {"redis+unix:", &counters_redis, ""},
 };
 
 static char *copy(const char *string, const char *end)

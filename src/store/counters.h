@@ -6,7 +6,8 @@
  *
  * Each store has one clock that all who use it agree on and that never runs
  * backwards. SQLite: CLOCK_BOOTTIME and an offset that the file keeps for each
- * boot. Redis: the server's, held back by the newest time it has ever said.
+ * boot. Redis: the server's, held back by the newest time it has ever said, which
+ * it goes on from where it was set back by more than a minute.
  */
 #ifndef STORE_COUNTERS_H
 #define STORE_COUNTERS_H

@@ -1,0 +1,136 @@
+/*
+ * redis-server as a child that dies with its parent.
+ */
+#include "config.h"
+
+#include "redis_server.h"
+
+#include <check.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { OPTIONS_MOST = 48, TRIES = 1000, PAUSE_US = 10000 };
+
+bool redis_server_is_installed(void)
+{
+    const char *path = getenv("PATH");
+    char *folders = strdup(path ? path : "/usr/bin"), *rest = folders, *folder;
+    bool found = false;
+    while (!found && (folder = strsep(&rest, ":"))) {
+        char file[512];
+        snprintf(file, sizeof file, "%s/redis-server", folder);
+        found = access(file, X_OK) == 0;
+    }
+    free(folders);
+    return found;
+}
+
+int redis_server_port(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof address;
+    int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ck_assert(bind(descriptor, (struct sockaddr *)&address, length) == 0 &&
+              getsockname(descriptor, (struct sockaddr *)&address, &length) == 0);
+    close(descriptor);
+    return ntohs(address.sin_port);
+}
+
+static void run(const struct redis_server *server, const char *const options[], pid_t parent)
+{
+    static const char *const always[] = {"--unixsocket", "s",         "--save", "",  "--daemonize",
+                                         "no",           "--logfile", "log",    NULL};
+    const char *arguments[OPTIONS_MOST] = {"redis-server", "--port", "0"};
+    size_t count = 3;
+    for (size_t i = 0; always[i]; i++)
+        arguments[count++] = always[i];
+    for (size_t i = 0; options && options[i] && count < OPTIONS_MOST - 1; i++)
+        arguments[count++] = options[i];
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent || chdir(server->folder) != 0)
+        _exit(1);
+    int null = open("/dev/null", O_RDWR);
+    dup2(null, STDIN_FILENO);
+    dup2(null, STDOUT_FILENO);
+    execvp("redis-server", (char *const *)arguments);
+    _exit(127);
+}
+
+static bool answers(const struct redis_server *server)
+{
+    char reply[8] = {0};
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    snprintf(address.sun_path, sizeof address.sun_path, "%s/s", server->folder);
+    int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool good = connect(descriptor, (struct sockaddr *)&address, sizeof address) == 0 &&
+                write(descriptor, "PING\r\n", 6) == 6 && read(descriptor, reply, sizeof reply - 1) > 0 &&
+                strncmp(reply, "-LOADING", 8) != 0;
+    close(descriptor);
+    return good;
+}
+
+void redis_server_start(struct redis_server *server, const char *const options[])
+{
+    if (server->folder[0] == 0) {
+        strcpy(server->folder, "/tmp/check_redis.XXXXXX");
+        ck_assert_ptr_nonnull(mkdtemp(server->folder));
+        snprintf(server->url, sizeof server->url, "redis+unix://%s/s", server->folder);
+    }
+    pid_t parent = getpid();
+    server->process = fork();
+    if (server->process == 0)
+        run(server, options, parent);
+    for (int i = 0; i < TRIES; i++) {
+        if (answers(server))
+            return;
+        ck_assert_msg(waitpid(server->process, NULL, WNOHANG) == 0, "redis-server has ended, see %s/log",
+                      server->folder);
+        usleep(PAUSE_US);
+    }
+    ck_abort_msg("redis-server does not answer");
+}
+
+void redis_server_kill(struct redis_server *server)
+{
+    if (server->process > 0) {
+        kill(server->process, SIGKILL);
+        waitpid(server->process, NULL, 0);
+    }
+    server->process = 0;
+}
+
+static void remove_folder(const char *folder)
+{
+    DIR *entries = opendir(folder);
+    char file[512];
+    for (struct dirent *entry; entries && (entry = readdir(entries));) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        snprintf(file, sizeof file, "%s/%s", folder, entry->d_name);
+        if (entry->d_type == DT_DIR)
+            remove_folder(file);
+        else
+            unlink(file);
+    }
+    if (entries)
+        closedir(entries);
+    rmdir(folder);
+}
+
+void redis_server_end(struct redis_server *server)
+{
+    redis_server_kill(server);
+    if (server->folder[0])
+        remove_folder(server->folder);
+    server->folder[0] = 0;
+}
