@@ -72,7 +72,10 @@ void quota_take(const struct quota *, struct quota_state *, uint64_t now, uint64
  * with the ban. A refusal changes nothing else. A rule without `ban` knows of no ban. */
 bool quota_refuse(const struct quota *, struct quota_state *, uint64_t now);
 
-/* Gives back what was taken at `taken`; what has expired since is not given twice. */
+/* Gives back what was taken at `taken`; what has expired since is not given twice. gcra
+ * gives back as much as is ahead of the rate: never more units than were taken, but
+ * what was held for long comes on top of the burst. The rate holds all the same,
+ * because what was held was not there for others meanwhile. */
 void quota_give_back(const struct quota *, struct quota_state *, uint64_t taken, uint64_t now, uint64_t cost);
 
 /* From when on the state is worth as much as none. */

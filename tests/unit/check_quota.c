@@ -734,11 +734,25 @@ START_TEST(stories_end_as_people_expect)
 }
 END_TEST
 
+START_TEST(a_rule_without_a_ban_knows_of_none)
+{
+    struct quota quota = {.algorithm = QUOTA_FIXED, .limit = 1, .window = SECOND, .ban = SECOND};
+    struct quota_state state = {0};
+    ck_assert(quota_refuse(&quota, &state, 5));
+    ck_assert(!quota_judge(&quota, &state, 5, 1).admitted);
+    quota.ban = 0;
+    ck_assert(quota_judge(&quota, &state, 5, 1).admitted);
+    ck_assert(!quota_refuse(&quota, &state, 5));
+    ck_assert_uint_eq(quota_expiry(&quota, &state), 0);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("quota");
     TCase *tests = tcase_create("quota");
     tcase_add_loop_test(tests, stories_end_as_people_expect, 0, (int)(sizeof stories / sizeof *stories));
+    tcase_add_test(tests, a_rule_without_a_ban_knows_of_none);
     tcase_add_loop_test(tests, sequences_are_as_in_the_model, QUOTA_FIXED, QUOTA_GCRA + 1);
     tcase_add_loop_test(tests, any_bytes_are_refused_or_counted_with, QUOTA_FIXED, QUOTA_GCRA + 1);
     tcase_add_loop_test(tests, bytes_that_are_not_ours_are_refused, 0,
