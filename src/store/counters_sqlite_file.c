@@ -189,7 +189,7 @@ void counters_file_disconnect(struct counters_file *file)
 {
     if (!file->is_open)
         return;
-    if (!files_are_there(file, &(struct error){0})) {
+    if (file->database.handle && !files_are_there(file, &(struct error){0})) {
         /* What is in a -wal that has no name any more is read by nobody after us. Once there is
          * another one, it would be written over what that one has. */
         if (file->log != 0 && find_beside(file, "-wal") == 0 &&
