@@ -18,8 +18,8 @@ struct command {
     int (*run)(int argc, char **argv); /* argv[0] is the command; the result is the exit status */
 };
 
-extern const struct command serve_command, check_command, explain_command, key_command, token_command,
-    help_command, version_command;
+extern const struct command serve_command, check_command, explain_command, key_command, limit_command,
+    token_command, help_command, version_command;
 
 /* All of them, ended by NULL (main.c). */
 extern const struct command *const commands[];

@@ -404,11 +404,13 @@ static struct text claimed(const struct exchange *exchange, const char *name)
     return claim ? caller_claim_text(claim, exchange->arena) : (struct text){0};
 }
 
+static const char *const part_words[] = {
+    [BY_ADDRESS] = "address", [BY_CALLER] = "caller", [BY_API_KEY] = "api_key", [BY_CLAIM] = "claim:",
+    [BY_HEADER] = "header:",  [BY_PATH] = "path:",    [BY_ROUTE] = "route"};
+
 static void add_part(struct bytes *key, const struct limit *limit, const struct limit_by *by,
                      const struct exchange *exchange)
 {
-    static const char *const words[] = {
-        [BY_CLAIM] = "claim:", [BY_HEADER] = "header:", [BY_PATH] = "path:", [BY_ROUTE] = "route"};
     const struct caller *caller = exchange->caller;
     const struct text *header;
     switch (by->kind) {
@@ -435,7 +437,7 @@ static void add_part(struct bytes *key, const struct limit *limit, const struct 
     case BY_ROUTE:
         break;
     }
-    bytes_printf(key, " %s%s=", words[by->kind], by->name);
+    bytes_printf(key, " %s%s=", part_words[by->kind], by->name);
     header = by->kind == BY_HEADER ? headers_get(&exchange->request.headers, by->name) : NULL;
     add_value(key, by->kind == BY_CLAIM   ? claimed(exchange, by->name)
                    : by->kind == BY_PATH  ? captured(exchange, by->name)
@@ -459,4 +461,55 @@ struct text limit_key(const struct limit *limit, const struct exchange *exchange
     for (size_t i = 0; i < DIGEST_SHOWN; i++)
         bytes_printf(&key, "%02x", digest[i]);
     return bytes_text(&key);
+}
+
+/* ---- counters */
+
+/* Takes " WORD=VALUE" off the front. */
+static bool take_part(struct text *rest, const char *word, const char *name)
+{
+    const struct text pieces[] = {TEXT(" "), text_of(word), text_of(name), TEXT("=")};
+    struct text at = *rest;
+    for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {
+        if (!text_starts_with(at, pieces[i]))
+            return false;
+        at = text_from(at, pieces[i].length);
+    }
+    *rest = text_from(at, text_find(at, ' '));
+    return true;
+}
+
+/* As add_part() has written it, for callers of each kind. */
+static bool take_by(struct text *rest, const struct limit_by *by)
+{
+    if (by->kind == BY_GLOBAL)
+        return true;
+    if (by->kind != BY_CALLER && by->kind != BY_API_KEY)
+        return take_part(rest, part_words[by->kind], by->name);
+    return take_part(rest, "caller", "") || take_part(rest, "api_key", "") || take_part(rest, "address", "");
+}
+
+static bool has_key(const struct limit *limit, struct text key, enum quota_algorithm algorithm)
+{
+    struct text name = text_of(limit->name);
+    if (limit->quota.algorithm != algorithm || !text_starts_with(key, name))
+        return false;
+    struct text rest = text_from(key, name.length);
+    if (text_starts_with(rest, TEXT(" #")))
+        return true;
+    for (size_t i = 0; i < limit->by_count; i++)
+        if (!take_by(&rest, &limit->by[i]))
+            return false;
+    return rest.length == 0;
+}
+
+const struct limit *limits_find(const struct limits *limits, struct text key, enum quota_algorithm algorithm)
+{
+    for (size_t i = 0; i < limits->count; i++)
+        if (has_key(limits->items[i], key, algorithm))
+            return limits->items[i];
+    for (const struct limit *limit = limits->own; limit; limit = limit->next)
+        if (has_key(limit, key, algorithm))
+            return limit;
+    return NULL;
 }

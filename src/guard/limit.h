@@ -35,12 +35,14 @@ struct limit {
     struct networks except_addresses;
     struct texts except_roles;
     const struct node *node;
+    const struct limit *next; /* of `own` */
 };
 
-/* All limits of a policy that have names, and where they are counted. */
+/* All limits of a policy, and where they are counted. */
 struct limits {
-    struct limit **items;
+    struct limit **items; /* those that have names */
     size_t count;
+    const struct limit *own;     /* those that stand in routes */
     struct counters_rules store; /* place NULL: the policy names none */
     uint64_t local_share;        /* percent */
     bool used;                   /* by a route */
@@ -62,6 +64,9 @@ bool limit_excepts(const struct limit *, const struct exchange *);
 /* The counter's key: the name and by whom, each word without blanks; what is
  * empty stays empty, what is too long becomes a digest of it. In the exchange's arena. */
 struct text limit_key(const struct limit *, const struct exchange *);
+
+/* The limit that has counters with such a key, or NULL. */
+const struct limit *limits_find(const struct limits *, struct text key, enum quota_algorithm);
 
 uint64_t limit_cost(const struct limit *, const struct exchange *);
 

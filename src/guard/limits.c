@@ -66,11 +66,20 @@ static bool is_same(const struct limit *a, const struct limit *b)
     return same;
 }
 
+static const struct limit *decode_own(struct decoder *decoder, const struct node *node)
+{
+    struct limit *limit = limit_decode(decoder, node, NULL);
+    if (!limit)
+        return NULL;
+    limit->next = decoder->limits->own;
+    decoder->limits->own = limit;
+    return limit;
+}
+
 static bool add_limit(struct decoder *decoder, const struct node *node, struct limits_rules *rules)
 {
     bool is_name = node->kind == NODE_SCALAR && text_find(node->text, '/') == node->text.length;
-    const struct limit *limit =
-        is_name ? find(decoder->limits, node->text) : limit_decode(decoder, node, NULL);
+    const struct limit *limit = is_name ? find(decoder->limits, node->text) : decode_own(decoder, node);
     if (!limit)
         return is_name ? unknown(decoder, node) : false;
     for (size_t i = 0; i < rules->count; i++)

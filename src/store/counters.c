@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "store/counters_queue.h"
@@ -112,13 +113,30 @@ struct counters *counters_open_backend(const struct counters_backend *backend,
     return open_at(backend, rules, "", error);
 }
 
-struct counters *counters_open(const struct counters_rules *rules, struct error *error)
+static const struct kind *find_kind(const struct counters_rules *rules, struct error *error)
 {
     for (const struct kind *kind = kinds; kind < kinds + sizeof kinds / sizeof *kinds; kind++)
         if (text_starts_with(text_of(rules->place), text_of(kind->begin)))
-            return open_at(kind->backend, rules, kind->end, error);
+            return kind;
     error_set(error, "\"%.120s\" is no place for counters", rules->place);
     return NULL;
+}
+
+struct counters *counters_open(const struct counters_rules *rules, struct error *error)
+{
+    const struct kind *kind = find_kind(rules, error);
+    return kind ? open_at(kind->backend, rules, kind->end, error) : NULL;
+}
+
+bool counters_are_there(const struct counters_rules *rules, struct error *error)
+{
+    const struct kind *kind = find_kind(rules, error);
+    if (!kind || *kind->begin != '/')
+        return kind != NULL;
+    char *path = copy(rules->place, kind->end);
+    bool found = access(path, F_OK) == 0 || error_set_errno(error, "cannot find the counters %.200s", path);
+    free(path);
+    return found;
 }
 
 struct counters *counters_open_memory(uint64_t rows)

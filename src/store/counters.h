@@ -65,6 +65,10 @@ struct counters;
  * be used is no error, because it may be soon. */
 struct counters *counters_open(const struct counters_rules *, struct error *);
 
+/* Whether there are counters already, so that counters_open() makes none; a server always
+ * counts as there. False with an error. */
+bool counters_are_there(const struct counters_rules *, struct error *);
+
 /* Makes the thread that collects checks and carries them out by many at once. */
 bool counters_start(struct counters *, struct error *);
 
