@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "store/counters_queue.h"
+#include "store/counters_redis.h"
 
 enum { TIDY_MS = 1000, TIDY_ONE_IN = 32 };
 
@@ -57,12 +58,23 @@ static const struct kind {
     const struct counters_backend *backend;
     const char *end; /* what is added to it */
 } kinds[] = {
-    {"/", &counters_sqlite, ".limits"},
-    {"memory:", &counters_memory, ""},
-    {"redis:", &counters_redis, ""},
-    {"rediss:", &counters_redis, ""},
-    {"redis+unix:", &counters_redis, ""},
+    {"/", &counters_sqlite, ".limits"}, {"memory:", &counters_memory, ""},    {"redis:", &counters_redis, ""},
+    {"rediss:", &counters_redis, ""},   {"redis+unix:", &counters_redis, ""},
 };
+
+static const struct kind *kind_of(const char *place)
+{
+    for (const struct kind *kind = kinds; kind < kinds + sizeof kinds / sizeof *kinds; kind++)
+        if (text_starts_with(text_of(place), text_of(kind->begin)))
+            return kind;
+    return NULL;
+}
+
+bool counters_fit(const char *place, const struct quota *quota, struct error *error)
+{
+    const struct kind *kind = kind_of(place);
+    return !kind || kind->backend != &counters_redis || counters_redis_fits(quota, error);
+}
 
 static char *copy(const char *string, const char *end)
 {
@@ -114,9 +126,9 @@ struct counters *counters_open_backend(const struct counters_backend *backend,
 
 struct counters *counters_open(const struct counters_rules *rules, struct error *error)
 {
-    for (const struct kind *kind = kinds; kind < kinds + sizeof kinds / sizeof *kinds; kind++)
-        if (text_starts_with(text_of(rules->place), text_of(kind->begin)))
-            return open_at(kind->backend, rules, kind->end, error);
+    const struct kind *kind = kind_of(rules->place);
+    if (kind)
+        return open_at(kind->backend, rules, kind->end, error);
     error_set(error, "\"%.120s\" is no place for counters", rules->place);
     return NULL;
 }
