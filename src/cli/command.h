@@ -38,9 +38,12 @@ int command_bad_option(const struct command *, int result, char **argv);
 /* The policy, or NULL once its errors are on standard error. */
 struct policy *command_load(const char *file);
 
-/* The path of the policy's store, in the arena; NULL with an error when it names
- * none. Root becomes the worker's user, so that a new store is the worker's. */
-const char *command_store(const struct policy *, struct arena *, struct error *);
+/* The place of the policy's store, in the arena, and its password where it has one; NULL with an error
+ * when it names none. Root becomes the worker's user, so that a new store is the worker's. */
+const char *command_store(const struct policy *, struct arena *, const char **password, struct error *);
+
+/* False with errno for a file that is not there; whether a server is there turns out when it is asked. */
+bool command_store_is_there(const char *place);
 
 /* This process is a CGI program: serves the one request (serve.c). */
 int serve_cgi(void);

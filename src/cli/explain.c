@@ -334,7 +334,7 @@ static int read_question(struct question *question, int argc, char **argv)
 static void open_methods(struct auth_methods *methods)
 {
     struct error error = {0};
-    if (methods->store_path && access(methods->store_path, F_OK) != 0)
+    if (methods->store_path && !command_store_is_there(methods->store_path))
         methods->store_path = NULL;
     if (!auth_methods_open(methods, &error))
         fprintf(stderr, "fcgiguard: %s; what is in the store is not known here\n", error.message);

@@ -18,7 +18,8 @@ static const char default_prefix[] = "fcg", default_expiry[] = "90d", default_ke
 
 /* The command line, and what it works with. */
 struct job {
-    const char *policy, *store_path, *owner, *note, *roles, *scopes, *expires, *prefix, *keep;
+    const char *policy, *store_path, *store_password, *owner, *note, *roles, *scopes, *expires, *prefix,
+        *keep;
     const char *argument; /* an id, or a file */
     bool json;
     int64_t now, expiry, until; /* the last two as `expires` and `keep` say */
@@ -393,7 +394,7 @@ static bool find_store(struct job *job)
     struct policy *policy = command_load(file);
     if (!policy)
         return false;
-    job->store_path = command_store(policy, job->arena, &job->error);
+    job->store_path = command_store(policy, job->arena, &job->store_password, &job->error);
     if (!job->store_path)
         failed(job);
     policy_free(policy);
@@ -409,11 +410,11 @@ static int run_with_store(const struct verb *verb, struct job *job)
     }
     if (!find_store(job))
         return EXIT_BAD;
-    if (!verb->makes_store && access(job->store_path, F_OK) != 0) {
+    if (!verb->makes_store && !command_store_is_there(job->store_path)) {
         fprintf(stderr, "fcgiguard: cannot find the store %s: %m\n", job->store_path);
         return EXIT_BAD;
     }
-    job->store = credentials_open(job->store_path, &job->error);
+    job->store = credentials_open(job->store_path, job->store_password, &job->error);
     if (!job->store)
         return failed(job);
     int status = verb->run(job);

@@ -23,6 +23,7 @@
 #include "process/parent.h"
 #include "process/sandbox.h"
 #include "respond/error_body.h"
+#include "store/redis_url.h"
 
 enum { FIRST_STRAY = 3, CGI_BODY_LIMIT = 1024 };
 
@@ -267,10 +268,25 @@ static void close_other_listeners(const struct listener *own)
             close(listener->descriptor);
 }
 
+/* The place of the store that is open; NULL: none is. */
+static const char *store_place(const struct policy *policy)
+{
+    return policy->auth.store || policy->limits.counters ? policy->server.store.place : NULL;
+}
+
+/* A unix socket is no network, and needs no leave in a sandbox. */
+static bool store_needs_network(const struct policy *policy)
+{
+    struct text place = text_of(store_place(policy));
+    return text_starts_with(place, TEXT("redis:")) || text_starts_with(place, TEXT("rediss:"));
+}
+
 /* SQLite makes and removes files beside its own. */
 static const char *store_folder(const struct policy *policy)
 {
-    const char *store = policy->auth.store || policy->limits.counters ? policy->server.store.place : NULL;
+    const char *store = store_place(policy);
+    if (store && redis_url_is(text_of(store)))
+        return NULL;
     const char *slash = store ? strrchr(store, '/') : NULL;
     return slash == store ? store : arena_copy(policy->arena, store, (size_t)(slash - store));
 }
@@ -285,7 +301,8 @@ static bool confine(struct policy *policy, struct error *error)
     if (!auth_methods_open(&policy->auth, error) || !limits_open(&policy->limits, error))
         return false;
     const char *const writable[] = {policy->server.spool, store_folder(policy), NULL};
-    const struct sandbox_paths paths = {readable, writable, auth_methods_need_network(&policy->auth)};
+    bool network = auth_methods_need_network(&policy->auth) || store_needs_network(policy);
+    const struct sandbox_paths paths = {readable, writable, network};
     return (!policy->server.sandbox || sandbox_enter(&paths, error)) &&
            auth_methods_start(&policy->auth, policy->server.threads, error) &&
            limits_start(&policy->limits, policy->server.threads, error);

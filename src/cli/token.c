@@ -118,10 +118,10 @@ static const struct auth_method *judge(struct job *job, const struct policy *pol
 /* Only one that is there: a store that is made here would belong to whoever asks. */
 static struct credentials *open_store(struct job *job, const struct policy *policy)
 {
-    const char *path = command_store(policy, job->arena, &job->error);
-    if (path && access(path, F_OK) != 0)
+    const char *password = NULL, *path = command_store(policy, job->arena, &password, &job->error);
+    if (path && !command_store_is_there(path))
         error_set_errno(&job->error, "cannot find the store %s", path);
-    return job->error.set ? NULL : credentials_open(path, &job->error);
+    return job->error.set ? NULL : credentials_open(path, password, &job->error);
 }
 
 /* A store that is not made yet has nothing in it; one that cannot be seen may have. */
@@ -130,7 +130,7 @@ static int tell_revoked(struct job *job, const struct policy *policy, const stru
     bool revoked = true;
     int64_t issued = jwt->facts.issued == JWT_NO_TIME ? INT64_MIN : jwt->facts.issued / 1000;
     const char *path = policy->server.store.place;
-    if (!path || (access(path, F_OK) != 0 && errno == ENOENT)) {
+    if (!path || (!command_store_is_there(path) && errno == ENOENT)) {
         printf("%-*s no, there is no store\n", WIDTH, "revoked");
         return EXIT_GOOD;
     }

@@ -33,7 +33,7 @@ bool auth_methods_open(struct auth_methods *methods, struct error *error)
             return false;
     }
     if (wanted && methods->store_path)
-        methods->store = credentials_open(methods->store_path, error);
+        methods->store = credentials_open(methods->store_path, methods->store_password, error);
     return !error->set;
 }
 

@@ -62,7 +62,8 @@ struct auth_methods {
     struct auth_method *items;
     size_t count;
     bool stores;            /* the store is needed, whatever the methods */
-    const char *store_path; /* NULL: none */
+    const char *store_path; /* a place of credentials_open(); NULL: none */
+    const char *store_password;
     struct credentials *store;
 };
 

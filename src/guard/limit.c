@@ -325,6 +325,15 @@ static struct limit *make(struct decoder *decoder, const struct node *node, cons
     return limit;
 }
 
+/* Not every store can count every rule. */
+static bool fits(struct decoder *decoder, const struct limit *limit)
+{
+    struct error error = {0};
+    const char *place = decoder->limits->store.place;
+    return !place || counters_fit(place, &limit->quota, &error) ||
+           findings_add(decoder->findings, FINDING_ERROR, limit->node, "%s", error.message);
+}
+
 struct limit *limit_decode(struct decoder *decoder, const struct node *node, const char *name)
 {
     struct written written = {0};
@@ -335,7 +344,10 @@ struct limit *limit_decode(struct decoder *decoder, const struct node *node, con
         findings_add(decoder->findings, FINDING_ERROR, node, "expected one of `rate` and `concurrency`");
     else
         check_algorithm(decoder, node, &written);
-    return decoder->findings->errors == errors ? make(decoder, node, name, &written) : NULL;
+    if (decoder->findings->errors != errors)
+        return NULL;
+    struct limit *limit = make(decoder, node, name, &written);
+    return fits(decoder, limit) ? limit : NULL;
 }
 
 /* ---- requests */

@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "store/redis_url.h"
+
 static struct findings *findings_of(const struct loader *loader)
 {
     return loader->decoder.findings;
@@ -75,7 +77,7 @@ static void advise_store(const struct loader *loader)
 {
     const char *path = loader->policy->server.store.place;
     struct stat status;
-    if (!path)
+    if (!path || redis_url_is(text_of(path)))
         return;
     const char *slash = strrchr(path, '/');
     const char *folder =

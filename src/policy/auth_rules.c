@@ -64,6 +64,7 @@ void auth_rules_load(struct loader *loader)
     struct policy *policy = loader->policy;
     const struct node *map = loader->auth;
     policy->auth.store_path = policy->server.store.place;
+    policy->auth.store_password = policy->server.store.password;
     loader->decoder.auth = &policy->auth;
     if (!map)
         return;

@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "store/redis_url.h"
+
 /* The file's top, as one struct for the table. */
 struct top {
     struct server_rules server;
@@ -115,17 +117,31 @@ static bool decode_target(struct decoder *decoder, const struct node *node, void
     return refuse(decoder, node, "stderr, syslog or file:PATH");
 }
 
-static const char store_expected[] = "sqlite:PATH";
+static const char store_expected[] = "sqlite:PATH, redis://HOST, rediss://HOST or redis+unix:///PATH";
 
-/* The path becomes absolute. */
+/* Policies are read by more people than passwords are meant for. */
+static bool decode_redis(struct decoder *decoder, const struct node *node, void *member)
+{
+    struct redis_url url;
+    struct error error = {0};
+    if (!redis_url_parse(node->text, decoder->arena, &url, &error))
+        return findings_add(decoder->findings, FINDING_ERROR, node, "%s", error.message);
+    if (url.password)
+        return findings_add(decoder->findings, FINDING_ERROR, node,
+                            "a password is not written into the URL, expected it in `store.password`");
+    *(const char **)member = arena_copy(decoder->arena, node->text.at, node->text.length);
+    return true;
+}
+
+/* The path becomes absolute; what may be a URL with a password in it is not shown. */
 static bool decode_store(struct decoder *decoder, const struct node *node, void *member)
 {
     const struct text prefix = TEXT("sqlite:");
     bool is_text = node->kind == NODE_SCALAR;
-    if (is_text &&
-        (text_starts_with(node->text, TEXT("redis:")) || text_starts_with(node->text, TEXT("rediss:"))))
-        return findings_add(decoder->findings, FINDING_ERROR, node,
-                            "Redis is not supported by this release, expected %s", store_expected);
+    if (is_text && redis_url_is(node->text))
+        return decode_redis(decoder, node, member);
+    if (is_text && text_find(node->text, '@') < node->text.length && !text_starts_with(node->text, prefix))
+        return findings_add(decoder->findings, FINDING_ERROR, node, "expected %s", store_expected);
     if (!is_text || !text_starts_with(node->text, prefix) || node->text.length == prefix.length ||
         text_ends_with(node->text, TEXT("/")))
         return refuse(decoder, node, store_expected);
@@ -290,6 +306,17 @@ static bool is_group(const char *name)
     return text_number(text_of(name), UINT32_MAX - 1, &number) || getgrnam(name);
 }
 
+/* A server may come later, but not a password. */
+static bool check_redis(const struct loader *loader, const struct node *node, const char *place)
+{
+    struct redis_url url;
+    struct error ignored = {0};
+    return !redis_url_parse(text_of(place), loader->decoder.arena, &url, &ignored) || !url.user ||
+           loader->policy->server.store.password ||
+           findings_add(loader->decoder.findings, FINDING_ERROR, node,
+                        "the URL has a user, but there is no `store.password`");
+}
+
 /* The file itself need not be there, but what is there must be a file. */
 static bool check_store(const struct loader *loader, const char *path)
 {
@@ -297,6 +324,8 @@ static bool check_store(const struct loader *loader, const char *path)
     const struct node *node = node_get(loader->root, "store");
     if (node && node->kind == NODE_MAP)
         node = node_get(node, "url");
+    if (redis_url_is(text_of(path)))
+        return check_redis(loader, node, path);
     struct stat status;
     const char *slash = strrchr(path, '/');
     const char *folder =

@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "store/counters_queue.h"
+#include "store/counters_redis.h"
 
 enum { TIDY_MS = 1000, TIDY_ONE_IN = 32 };
 
@@ -65,6 +66,20 @@ static const struct kind {
     {"redis+unix:", &counters_redis, ""},
 };
 
+static const struct kind *kind_of(const char *place)
+{
+    for (const struct kind *kind = kinds; kind < kinds + sizeof kinds / sizeof *kinds; kind++)
+        if (text_starts_with(text_of(place), text_of(kind->begin)))
+            return kind;
+    return NULL;
+}
+
+bool counters_fit(const char *place, const struct quota *quota, struct error *error)
+{
+    const struct kind *kind = kind_of(place);
+    return !kind || kind->backend != &counters_redis || counters_redis_fits(quota, error);
+}
+
 static char *copy(const char *string, const char *end)
 {
     char *made = NULL;
@@ -115,9 +130,9 @@ struct counters *counters_open_backend(const struct counters_backend *backend,
 
 static const struct kind *find_kind(const struct counters_rules *rules, struct error *error)
 {
-    for (const struct kind *kind = kinds; kind < kinds + sizeof kinds / sizeof *kinds; kind++)
-        if (text_starts_with(text_of(rules->place), text_of(kind->begin)))
-            return kind;
+    const struct kind *kind = kind_of(rules->place);
+    if (kind)
+        return kind;
     error_set(error, "\"%.120s\" is no place for counters", rules->place);
     return NULL;
 }

@@ -60,6 +60,9 @@ enum { COUNTERS_RETRY_MOST_MS = 5000 };
 
 struct counters;
 
+/* Whether a store at this place can count by a rule exactly; false with an error. */
+bool counters_fit(const char *place, const struct quota *, struct error *);
+
 /* Opens the store in this process, after its last fork and before it is confined, without a
  * thread. NULL with an error where the rules are wrong; a file or server that cannot
  * be used is no error, because it may be soon. */

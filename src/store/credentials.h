@@ -1,7 +1,8 @@
 /*
  * Credentials: the digests of API keys and what is known of each, and the
- * tokens that were revoked before their time, in a store that every process of
- * this machine sees at once. No secret is in it, and nothing is cached: a key
+ * tokens that were revoked before their time, in a store that all who use it
+ * see at once: a SQLite file by every process of this machine, a Redis server
+ * by every machine. No secret is in it, and nothing is cached: a key
  * that was revoked is found revoked by the next look. What is wrong with a
  * store is an error, never an empty answer.
  */
@@ -35,12 +36,15 @@ struct credentials_limit {
     uint64_t usable, all;
 };
 
-/* Opens a store, and makes it when it is not there, with mode 0600. Open it
- * after a fork, never before one. NULL with an error when it cannot be opened,
- * belongs to another user, is open to others, is no store, is damaged or was
- * made by a newer program. Close it with credentials_close(). Any thread may
- * use it; looks do not wait for changes. */
-struct credentials *credentials_open(const char *path, struct error *);
+/* Opens a store by its place: the path of a file, or a redis:, rediss: or redis+unix: URL, whose
+ * `password` may be NULL. Open it after a fork, never before one; any thread may use it,
+ * and looks do not wait for changes. Close it with credentials_close().
+ *
+ * A file is made when it is not there, with mode 0600. NULL with an error when it cannot be opened,
+ * belongs to another user, is open to others, is no store, is damaged or was made
+ * by a newer program; or when a URL is wrong. That a server is not there is no error,
+ * because it may come: until then nothing can be said. */
+struct credentials *credentials_open(const char *place, const char *password, struct error *);
 void credentials_close(struct credentials *);
 
 /* Judges the text of a key that somebody presents: the one way from a request

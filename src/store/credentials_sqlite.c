@@ -88,25 +88,26 @@ static const struct schema schema = {.application = APPLICATION_ID,
                                      .statements = statements,
                                      .statement_count = STATEMENTS};
 
-struct credentials *credentials_open(const char *path, struct error *error)
+static void close_store(struct credentials *credentials)
 {
-    struct credentials *store = calloc(1, sizeof *store);
-    if (!store)
-        abort();
-    if (database_open(&store->writer, path, &schema, error) &&
-        database_open_reader(&store->reader, path, &schema, error))
-        return store;
-    credentials_close(store);
-    return NULL;
-}
-
-void credentials_close(struct credentials *store)
-{
-    if (!store)
-        return;
+    struct sqlite *store = sqlite_of(credentials);
     database_close(&store->reader);
     database_close(&store->writer);
     free(store);
+}
+
+static struct credentials *open_store(const char *path, const char *password, struct error *error)
+{
+    struct sqlite *store = calloc(1, sizeof *store);
+    if (!store)
+        abort();
+    (void)password;
+    store->credentials.backend = &credentials_sqlite;
+    if (database_open(&store->writer, path, &schema, error) &&
+        database_open_reader(&store->reader, path, &schema, error))
+        return &store->credentials;
+    close_store(&store->credentials);
+    return NULL;
 }
 
 /* ---- rows */
@@ -215,9 +216,10 @@ static enum credentials_result find_locked(struct database *database, struct tex
     return result;
 }
 
-enum credentials_result credentials_find(struct credentials *store, struct text id, struct arena *arena,
-                                         struct credential *credential, struct error *error)
+static enum credentials_result find(struct credentials *credentials, struct text id, struct arena *arena,
+                                    struct credential *credential, struct error *error)
 {
+    struct sqlite *store = sqlite_of(credentials);
     if (!database_enter(&store->reader, error))
         return CREDENTIALS_FAILED;
     enum credentials_result result = find_locked(&store->reader, id, arena, credential, error);
@@ -251,16 +253,13 @@ static enum key_answer check_locked(struct database *database, const struct api_
     return answer;
 }
 
-enum key_answer credentials_check(struct credentials *store, struct text presented, int64_t now,
-                                  struct arena *arena, struct credential *credential, struct error *error)
+static enum key_answer check(struct credentials *credentials, const struct api_key *key, int64_t now,
+                             struct arena *arena, struct credential *credential, struct error *error)
 {
-    struct api_key key;
-    enum api_key_form form = api_key_parse(presented, &key);
-    if (form != API_KEY_GOOD)
-        return form == API_KEY_MISTYPED ? KEY_MISTYPED : KEY_MALFORMED;
+    struct sqlite *store = sqlite_of(credentials);
     if (!database_enter(&store->reader, error))
         return KEY_UNDECIDED;
-    enum key_answer answer = check_locked(&store->reader, &key, now, arena, credential, error);
+    enum key_answer answer = check_locked(&store->reader, key, now, arena, credential, error);
     database_leave(&store->reader);
     return answer;
 }
@@ -300,9 +299,10 @@ static enum credentials_result list_locked(struct database *database, struct tex
     return good ? CREDENTIALS_DONE : CREDENTIALS_FAILED;
 }
 
-enum credentials_result credentials_list(struct credentials *store, struct text owner, struct arena *arena,
-                                         struct credential **items, size_t *count, struct error *error)
+static enum credentials_result list(struct credentials *credentials, struct text owner, struct arena *arena,
+                                    struct credential **items, size_t *count, struct error *error)
 {
+    struct sqlite *store = sqlite_of(credentials);
     struct list list = {0};
     if (!database_enter(&store->reader, error))
         return CREDENTIALS_FAILED;
@@ -353,13 +353,11 @@ static enum credentials_result end(struct database *database, enum credentials_r
     return result == CREDENTIALS_DONE && !kept ? CREDENTIALS_FAILED : result;
 }
 
-enum credentials_result credentials_add(struct credentials *store, const struct credential *items,
-                                        size_t count, size_t *taken, struct error *error)
+static enum credentials_result add(struct credentials *credentials, const struct credential *items,
+                                   size_t count, size_t *taken, struct error *error)
 {
+    struct sqlite *store = sqlite_of(credentials);
     enum credentials_result result = CREDENTIALS_DONE;
-    for (size_t i = 0; i < count; i++)
-        if (!credential_is_valid(&items[i], error))
-            return CREDENTIALS_FAILED;
     if (!begin(&store->writer, error))
         return CREDENTIALS_FAILED;
     for (size_t i = 0; i < count && result == CREDENTIALS_DONE; i++) {
@@ -388,11 +386,12 @@ static enum credentials_result count_locked(struct database *database, struct te
     return result;
 }
 
-enum credentials_result credentials_add_within(struct credentials *store, const struct credential *credential,
-                                               int64_t now, const struct credentials_limit *limit,
-                                               struct error *error)
+static enum credentials_result add_within(struct credentials *credentials,
+                                          const struct credential *credential, int64_t now,
+                                          const struct credentials_limit *limit, struct error *error)
 {
-    if (!credential_is_valid(credential, error) || !begin(&store->writer, error))
+    struct sqlite *store = sqlite_of(credentials);
+    if (!begin(&store->writer, error))
         return CREDENTIALS_FAILED;
     enum credentials_result result = count_locked(&store->writer, credential->owner, now, limit, error);
     if (result == CREDENTIALS_DONE)
@@ -410,26 +409,15 @@ static enum credentials_result set_time(struct database *database, enum statemen
     return changed < 0 ? CREDENTIALS_FAILED : changed ? CREDENTIALS_DONE : CREDENTIALS_MISSING;
 }
 
-enum credentials_result credentials_revoke(struct credentials *store, struct text id, int64_t now,
-                                           struct error *error)
+static enum credentials_result revoke(struct credentials *credentials, struct text id, int64_t now,
+                                      struct error *error)
 {
+    struct sqlite *store = sqlite_of(credentials);
     if (!database_enter(&store->writer, error))
         return CREDENTIALS_FAILED;
     enum credentials_result result = set_time(&store->writer, REVOKE, id, now, error);
     database_leave(&store->writer);
     return result;
-}
-
-static void take_over(struct credential *next, const struct credential *old)
-{
-    next->prefix = old->prefix;
-    next->owner = old->owner;
-    next->note = old->note;
-    next->roles = old->roles;
-    next->scopes = old->scopes;
-    next->rotated_from = old->id;
-    if (next->expires == SAME_LIFETIME)
-        next->expires = old->expires ? next->created + (old->expires - old->created) : 0;
 }
 
 static enum credentials_result rotate_locked(struct database *database, struct text id, int64_t now,
@@ -443,15 +431,16 @@ static enum credentials_result rotate_locked(struct database *database, struct t
     int64_t ends = credential_end(&old);
     if (old.revoked || (ends && ends <= now))
         return CREDENTIALS_ENDED;
-    take_over(next, &old);
+    credentials_take_over(next, &old);
     result = set_time(database, RETIRE, id, until, error);
     return result == CREDENTIALS_DONE ? add_locked(database, next, error) : result;
 }
 
-enum credentials_result credentials_rotate(struct credentials *store, struct text id, int64_t now,
-                                           int64_t until, struct arena *arena, struct credential *next,
-                                           struct error *error)
+static enum credentials_result rotate(struct credentials *credentials, struct text id, int64_t now,
+                                      int64_t until, struct arena *arena, struct credential *next,
+                                      struct error *error)
 {
+    struct sqlite *store = sqlite_of(credentials);
     if (!begin(&store->writer, error))
         return CREDENTIALS_FAILED;
     return end(&store->writer, rotate_locked(&store->writer, id, now, until, arena, next, error), error);
@@ -474,11 +463,10 @@ static enum credentials_result note_use(struct database *database, struct text i
     return result;
 }
 
-enum credentials_result credentials_used(struct credentials *store, const struct credential *credential,
-                                         int64_t now, struct error *error)
+static enum credentials_result used(struct credentials *credentials, const struct credential *credential,
+                                    int64_t now, struct error *error)
 {
-    if (credential->last_used > now - LAST_USED_SECONDS)
-        return CREDENTIALS_DONE;
+    struct sqlite *store = sqlite_of(credentials);
     if (!database_is_there(&store->writer, error))
         return CREDENTIALS_FAILED;
     if (pthread_mutex_trylock(&store->writer.lock) != 0)
@@ -487,3 +475,19 @@ enum credentials_result credentials_used(struct credentials *store, const struct
     database_leave(&store->writer);
     return result;
 }
+
+const struct credentials_backend credentials_sqlite = {
+    .open = open_store,
+    .close = close_store,
+    .check = check,
+    .find = find,
+    .list = list,
+    .add = add,
+    .add_within = add_within,
+    .revoke = revoke,
+    .rotate = rotate,
+    .used = used,
+    .revoke_token = revocations_sqlite_revoke_token,
+    .revoke_subject = revocations_sqlite_revoke_subject,
+    .token_is_revoked = revocations_sqlite_token_is_revoked,
+};

@@ -18,7 +18,7 @@
 enum { READ_SIZE = 16 * 1024, SCRIPT_WORDS = 3, DIGEST_SIZE = 20 };
 
 struct redis {
-    struct arena *arena; /* of the URL */
+    struct arena *arena; /* of the URL; NULL: that of another */
     struct redis_url url;
     const char *password;
     uint64_t timeout;
@@ -243,6 +243,11 @@ bool redis_connect(struct redis *redis, struct error *error)
     return connect_before(redis, clock_milliseconds() + redis->timeout, error);
 }
 
+bool redis_ready(struct redis *redis, struct error *error)
+{
+    return ready_before(redis, clock_milliseconds() + redis->timeout, error);
+}
+
 /* ---- calls */
 
 redisReply *redis_call(struct redis *redis, const struct text words[], size_t count, struct error *error)
@@ -313,6 +318,16 @@ struct redis *redis_new(const char *url, const char *password, uint64_t timeout,
         return redis;
     redis_free(redis);
     return NULL;
+}
+
+struct redis *redis_another(const struct redis *redis)
+{
+    struct redis *other = calloc(1, sizeof *other);
+    if (!other)
+        abort();
+    *other = (struct redis){.url = redis->url, .password = redis->password, .timeout = redis->timeout};
+    redis_stream_share(&other->stream, &redis->stream, &other->url);
+    return other;
 }
 
 void redis_free(struct redis *redis)

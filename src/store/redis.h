@@ -28,12 +28,19 @@ struct redis_script redis_script(const char *source);
 struct redis *redis_new(const char *url, const char *password, uint64_t timeout, struct error *);
 void redis_free(struct redis *);
 
+/* A further connection to the same server, which must be freed before the first one. It
+ * reads no file, so that it can be made in a sandbox. */
+struct redis *redis_another(const struct redis *);
+
 /* Where it is, without user and password. */
 const char *redis_place(const struct redis *);
 
 /* Connects anew, and makes sure that the server is one that keeps what it is given.
  * Not needed: a call connects where nothing is connected, or the server has gone since the last one. */
 bool redis_connect(struct redis *, struct error *);
+
+/* Connects if that is needed, as each call does. */
+bool redis_ready(struct redis *, struct error *);
 
 /* One command and its reply, which is freed by freeReplyObject(). NULL with an error when
  * there was none, or the reply is an error; then it is not connected any more. */

@@ -361,6 +361,14 @@ bool redis_stream_new(struct redis_stream *stream, const struct redis_url *url, 
     return !url->tls || trust(stream, error);
 }
 
+void redis_stream_share(struct redis_stream *stream, const struct redis_stream *first,
+                        const struct redis_url *url)
+{
+    *stream = (struct redis_stream){.url = url, .descriptor = -1, .trust = first->trust};
+    if (stream->trust)
+        SSL_CTX_up_ref(stream->trust);
+}
+
 void redis_stream_close(struct redis_stream *stream)
 {
     SSL_free(stream->tls);

@@ -25,6 +25,9 @@ struct redis_stream {
 bool redis_stream_new(struct redis_stream *, const struct redis_url *url, struct error *);
 void redis_stream_free(struct redis_stream *);
 
+/* Another one with the same certificates. */
+void redis_stream_share(struct redis_stream *, const struct redis_stream *first, const struct redis_url *);
+
 /* Connects; it must not be connected. */
 bool redis_stream_connect(struct redis_stream *, uint64_t deadline, struct error *);
 void redis_stream_close(struct redis_stream *);

@@ -7,12 +7,6 @@
 
 #include "store/credentials_sqlite.h"
 
-static bool is_name(struct text name, const char *what, struct error *error)
-{
-    return (name.length > 0 && name.length <= TOKEN_NAME_LIMIT) ||
-           error_set(error, "a %s to revoke has 1 to %d bytes", what, (int)TOKEN_NAME_LIMIT);
-}
-
 /* Whether the statement, whose first two values are bound here, was run. */
 static bool run(struct database *database, enum statement which, struct text name, int64_t time,
                 struct error *error)
@@ -31,11 +25,12 @@ static bool forget_ended(struct database *database, int64_t now, struct error *e
     return database_change(database, statement, error) >= 0;
 }
 
-enum credentials_result credentials_revoke_token(struct credentials *store, struct text jti, int64_t until,
-                                                 int64_t now, struct error *error)
+enum credentials_result revocations_sqlite_revoke_token(struct credentials *credentials, struct text jti,
+                                                        int64_t until, int64_t now, struct error *error)
 {
+    struct sqlite *store = sqlite_of(credentials);
     struct database *database = &store->writer;
-    if (!is_name(jti, "jti", error) || !database_enter(database, error))
+    if (!database_enter(database, error))
         return CREDENTIALS_FAILED;
     bool done = database_begin(database, error);
     if (done) {
@@ -46,20 +41,22 @@ enum credentials_result credentials_revoke_token(struct credentials *store, stru
     return done ? CREDENTIALS_DONE : CREDENTIALS_FAILED;
 }
 
-enum credentials_result credentials_revoke_subject(struct credentials *store, struct text sub,
-                                                   int64_t issued_before, struct error *error)
+enum credentials_result revocations_sqlite_revoke_subject(struct credentials *credentials, struct text sub,
+                                                          int64_t issued_before, struct error *error)
 {
-    if (!is_name(sub, "sub", error) || !database_enter(&store->writer, error))
+    struct sqlite *store = sqlite_of(credentials);
+    if (!database_enter(&store->writer, error))
         return CREDENTIALS_FAILED;
     bool done = run(&store->writer, REVOKE_SUBJECT, sub, issued_before, error);
     database_leave(&store->writer);
     return done ? CREDENTIALS_DONE : CREDENTIALS_FAILED;
 }
 
-enum credentials_result credentials_token_is_revoked(struct credentials *store, struct text jti,
-                                                     struct text sub, int64_t iat, bool *revoked,
-                                                     struct error *error)
+enum credentials_result revocations_sqlite_token_is_revoked(struct credentials *credentials, struct text jti,
+                                                            struct text sub, int64_t iat, bool *revoked,
+                                                            struct error *error)
 {
+    struct sqlite *store = sqlite_of(credentials);
     struct database *database = &store->reader;
     if (!database_enter(database, error))
         return CREDENTIALS_FAILED;

@@ -1,7 +1,7 @@
 /*
- * Tests of src/store, on real files: what is written is read, by another
- * process at the next look; and each thing that can be wrong with a file is
- * told in its own words, and never taken for an empty store.
+ * Tests of credentials, on real files and on a server of their own: what is
+ * written is read, by another process at the next look; and each thing that can be
+ * wrong with a file is told in its own words, and never taken for an empty store.
  */
 #include "config.h"
 
@@ -19,13 +19,27 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "redis_server.h"
 #include "store/credentials.h"
+#include "store/redis.h"
 
 static struct arena *arena;
 static struct error error;
 static char folder[] = "/tmp/check_store.XXXXXX";
 static const char *path;
 static struct credentials *store;
+static struct redis_server server;
+
+/* The kinds of a store, all of which have to pass the same tests. */
+enum { ON_FILE, ON_REDIS, KINDS };
+
+static void choose(int kind)
+{
+    if (kind != ON_REDIS)
+        return;
+    redis_server_start(&server, NULL);
+    path = server.url;
+}
 
 static void begin(void)
 {
@@ -39,6 +53,7 @@ static void begin(void)
 static void end(void)
 {
     credentials_close(store);
+    redis_server_end(&server);
     DIR *entries = opendir(folder);
     for (struct dirent *entry; entries && (entry = readdir(entries));)
         if (entry->d_name[0] != '.')
@@ -52,7 +67,7 @@ static void end(void)
 static void open_store(void)
 {
     error = (struct error){0};
-    store = credentials_open(path, &error);
+    store = credentials_open(path, NULL, &error);
     ck_assert_msg(store != NULL, "%s", error.message);
 }
 
@@ -65,7 +80,7 @@ static void close_store(void)
 static void must_not_open(const char *words)
 {
     error = (struct error){0};
-    struct credentials *opened = credentials_open(path, &error);
+    struct credentials *opened = credentials_open(path, NULL, &error);
     ck_assert_msg(!opened, "it was opened, expected \"%s\"", words);
     ck_assert_msg(error.set && strstr(error.message, words), "\"%s\" lacks \"%s\"", error.message, words);
 }
@@ -123,6 +138,7 @@ static enum credentials_result look(const char *id)
 
 START_TEST(a_key_is_read_as_it_was_written)
 {
+    choose(_i);
     open_store();
     add("a");
     close_store();
@@ -148,6 +164,7 @@ END_TEST
 
 START_TEST(all_are_added_or_none)
 {
+    choose(_i);
     open_store();
     add("b");
     const struct credential three[] = {make("a"), make("b"), make("c")};
@@ -162,6 +179,7 @@ END_TEST
 
 START_TEST(keys_within_a_limit)
 {
+    choose(_i);
     static const struct {
         const char *id;
         int64_t expires, retires, revoked;
@@ -191,6 +209,7 @@ END_TEST
 
 START_TEST(keys_are_listed_by_age_and_owner)
 {
+    choose(_i);
     struct credential *items;
     size_t count;
     open_store();
@@ -213,6 +232,7 @@ END_TEST
 
 START_TEST(what_is_revoked_stays_revoked)
 {
+    choose(_i);
     open_store();
     add("a");
     ck_assert_int_eq(credentials_revoke(store, TEXT("a"), 2000, &error), CREDENTIALS_DONE);
@@ -224,6 +244,7 @@ END_TEST
 
 START_TEST(rotation_retires_the_old_key_and_begins_a_new_one)
 {
+    choose(_i);
     open_store();
     add("a");
     struct credential next = make("n");
@@ -265,6 +286,7 @@ END_TEST
 
 START_TEST(use_is_noted_once_a_minute)
 {
+    choose(_i);
     open_store();
     add("a");
     struct credential found = find("a");
@@ -315,6 +337,7 @@ END_TEST
 
 START_TEST(a_presented_key_is_checked)
 {
+    choose(_i);
     char text[API_KEY_SIZE], other_text[API_KEY_SIZE];
     struct api_key key, other;
     struct credential found = {0};
@@ -341,7 +364,10 @@ START_TEST(a_presented_key_is_checked)
     ck_assert_int_eq(credentials_check(store, text_of(text), 2000, arena, &found, &error), KEY_REVOKED);
     text[30] = text[30] == '7' ? '8' : '7';
     ck_assert_int_eq(credentials_check(store, text_of(text), 2000, arena, &found, &error), KEY_MISTYPED);
-    ck_assert_int_eq(unlink(path), 0);
+    if (_i == ON_REDIS)
+        redis_server_kill(&server);
+    else
+        ck_assert_int_eq(unlink(path), 0);
     ck_assert_int_eq(credentials_check(store, text_of(other_text), 2000, arena, &found, &error),
                      KEY_UNDECIDED);
     ck_assert(error.set);
@@ -351,6 +377,7 @@ END_TEST
 
 START_TEST(what_does_not_fit_is_not_kept)
 {
+    choose(_i);
     static char long_text[CREDENTIAL_TEXT_LIMIT + 1];
     static struct text many[CREDENTIAL_WORDS_LIMIT + 1];
     memset(long_text, 'x', sizeof long_text);
@@ -405,6 +432,7 @@ static bool token_is_revoked(const char *jti, const char *sub, int64_t iat)
 
 START_TEST(tokens_are_revoked_one_by_one)
 {
+    choose(_i);
     open_store();
     ck_assert(!token_is_revoked("", "", 0));
     ck_assert_int_eq(credentials_revoke_token(store, TEXT("t1"), 5000, 1000, &error), CREDENTIALS_DONE);
@@ -418,12 +446,13 @@ START_TEST(tokens_are_revoked_one_by_one)
     ck_assert(token_is_revoked("t1", "", 0));
     ck_assert_int_eq(credentials_revoke_token(store, TEXT("t3"), 99, 5001 + TOKEN_KEPT_SECONDS, &error),
                      CREDENTIALS_DONE);
-    ck_assert(!token_is_revoked("t1", "", 0));
+    ck_assert(_i == ON_REDIS || !token_is_revoked("t1", "", 0)); /* a server has a clock of its own */
 }
 END_TEST
 
 START_TEST(tokens_are_revoked_by_subject_and_time)
 {
+    choose(_i);
     open_store();
     ck_assert_int_eq(credentials_revoke_subject(store, TEXT("alice"), 5000, &error), CREDENTIALS_DONE);
     ck_assert_int_eq(credentials_revoke_subject(store, TEXT("alice"), 4000, &error), CREDENTIALS_DONE);
@@ -439,6 +468,7 @@ END_TEST
 
 START_TEST(names_of_tokens_have_a_length)
 {
+    choose(_i);
     static char name[TOKEN_NAME_LIMIT + 1];
     struct text longest = {name, TOKEN_NAME_LIMIT}, longer = {name, TOKEN_NAME_LIMIT + 1};
     memset(name, '\'', sizeof name);
@@ -478,7 +508,7 @@ static int in_child(int (*work)(struct credentials *, int), int number)
     if (child == 0) {
         struct error own = {0};
         wait_at_gate();
-        struct credentials *other = credentials_open(path, &own);
+        struct credentials *other = credentials_open(path, NULL, &own);
         int result = other ? work(other, number) : 99;
         if (!other)
             fprintf(stderr, "%s\n", own.message);
@@ -504,6 +534,7 @@ static int revoke_one(struct credentials *other, int number)
 
 START_TEST(what_another_process_revokes_is_revoked_at_the_next_look)
 {
+    choose(_i);
     open_store();
     add("a");
     close_store();
@@ -539,6 +570,7 @@ static int add_many(struct credentials *other, int number)
 
 START_TEST(writers_at_once_lose_nothing)
 {
+    choose(_i);
     int children[WRITERS];
     struct credential *items;
     size_t count, revoked = 0;
@@ -628,6 +660,7 @@ static int rotate_and_revoke(struct credentials *other, int number)
 
 START_TEST(changes_of_several_processes_are_seen_at_once_and_none_is_lost)
 {
+    choose(_i);
     int children[CHANGERS];
     struct change change;
     size_t seen = 0, count, revoked = 0;
@@ -677,6 +710,7 @@ static int add_for_ever(struct credentials *other, int number)
 
 START_TEST(a_writer_that_is_killed_loses_nothing_it_has_told_of)
 {
+    choose(_i);
     static struct change told[KILLS * 1024];
     size_t count = 0;
     for (int i = 0; i < KILLS; i++) {
@@ -757,6 +791,7 @@ static void *look_often(void *unused)
 
 START_TEST(threads_share_a_store)
 {
+    choose(_i);
     pthread_t threads[4];
     open_store();
     add("a");
@@ -951,7 +986,7 @@ static int open_as_nobody(void)
         struct error own = {0};
         if (geteuid() == 0 && (setgid(65534) != 0 || setuid(65534) != 0))
             _exit(3);
-        struct credentials *other = credentials_open(path, &own);
+        struct credentials *other = credentials_open(path, NULL, &own);
         struct credential one = make("z");
         bool written = other && credentials_add(other, &one, 1, NULL, &own) == CREDENTIALS_DONE;
         bool told = strstr(own.message, "read-only") || strstr(own.message, "must be writable");
@@ -1005,33 +1040,140 @@ START_TEST(a_full_disk_is_told_and_reading_goes_on)
 }
 END_TEST
 
+/* ---- servers that fail */
+
+START_TEST(a_server_that_goes_is_told_until_it_is_back)
+{
+    static const char *const kept[] = {"--appendonly", "yes", "--appendfsync", "always", NULL};
+    bool revoked = false;
+    redis_server_start(&server, kept);
+    path = server.url;
+    open_store();
+    add("a");
+    ck_assert_int_eq(credentials_revoke(store, TEXT("a"), 2000, &error), CREDENTIALS_DONE);
+    ck_assert_int_eq(credentials_revoke_token(store, TEXT("t"), 5000, 1000, &error), CREDENTIALS_DONE);
+    redis_server_kill(&server);
+    uint64_t before = clock_milliseconds();
+    for (int i = 0; i < 100; i++) {
+        ck_assert_int_eq(look("a"), CREDENTIALS_FAILED);
+        ck_assert_msg(strstr(error.message, "cannot connect") != NULL, "%s", error.message);
+    }
+    error = (struct error){0};
+    ck_assert_int_eq(credentials_token_is_revoked(store, TEXT("t"), TEXT(""), 1, &revoked, &error),
+                     CREDENTIALS_FAILED);
+    error = (struct error){0};
+    ck_assert_int_eq(credentials_revoke(store, TEXT("a"), 2000, &error), CREDENTIALS_FAILED);
+    ck_assert_uint_lt(clock_milliseconds() - before, 1000);
+    redis_server_start(&server, kept);
+    usleep(300000);
+    ck_assert_int_eq(find("a").revoked, 2000);
+    ck_assert(token_is_revoked("t", "", 1));
+}
+END_TEST
+
+START_TEST(a_server_that_hangs_is_not_waited_for_by_all)
+{
+    redis_server_start(&server, NULL);
+    path = server.url;
+    open_store();
+    add("a");
+    kill(server.process, SIGSTOP);
+    uint64_t before = clock_milliseconds();
+    for (int i = 0; i < 3; i++)
+        ck_assert_int_eq(look("a"), CREDENTIALS_FAILED); /* by a command, by a connection, and at once */
+    ck_assert_uint_lt(clock_milliseconds() - before, 4500);
+    kill(server.process, SIGCONT);
+    usleep(300000);
+    ck_assert_int_eq(look("a"), CREDENTIALS_DONE);
+}
+END_TEST
+
+/* As somebody else may write it; it must not be taken for a key, nor for none. */
+static const char *const foreign_keys[][4] = {
+    {"SET", "fcgiguard:{keys}:key:a", "x", NULL},
+    {"HSET", "fcgiguard:{keys}:key:a", "digest", "short"},
+    {"HSET", "fcgiguard:{keys}:key:a", "revoked", "no"},
+    {"HSET", "fcgiguard:{keys}:key:a", "expires", "99999999999999999999"},
+    {"HDEL", "fcgiguard:{keys}:key:a", "owner", NULL},
+};
+
+START_TEST(what_is_none_of_ours_is_told)
+{
+    struct text words[4];
+    size_t count = 0;
+    struct credential *items;
+    struct credential wanted = make("a");
+    redis_server_start(&server, NULL);
+    path = server.url;
+    open_store();
+    add("a");
+    for (; count < 4 && foreign_keys[_i][count]; count++)
+        words[count] = text_of(foreign_keys[_i][count]);
+    struct redis *redis = redis_new(server.url, NULL, 1000, &error);
+    freeReplyObject(redis_call(redis, words, count, &error));
+    redis_free(redis);
+    ck_assert_int_eq(look("a"), CREDENTIALS_FAILED);
+    ck_assert_msg(strstr(error.message, "somebody else has written") != NULL, "%s", error.message);
+    error = (struct error){0};
+    ck_assert_int_eq(credentials_list(store, TEXT("alice"), arena, &items, &count, &error),
+                     CREDENTIALS_FAILED);
+    ck_assert_int_eq(credentials_add(store, &wanted, 1, NULL, &error), CREDENTIALS_TAKEN);
+}
+END_TEST
+
+START_TEST(no_secret_is_in_the_server)
+{
+    char text[API_KEY_SIZE];
+    struct api_key key;
+    redis_server_start(&server, NULL);
+    path = server.url;
+    open_store();
+    ck_assert(api_key_generate(TEXT("fcg"), text, &key, &error));
+    struct credential one = make("a"), found;
+    one.id = key.id;
+    one.digest = api_key_digest(&key);
+    ck_assert_int_eq(credentials_add(store, &one, 1, NULL, &error), CREDENTIALS_DONE);
+    ck_assert_int_eq(credentials_check(store, text_of(text), 2000, arena, &found, &error), KEY_GOOD);
+    const struct text dump[] = {
+        TEXT("DUMP"), text_of(arena_printf(arena, "fcgiguard:{keys}:key:%.*s", TEXT_ARGUMENTS(key.id)))};
+    struct redis *redis = redis_new(server.url, NULL, 1000, &error);
+    redisReply *reply = redis_call(redis, dump, 2, &error);
+    ck_assert_ptr_nonnull(reply);
+    ck_assert_ptr_nonnull(memmem(reply->str, reply->len, key.id.at, key.id.length));
+    ck_assert_ptr_null(memmem(reply->str, reply->len, key.secret.at, 16));
+    freeReplyObject(reply);
+    redis_free(redis);
+}
+END_TEST
+
 int main(void)
 {
+    const int kinds = redis_server_is_installed() ? KINDS : ON_REDIS;
     Suite *suite = suite_create("store");
     TCase *tests = tcase_create("store");
     tcase_add_checked_fixture(tests, begin, end);
     tcase_set_timeout(tests, 60);
-    tcase_add_test(tests, a_key_is_read_as_it_was_written);
-    tcase_add_test(tests, all_are_added_or_none);
-    tcase_add_test(tests, keys_within_a_limit);
-    tcase_add_test(tests, keys_are_listed_by_age_and_owner);
-    tcase_add_test(tests, what_is_revoked_stays_revoked);
-    tcase_add_test(tests, rotation_retires_the_old_key_and_begins_a_new_one);
-    tcase_add_test(tests, use_is_noted_once_a_minute);
+    tcase_add_loop_test(tests, a_key_is_read_as_it_was_written, 0, kinds);
+    tcase_add_loop_test(tests, all_are_added_or_none, 0, kinds);
+    tcase_add_loop_test(tests, keys_within_a_limit, 0, kinds);
+    tcase_add_loop_test(tests, keys_are_listed_by_age_and_owner, 0, kinds);
+    tcase_add_loop_test(tests, what_is_revoked_stays_revoked, 0, kinds);
+    tcase_add_loop_test(tests, rotation_retires_the_old_key_and_begins_a_new_one, 0, kinds);
+    tcase_add_loop_test(tests, use_is_noted_once_a_minute, 0, kinds);
     tcase_add_loop_test(tests, only_the_secret_tells_what_became_of_a_key, 0,
                         (int)(sizeof lives / sizeof *lives));
-    tcase_add_test(tests, a_presented_key_is_checked);
-    tcase_add_test(tests, what_does_not_fit_is_not_kept);
-    tcase_add_test(tests, tokens_are_revoked_one_by_one);
-    tcase_add_test(tests, tokens_are_revoked_by_subject_and_time);
-    tcase_add_test(tests, names_of_tokens_have_a_length);
-    tcase_add_test(tests, what_another_process_revokes_is_revoked_at_the_next_look);
-    tcase_add_test(tests, writers_at_once_lose_nothing);
+    tcase_add_loop_test(tests, a_presented_key_is_checked, 0, kinds);
+    tcase_add_loop_test(tests, what_does_not_fit_is_not_kept, 0, kinds);
+    tcase_add_loop_test(tests, tokens_are_revoked_one_by_one, 0, kinds);
+    tcase_add_loop_test(tests, tokens_are_revoked_by_subject_and_time, 0, kinds);
+    tcase_add_loop_test(tests, names_of_tokens_have_a_length, 0, kinds);
+    tcase_add_loop_test(tests, what_another_process_revokes_is_revoked_at_the_next_look, 0, kinds);
+    tcase_add_loop_test(tests, writers_at_once_lose_nothing, 0, kinds);
     tcase_add_test(tests, many_may_open_a_new_store_at_once);
-    tcase_add_test(tests, changes_of_several_processes_are_seen_at_once_and_none_is_lost);
-    tcase_add_test(tests, a_writer_that_is_killed_loses_nothing_it_has_told_of);
+    tcase_add_loop_test(tests, changes_of_several_processes_are_seen_at_once_and_none_is_lost, 0, kinds);
+    tcase_add_loop_test(tests, a_writer_that_is_killed_loses_nothing_it_has_told_of, 0, kinds);
     tcase_add_test(tests, nobody_waits_for_a_change_that_waits);
-    tcase_add_test(tests, threads_share_a_store);
+    tcase_add_loop_test(tests, threads_share_a_store, 0, kinds);
     tcase_add_test(tests, a_new_file_is_for_its_owner_alone);
     tcase_add_test(tests, files_open_to_others_are_refused);
     tcase_add_test(tests, what_is_no_file_is_refused);
@@ -1046,6 +1188,13 @@ int main(void)
     tcase_add_test(tests, a_lock_that_is_kept_is_told);
     tcase_add_test(tests, a_file_or_folder_that_is_read_only_is_told);
     tcase_add_test(tests, a_full_disk_is_told_and_reading_goes_on);
+    if (kinds == KINDS) {
+        tcase_add_test(tests, a_server_that_goes_is_told_until_it_is_back);
+        tcase_add_test(tests, a_server_that_hangs_is_not_waited_for_by_all);
+        tcase_add_loop_test(tests, what_is_none_of_ours_is_told, 0,
+                            (int)(sizeof foreign_keys / sizeof *foreign_keys));
+        tcase_add_test(tests, no_secret_is_in_the_server);
+    }
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
