@@ -11,6 +11,7 @@
 
 #include "cli/command.h"
 #include "cli/limit_use.h"
+#include "store/redis_url.h"
 
 /* People wait longer for a store than requests do. */
 enum { PATIENCE_MS = 20000, ROWS_UNKNOWN = 1000000 };
@@ -268,9 +269,10 @@ static const char *absolute(const struct job *job, struct error *error)
 static bool find_rules(struct job *job, struct counters_rules *rules)
 {
     *rules = (struct counters_rules){.rows = ROWS_UNKNOWN};
+    const char *password = NULL;
     if (job->store_path)
-        rules->place = absolute(job, &job->error);
-    else if (command_store(job->policy, job->arena, &job->error))
+        rules->place = redis_url_is(text_of(job->store_path)) ? job->store_path : absolute(job, &job->error);
+    else if (command_store(job->policy, job->arena, &password, &job->error))
         *rules = job->policy->server.store;
     rules->timeout = PATIENCE_MS;
     return rules->place != NULL;
