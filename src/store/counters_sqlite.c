@@ -38,12 +38,12 @@ static void set_settings(struct counters_file *file, const struct counters_rules
 {
     static const char *const synchronous[] = {
         [DURABILITY_NORMAL] = "NORMAL", [DURABILITY_FULL] = "FULL", [DURABILITY_OFF] = "OFF"};
-    uint64_t rows = rules->rows < INT32_MAX / 2 ? rules->rows : INT32_MAX / 2;
+    unsigned long long rows = rules->rows < INT32_MAX / 2 ? rules->rows : INT32_MAX / 2;
     int length = snprintf(file->settings, sizeof file->settings,
                           "PRAGMA page_size = 512; PRAGMA synchronous = %s; PRAGMA cache_size = -16384;"
-                          "PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 16777216;"
+                          "PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 33554432;"
                           "PRAGMA max_page_count = %llu;",
-                          synchronous[rules->durability], (unsigned long long)(rows + rows / 8 + 1024));
+                          synchronous[rules->durability], rows + rows / 8 + 1024);
     assert(length > 0 && length < (int)sizeof file->settings);
     (void)length;
 }
@@ -91,10 +91,15 @@ static bool connect(void *state, struct error *error)
 
 /* Two rows are looked at for each one that is new, so that what has expired is never more than
  * half of all; near the bound more, because there others lose by it. */
-static bool prune_if_due(struct counters_file *file, struct error *error)
+static bool is_prune_due(const struct counters_file *file)
 {
     uint64_t looks = (uint64_t)file->rows_now > file->rows_most - file->rows_most / 8 ? 8 : 2;
-    if (file->wanted * looks < PRUNE_STEP)
+    return file->wanted * looks >= PRUNE_STEP;
+}
+
+static bool prune_if_due(struct counters_file *file, struct error *error)
+{
+    if (!is_prune_due(file))
         return true;
     file->wanted = 0;
     return counters_file_prune(file, error);
@@ -123,7 +128,7 @@ static bool run(void *state, struct job *const jobs[], size_t count, struct erro
 {
     struct counters_file *file = state;
     bool changed = true;
-    if (file->quiet && !run_once(file, false, jobs, count, &changed, error))
+    if (file->quiet && !is_prune_due(file) && !run_once(file, false, jobs, count, &changed, error))
         return false;
     if (changed && !run_once(file, true, jobs, count, &changed, error))
         return false;

@@ -20,7 +20,7 @@
 #include "base/log.h"
 
 enum { SCHEMA_VERSION = 1, APPLICATION_ID = 0x6663676c };
-enum { KEEPER_FRAMES = 8000 }; /* of the -wal, until it is to be tended */
+enum { KEEPER_FRAMES = 24000 }; /* of the -wal, until it is to be tended */
 
 /* The newest time is in the file at least so often: after a power cut and in a boot whose
  * clock is wrong, the clock goes on from there. */
@@ -44,6 +44,8 @@ static const char *const migrations[SCHEMA_VERSION] = {
     "INSERT INTO store VALUES (1, '', 0, 0, 0);",
 };
 
+#define COLUMNS "number, key, algorithm, expires, state"
+
 static const char *const statements[STATEMENTS] = {
     [BEGIN] = "BEGIN",
     [BEGIN_WRITING] = "BEGIN IMMEDIATE",
@@ -51,10 +53,9 @@ static const char *const statements[STATEMENTS] = {
     [READ_STORE] = "SELECT boot, offset, newest, counters FROM store WHERE id = 1",
     [WRITE_STORE] = "UPDATE store SET boot = ?1, offset = ?2, newest = ?3, counters = ?4 WHERE id = 1",
     [FIND_STATE] = "SELECT state FROM counters WHERE number = ?1",
-    [PUT] = "REPLACE INTO counters (number, key, algorithm, expires, state) VALUES (?1, ?2, ?3, ?4, ?5)",
-    [FIND] = "SELECT number, key, algorithm, expires, state FROM counters WHERE number = ?1",
-    [LIST] = "SELECT number, key, algorithm, expires, state FROM counters WHERE number > ?1"
-             " ORDER BY number LIMIT ?2",
+    [PUT] = "REPLACE INTO counters (" COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5)",
+    [FIND] = "SELECT " COLUMNS " FROM counters WHERE number = ?1",
+    [LIST] = "SELECT " COLUMNS " FROM counters WHERE number > ?1 ORDER BY number LIMIT ?2",
     [FORGET] = "DELETE FROM counters WHERE number = ?1",
     [LAST_OF_STEP] = "SELECT max(number), count(*) FROM"
                      " (SELECT number FROM counters WHERE number > ?1 ORDER BY number LIMIT ?2)",
@@ -215,6 +216,7 @@ static bool open_file(struct counters_file *file, struct error *error)
                                   .busy_ms = (int)file->patience,
                                   .unchecked = file->suspect == 0};
     file->is_open = true;
+    file->log = file->index = 0;
     if (!database_open(&file->database, file->path, &schema, error) || !set_clock(file, error))
         return false;
     sqlite3_wal_hook(file->database.handle, note_frames, file);
