@@ -140,8 +140,8 @@ static bool decode_one_by(struct decoder *decoder, const struct node *node, stru
         if (by->kind == BY_HEADER && is_secret_header(name))
             return findings_add(decoder->findings, FINDING_ERROR, node,
                                 "%s holds credentials, expected caller or api_key instead", by->name);
-        if (name.length > 64)
-            return refuse(decoder, node, "a name of at most 64 bytes");
+        if (name.length > 64 || !text_is_line(name))
+            return refuse(decoder, node, "a name of at most 64 bytes on one line");
         return true;
     }
     return refuse(decoder, node, by_expected);
