@@ -133,7 +133,7 @@ static bool decode_one_by(struct decoder *decoder, const struct node *node, stru
         if (named ? !text_starts_with(text, word) || text.length == word.length : !text_equal(text, word))
             continue;
         struct text name = named ? text_from(text, word.length) : TEXT("");
-        by->kind = (int)i;
+        by->kind = (__typeof__(by->kind))i;
         by->name = arena_copy(decoder->arena, name.at, name.length);
         if (by->kind == BY_HEADER && (!text_is_token(name) || name.length > 64))
             return refuse(decoder, node, "a header name of at most 64 bytes");
