@@ -133,15 +133,15 @@ static bool decode_one_by(struct decoder *decoder, const struct node *node, stru
         if (named ? !text_starts_with(text, word) || text.length == word.length : !text_equal(text, word))
             continue;
         struct text name = named ? text_from(text, word.length) : TEXT("");
-        by->kind = (int)i;
+        by->kind = (__typeof__(by->kind))i;
         by->name = arena_copy(decoder->arena, name.at, name.length);
         if (by->kind == BY_HEADER && (!text_is_token(name) || name.length > 64))
             return refuse(decoder, node, "a header name of at most 64 bytes");
         if (by->kind == BY_HEADER && is_secret_header(name))
             return findings_add(decoder->findings, FINDING_ERROR, node,
                                 "%s holds credentials, expected caller or api_key instead", by->name);
-        if (name.length > 64)
-            return refuse(decoder, node, "a name of at most 64 bytes");
+        if (name.length > 64 || !text_is_line(name))
+            return refuse(decoder, node, "a name of at most 64 bytes on one line");
         return true;
     }
     return refuse(decoder, node, by_expected);
