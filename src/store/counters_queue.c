@@ -294,6 +294,8 @@ static void *work(void *context)
     pthread_mutex_lock(&queue->lock);
     while (!queue->stopping)
         work_once(queue);
+    if (!queue->link->connected && clock_milliseconds() >= queue->link->retry && queue->line.first)
+        reconnect(queue);
     while (!queue->stopped && queue->link->connected && queue->line.first)
         carry_out(queue);
     begin(queue);
