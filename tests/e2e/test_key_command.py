@@ -336,7 +336,7 @@ def test_a_folder_that_the_policys_user_cannot_write_to(program, folder, helper)
 
 
 @pytest.mark.parametrize("store, words", [
-    (None, "names no `store`"), ("redis://localhost:6379/0", "Redis is not supported"), ("mysql:x", "expected sqlite:PATH"),
+    (None, "names no `store`"), ("redis://:x@localhost", "expected it in `store.password`"), ("mysql:x", "expected sqlite:PATH"),
     ("sqlite:nowhere/guard.db", "there is no folder"),
 ])
 def test_policies_without_a_store_to_use(program, folder, helper, store, words):

@@ -284,8 +284,17 @@ START_TEST(stores_are_named_by_scheme)
         {"/tmp/guard.db", "expected sqlite:PATH"},
         {"SQLITE:/tmp/guard.db", "expected sqlite:PATH"},
         {"mysql://localhost/guard", "\"mysql://localhost/guard\" does not fit, expected sqlite:PATH"},
-        {"redis://localhost:6379/0", "Redis is not supported by this release, expected sqlite:PATH"},
-        {"rediss://localhost:6379/0", "Redis is not supported by this release"},
+        {"redis://localhost:6379/0", NULL},
+        {"rediss://localhost?ca=/etc/ca.pem", NULL},
+        {"redis+unix:///run/redis.sock?db=1", NULL},
+        {"{url: 'redis://guard@localhost', password: 'env:PATH'}", NULL},
+        {"redis://localhost:x", "expected a port from 1 to 65535 behind the host"},
+        {"redis+unix://run/redis.sock", "expected /PATH of a unix socket"},
+        {"redis://:secret@localhost",
+         "a password is not written into the URL, expected it in `store.password`"},
+        {"'redis://u:sec/ret@localhost'", "expected a port"},
+        {"redi://u:secret@localhost", "store: expected sqlite:PATH"},
+        {"redis://u@localhost", "the URL has a user, but there is no `store.password`"},
         {"\"\"", "expected sqlite:PATH"},
         {"~", "expected"},
         {"[sqlite:/tmp/a]", "expected sqlite:PATH"},
@@ -303,6 +312,29 @@ START_TEST(stores_are_named_by_scheme)
         ck_assert_msg((policy->findings.errors == 0) == !cases[i].words, "%s: %s", cases[i].value, errors);
         ck_assert_msg(!cases[i].words || (strstr(errors, "1:8: store: ") && strstr(errors, cases[i].words)),
                       "%s: %s", cases[i].value, errors);
+        ck_assert_msg(!strstr(errors, "secret") && !strstr(errors, "ret@"), "%s", errors);
+        free(errors);
+        policy_free(policy);
+    }
+}
+END_TEST
+
+/* What one store can count exactly, another may not. */
+START_TEST(limits_must_fit_the_store)
+{
+    static const struct {
+        const char *store, *words;
+    } cases[] = {{"sqlite:/tmp/guard.db", NULL},
+                 {"redis://localhost", "3:11: limits.long: a burst or delay this long"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[512];
+        snprintf(text, sizeof text,
+                 "store: %s\nlimits:\n    long: {rate: 1/1d, algorithm: gcra, burst: 30000}\n" HEAD,
+                 cases[i].store);
+        struct policy *policy = parse(text);
+        char *errors = printed(policy, FINDING_ERROR);
+        ck_assert_msg((policy->findings.errors == 0) == !cases[i].words, "%s", errors);
+        ck_assert_msg(!cases[i].words || strstr(errors, cases[i].words), "%s", errors);
         free(errors);
         policy_free(policy);
     }
@@ -912,6 +944,7 @@ int main(void)
     tcase_add_test(values, server_has_defaults);
     tcase_add_test(values, server_values_are_read);
     tcase_add_test(values, stores_are_named_by_scheme);
+    tcase_add_test(values, limits_must_fit_the_store);
     tcase_add_test(values, route_has_defaults);
     tcase_add_test(values, own_keys_replace_defaults);
     tcase_add_test(values, headers_merge);
