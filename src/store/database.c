@@ -35,7 +35,7 @@ static bool full(const struct database *database, struct error *error)
                      database->path);
 }
 
-bool database_failed(const struct database *database, struct error *error)
+bool database_failed(struct database *database, struct error *error)
 {
     int code = sqlite3_extended_errcode(database->handle);
     const char *path = database->path;
@@ -48,8 +48,10 @@ bool database_failed(const struct database *database, struct error *error)
         return error_set(error, "the store %.120s is locked by another process for too long; try again",
                          path);
     case SQLITE_CORRUPT:
+        database->damaged = true;
         return database_damaged(database, error);
     case SQLITE_NOTADB:
+        database->damaged = true;
         return error_set(error, "%.120s is no store, or a damaged one", path);
     case SQLITE_FULL:
         return full(database, error);
@@ -197,6 +199,7 @@ static bool is_sound(struct database *database, struct error *error)
     bool sound = false;
     if (!ask(database, "PRAGMA quick_check(1)", NULL, "ok", &sound, error))
         return false;
+    database->damaged = !sound;
     return sound || database_damaged(database, error);
 }
 
@@ -245,11 +248,12 @@ static bool connect_writer(struct database *database, const char *file, const st
                            struct error *error)
 {
     /* synchronous = FULL: a revocation that was reported as done survives a power cut. */
-    return connect_to(database, file, error) && use_wal(database, error) &&
-           run(database,
-               "PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 4194304;"
-               "PRAGMA max_page_count = 1048576;",
-               error) &&
+    static const char safe[] = "PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 4194304;"
+                               "PRAGMA max_page_count = 1048576;";
+    if (!connect_to(database, file, error))
+        return false;
+    sqlite3_busy_timeout(database->handle, schema->busy_ms > 0 ? schema->busy_ms : DATABASE_BUSY_MS);
+    return run(database, schema->settings ? schema->settings : safe, error) && use_wal(database, error) &&
            migrate(database, schema, error);
 }
 
@@ -309,8 +313,9 @@ bool database_open(struct database *database, const char *path, const struct sch
                    struct error *error)
 {
     return start(database, path, error) && make_file(database, schema, error) &&
-           connect_writer(database, database->path, schema, error) && is_sound(database, error) &&
-           prepare_statements(database, schema, error) && database_is_there(database, error);
+           connect_writer(database, database->path, schema, error) &&
+           (schema->unchecked || is_sound(database, error)) && prepare_statements(database, schema, error) &&
+           database_is_there(database, error);
 }
 
 bool database_open_reader(struct database *database, const char *path, const struct schema *schema,
@@ -325,6 +330,9 @@ void database_close(struct database *database)
 {
     for (size_t i = 0; i < database->statement_count; i++)
         sqlite3_finalize(database->statements[i]);
+    /* Who closes last removes the -wal by its name, which may be that of another file's by now. */
+    if (database->handle && !database_is_there(database, &(struct error){0}))
+        sqlite3_db_config(database->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     disconnect(database);
     pthread_mutex_destroy(&database->lock);
     free(database->statements);

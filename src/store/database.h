@@ -19,6 +19,9 @@ struct schema {
     const char *const *migrations; /* what makes version i + 1 of version i */
     const char *const *statements; /* prepared at the opening, `statement_count` of them */
     size_t statement_count;
+    const char *settings; /* pragmas of a writer's connection; NULL: safe ones for a small store */
+    int busy_ms;          /* to wait for other writers; 0: DATABASE_BUSY_MS */
+    bool unchecked;       /* the pages are not looked at in the opening, which takes time in large files */
 };
 
 struct database {
@@ -26,6 +29,7 @@ struct database {
     dev_t device; /* of the file that was opened */
     ino_t file;
     sqlite3 *handle;
+    bool damaged;         /* something that failed did so because of what is in the file */
     pthread_mutex_t lock; /* around each use of statements */
     sqlite3_stmt **statements;
     size_t statement_count;
@@ -60,7 +64,7 @@ bool database_end(struct database *, bool keep, struct error *);
 bool database_is_busy(const struct database *);
 
 /* Sets the error to what SQLite has just failed at; always false. */
-bool database_failed(const struct database *, struct error *);
+bool database_failed(struct database *, struct error *);
 bool database_damaged(const struct database *, struct error *);
 
 /* Binds a text; its bytes must stay until the statement is reset. */

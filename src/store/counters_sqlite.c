@@ -1,0 +1,258 @@
+/*
+ * Counters in a SQLite file beside the store of keys: what the queue and the
+ * command line want, as transactions on that file.
+ */
+#include "config.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "store/counters_sqlite.h"
+
+/* ---- opening */
+
+/* Read before the sandbox is entered, where there is no /proc. */
+static bool read_boot(struct boot *boot, struct error *error)
+{
+    static const char path[] = "/proc/sys/kernel/random/boot_id";
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t length = file < 0 ? -1 : read(file, boot->id, BOOT_SIZE - 1);
+    int number = errno;
+    if (file >= 0)
+        (void)close(file);
+    errno = number;
+    if (length <= 0)
+        return error_set_errno(error, "cannot tell this boot from others by %s", path);
+    boot->id[length] = '\0';
+    boot->id[strcspn(boot->id, "\n")] = '\0';
+    return true;
+}
+
+/* One page a row is room even where all keys are as long as they may be. Small
+ * pages, because a check that changes a few bytes writes a whole one. */
+static void set_settings(struct counters_file *file, const struct counters_rules *rules)
+{
+    static const char *const synchronous[] = {
+        [DURABILITY_NORMAL] = "NORMAL", [DURABILITY_FULL] = "FULL", [DURABILITY_OFF] = "OFF"};
+    uint64_t rows = rules->rows < INT32_MAX / 2 ? rules->rows : INT32_MAX / 2;
+    int length = snprintf(file->settings, sizeof file->settings,
+                          "PRAGMA page_size = 1024; PRAGMA synchronous = %s; PRAGMA cache_size = -16384;"
+                          "PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 16777216;"
+                          "PRAGMA max_page_count = %llu;",
+                          synchronous[rules->durability], (unsigned long long)(rows + rows / 8 + 1024));
+    assert(length > 0 && length < (int)sizeof file->settings);
+    (void)length;
+}
+
+static void end(void *state)
+{
+    struct counters_file *file = state;
+    counters_file_disconnect(file);
+    turn_close(&file->turn);
+    batch_free(file->batch);
+    free(file->path);
+    free(file->turn_path);
+    free(file);
+}
+
+static void *begin(const struct counters_rules *rules, struct error *error)
+{
+    struct counters_file *file = calloc(1, sizeof *file);
+    if (!file || !(file->path = strdup(rules->place)) ||
+        asprintf(&file->turn_path, "%s.turn", rules->place) < 0)
+        abort();
+    file->batch = batch_new();
+    file->turn.file = -1;
+    file->pruned = -1;
+    file->rows_most = rules->rows;
+    /* for one's turn, for the file and for the work itself */
+    file->patience = (unsigned)(rules->timeout < 4 ? 1 : rules->timeout > 20000 ? 5000 : rules->timeout / 4);
+    set_settings(file, rules);
+    if (read_boot(&file->boot, error) && counters_file_connect(file, error))
+        return file;
+    end(file);
+    return NULL;
+}
+
+static bool connect(void *state, struct error *error)
+{
+    return counters_file_connect(state, error);
+}
+
+/* ---- checks */
+
+/* Two rows are looked at for each one that is new, so that what has expired is never more than
+ * half of all; near the bound more, because there others lose by it. */
+static bool prune_if_due(struct counters_file *file, struct error *error)
+{
+    uint64_t looks = (uint64_t)file->rows_now > file->rows_most - file->rows_most / 8 ? 8 : 2;
+    if (file->wanted * looks < PRUNE_STEP)
+        return true;
+    file->wanted = 0;
+    return counters_file_prune(file, error);
+}
+
+/* One transaction. Without the intention to write, nothing is done where something has changed. */
+static bool run_once(struct counters_file *file, bool writing, struct job *const jobs[], size_t count,
+                     bool *changed, struct error *error)
+{
+    if (!counters_file_begin(file, writing, error))
+        return false;
+    if (!batch_run(file, jobs, count, changed, error))
+        return counters_file_fail(file);
+    if (!writing) {
+        counters_file_leave(file);
+        return true;
+    }
+    if ((*changed && !batch_write(file, error)) || !prune_if_due(file, error))
+        return counters_file_fail(file);
+    return counters_file_end(file, error);
+}
+
+/* Refusals change nothing, and who is refused comes in bursts: after a batch without change the
+ * next one is tried without waiting for a turn, beside all who write. */
+static bool run(void *state, struct job *const jobs[], size_t count, struct error *error)
+{
+    struct counters_file *file = state;
+    bool changed = true;
+    if (file->quiet && !run_once(file, false, jobs, count, &changed, error))
+        return false;
+    if (changed && !run_once(file, true, jobs, count, &changed, error))
+        return false;
+    file->quiet = !changed;
+    return true;
+}
+
+static bool tidy(void *state, struct error *error)
+{
+    struct counters_file *file = state;
+    if (!counters_file_begin(file, true, error))
+        return false;
+    return counters_file_prune(file, error) ? counters_file_end(file, error) : counters_file_fail(file);
+}
+
+/* ---- the command line */
+
+enum column { NUMBER, KEY, ALGORITHM, EXPIRES, STATE };
+
+struct listing {
+    bool (*each)(void *context, const struct counter *);
+    void *context;
+    bool more;
+};
+
+static void show(struct counters_file *file, sqlite3_stmt *row, struct listing *listing)
+{
+    struct counter counter = {.algorithm = (enum quota_algorithm)sqlite3_column_int(row, ALGORITHM),
+                              .expires = (uint64_t)sqlite3_column_int64(row, EXPIRES),
+                              .now = file->now};
+    const char *key = (const char *)sqlite3_column_text(row, KEY);
+    counter.key = (struct text){key, (size_t)sqlite3_column_bytes(row, KEY)};
+    if (counter.algorithm > QUOTA_GCRA || !text_is_line(counter.key) ||
+        !quota_read(&counter.state, counter.algorithm, sqlite3_column_blob(row, STATE),
+                    (size_t)sqlite3_column_bytes(row, STATE)))
+        return; /* written by hand */
+    listing->more = listing->each(listing->context, &counter);
+}
+
+/* Shows what a statement finds; how many rows, and the last one's number. -1 with an error. */
+static int show_rows(struct counters_file *file, sqlite3_stmt *statement, struct listing *listing,
+                     int64_t *last, struct error *error)
+{
+    int rows = 0, result = SQLITE_DONE;
+    while (listing->more && (result = sqlite3_step(statement)) == SQLITE_ROW) {
+        *last = sqlite3_column_int64(statement, NUMBER);
+        show(file, statement, listing);
+        rows++;
+    }
+    if (listing->more && result != SQLITE_DONE) {
+        database_failed(&file->database, error);
+        rows = -1;
+    }
+    database_reset(statement);
+    return rows;
+}
+
+static bool list_key(struct counters_file *file, struct text key, struct listing *listing,
+                     struct error *error)
+{
+    sqlite3_stmt *statement = counters_statement(file, FIND);
+    int64_t last;
+    for (int algorithm = QUOTA_FIXED; algorithm <= QUOTA_GCRA && listing->more; algorithm++) {
+        sqlite3_bind_int64(statement, 1, counter_number(key, (enum quota_algorithm)algorithm));
+        if (show_rows(file, statement, listing, &last, error) < 0)
+            return false;
+    }
+    return true;
+}
+
+enum { LIST_STEP = 200 };
+
+/* The next few after `last`; `listing->more` is false at the end. */
+static bool list_step(struct counters_file *file, int64_t *last, struct listing *listing, struct error *error)
+{
+    sqlite3_stmt *statement = counters_statement(file, LIST);
+    sqlite3_bind_int64(statement, 1, *last);
+    sqlite3_bind_int(statement, 2, LIST_STEP);
+    int rows = show_rows(file, statement, listing, last, error);
+    if (rows < LIST_STEP)
+        listing->more = false;
+    return rows >= 0;
+}
+
+/* In steps, and without a turn: whoever reads the list slowly keeps nobody from writing, nor
+ * the -wal from beginning again. */
+static bool list(void *state, struct text key, bool (*each)(void *context, const struct counter *),
+                 void *context, struct error *error)
+{
+    struct counters_file *file = state;
+    struct listing listing = {.each = each, .context = context, .more = true};
+    int64_t last = -1;
+    while (listing.more) {
+        if (!counters_file_begin(file, false, error))
+            return false;
+        bool done =
+            key.length > 0 ? list_key(file, key, &listing, error) : list_step(file, &last, &listing, error);
+        if (!done)
+            return counters_file_fail(file);
+        counters_file_leave(file);
+        if (key.length > 0)
+            break;
+    }
+    return true;
+}
+
+static int reset(void *state, struct text key, struct error *error)
+{
+    struct counters_file *file = state;
+    sqlite3_stmt *statement;
+    int count = 0;
+    if (!counters_file_begin(file, true, error))
+        return -1;
+    statement = counters_statement(file, FORGET);
+    for (int algorithm = QUOTA_FIXED; algorithm <= QUOTA_GCRA; algorithm++) {
+        sqlite3_bind_int64(statement, 1, counter_number(key, (enum quota_algorithm)algorithm));
+        int changed = database_change(&file->database, statement, error);
+        if (changed < 0) {
+            (void)counters_file_fail(file);
+            return -1;
+        }
+        count += changed;
+    }
+    file->rows_now -= count;
+    file->wrote = count > 0;
+    return counters_file_end(file, error) ? count : -1;
+}
+
+const struct counters_backend counters_sqlite = {.name = "sqlite",
+                                                 .open = begin,
+                                                 .connect = connect,
+                                                 .run = run,
+                                                 .tidy = tidy,
+                                                 .list = list,
+                                                 .reset = reset,
+                                                 .close = end};
