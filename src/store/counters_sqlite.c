@@ -40,7 +40,7 @@ static void set_settings(struct counters_file *file, const struct counters_rules
         [DURABILITY_NORMAL] = "NORMAL", [DURABILITY_FULL] = "FULL", [DURABILITY_OFF] = "OFF"};
     uint64_t rows = rules->rows < INT32_MAX / 2 ? rules->rows : INT32_MAX / 2;
     int length = snprintf(file->settings, sizeof file->settings,
-                          "PRAGMA page_size = 1024; PRAGMA synchronous = %s; PRAGMA cache_size = -16384;"
+                          "PRAGMA page_size = 512; PRAGMA synchronous = %s; PRAGMA cache_size = -16384;"
                           "PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 16777216;"
                           "PRAGMA max_page_count = %llu;",
                           synchronous[rules->durability], (unsigned long long)(rows + rows / 8 + 1024));
@@ -71,6 +71,7 @@ static void *begin(const struct counters_rules *rules, struct error *error)
     file->rows_most = rules->rows;
     /* for one's turn, for the file and for the work itself */
     file->patience = (unsigned)(rules->timeout < 4 ? 1 : rules->timeout > 20000 ? 5000 : rules->timeout / 4);
+    file->syncs = rules->durability != DURABILITY_OFF;
     set_settings(file, rules);
     if (read_boot(&file->boot, error) && counters_file_connect(file, error))
         return file;

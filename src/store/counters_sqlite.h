@@ -1,7 +1,8 @@
 /*
- * Counters in SQLite: what its three files share, and nobody else includes.
+ * Counters in SQLite: what its four files share, and nobody else includes.
  * counters_sqlite_file.c has the file, its clock and its transactions,
- * counters_sqlite_batch.c what jobs do within one, counters_sqlite.c the rest.
+ * counters_sqlite_keeper.c a thread that tends it, counters_sqlite_batch.c what
+ * jobs do within a transaction, counters_sqlite.c the rest.
  */
 #ifndef STORE_COUNTERS_SQLITE_H
 #define STORE_COUNTERS_SQLITE_H
@@ -49,8 +50,9 @@ struct counters_file {
     unsigned suspect; /* failures in a row that were for what is in the file */
     ino_t log, index; /* of the -wal and -shm */
     struct turn turn;
-    size_t frames, frames_tried; /* of the -wal: now, at the last checkpoint */
-    bool settles;                /* the last checkpoint was overtaken by other writers */
+    size_t frames, frames_told; /* of the -wal: now, and when the keeper was woken */
+    struct keeper *keeper;      /* NULL: was not needed yet */
+    bool syncs;                 /* durability is not off */
 
     /* within a transaction */
     bool writing, has_turn, wrote;
@@ -87,6 +89,12 @@ static inline sqlite3_stmt *counters_statement(const struct counters_file *file,
 {
     return file->database.statements[which];
 }
+
+/* A keeper for a file that is open; NULL when there cannot be one. */
+struct keeper *keeper_start(const char *path, const char *turn_path, const char *settings, bool syncs,
+                            unsigned patience);
+void keeper_wake(struct keeper *);
+void keeper_stop(struct keeper *);
 
 struct batch *batch_new(void);
 void batch_free(struct batch *);

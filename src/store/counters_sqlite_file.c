@@ -20,7 +20,7 @@
 #include "base/log.h"
 
 enum { SCHEMA_VERSION = 1, APPLICATION_ID = 0x6663676c };
-enum { CHECKPOINT_FRAMES = 4000 };
+enum { KEEPER_FRAMES = 8000 }; /* of the -wal, until it is to be tended */
 
 /* The newest time is in the file at least so often: after a power cut and in a boot whose
  * clock is wrong, the clock goes on from there. */
@@ -189,6 +189,9 @@ void counters_file_disconnect(struct counters_file *file)
 {
     if (!file->is_open)
         return;
+    if (file->keeper)
+        keeper_stop(file->keeper);
+    file->keeper = NULL;
     if (!files_are_there(file, &(struct error){0})) {
         /* What is in a -wal that has no name any more is read by nobody after us. Once there is
          * another one, it would be written over what that one has. */
@@ -214,12 +217,11 @@ static bool open_file(struct counters_file *file, struct error *error)
     file->is_open = true;
     if (!database_open(&file->database, file->path, &schema, error) || !set_clock(file, error))
         return false;
-    /* Checkpoints are ours to make, when nobody waits for his turn behind them. */
     sqlite3_wal_hook(file->database.handle, note_frames, file);
     file->log = find_beside(file, "-wal");
     file->index = find_beside(file, "-shm");
-    file->frames = file->frames_tried = 0;
-    file->settles = file->quiet = false;
+    file->frames = file->frames_told = 0;
+    file->quiet = false;
     return files_are_there(file, error);
 }
 
@@ -298,21 +300,17 @@ static bool step(struct counters_file *file, enum counters_statement which, stru
     return database_change(&file->database, counters_statement(file, which), error) >= 0;
 }
 
-static void checkpoint(struct counters_file *file)
+static void tend(struct counters_file *file)
 {
-    int frames = 0, done = 0;
-    int result =
-        sqlite3_wal_checkpoint_v2(file->database.handle, NULL, SQLITE_CHECKPOINT_PASSIVE, &frames, &done);
-    file->settles = result == SQLITE_OK && done < frames;
-    file->frames_tried = file->frames;
-}
-
-static void checkpoint_if_due(struct counters_file *file)
-{
-    if (file->frames < file->frames_tried)
-        file->frames_tried = 0; /* the -wal has begun from its front */
-    if (file->frames >= file->frames_tried + CHECKPOINT_FRAMES)
-        checkpoint(file);
+    if (file->frames < file->frames_told)
+        file->frames_told = 0; /* the -wal has begun from its front */
+    if (file->frames < file->frames_told + KEEPER_FRAMES)
+        return;
+    file->frames_told = file->frames;
+    if (!file->keeper)
+        file->keeper = keeper_start(file->path, file->turn_path, file->settings, file->syncs, file->patience);
+    if (file->keeper)
+        keeper_wake(file->keeper);
 }
 
 void counters_file_leave(struct counters_file *file)
@@ -367,13 +365,10 @@ bool counters_file_end(struct counters_file *file, struct error *error)
         return counters_file_fail(file);
     if (file->wrote)
         file->suspect = 0;
-    if (file->has_turn) {
-        if (file->settles)
-            checkpoint(file);
+    if (file->has_turn)
         turn_give(&file->turn);
-    }
     file->has_turn = false;
-    checkpoint_if_due(file);
+    tend(file);
     return true;
 }
 

@@ -12,6 +12,7 @@
 
 struct turn {
     int file;         /* -1: none; then there are no turns */
+    int64_t number;   /* drawn last */
     uint64_t patient; /* clock_milliseconds() from when on it is waited for again */
 };
 
