@@ -58,6 +58,7 @@ static const struct kind {
     const char *end; /* what is added to it */
 } kinds[] = {
     {"memory:", &counters_memory, ""},
+    {"/", &counters_sqlite, ".limits"}, /* beside the keys, which must neither be lost nor fill up with it */
 };
 
 static char *copy(const char *string, const char *end)

@@ -73,8 +73,10 @@ static void *begin(const struct counters_rules *rules, struct error *error)
     file->patience = (unsigned)(rules->timeout < 4 ? 1 : rules->timeout > 20000 ? 5000 : rules->timeout / 4);
     file->syncs = rules->durability != DURABILITY_OFF;
     set_settings(file, rules);
-    if (read_boot(&file->boot, error) && counters_file_connect(file, error))
+    struct error passing = {0};
+    if (read_boot(&file->boot, error) && (counters_file_connect(file, &passing) || file->passing))
         return file;
+    error_set(error, "%s", passing.message);
     end(file);
     return NULL;
 }
@@ -140,91 +142,102 @@ static bool tidy(void *state, struct error *error)
 
 enum column { NUMBER, KEY, ALGORITHM, EXPIRES, STATE };
 
+/* Rows that were read, and are shown once the file is left: whoever looks at them slowly
+ * keeps nobody from writing, nor the -wal from beginning again. */
+enum { LISTING_SIZE = 200 };
 struct listing {
-    bool (*each)(void *context, const struct counter *);
-    void *context;
-    bool more;
+    size_t count;
+    bool is_end;
+    int64_t last; /* number */
+    struct counter counters[LISTING_SIZE];
+    char keys[LISTING_SIZE][COUNTER_KEY_SIZE];
 };
 
-static void show(struct counters_file *file, sqlite3_stmt *row, struct listing *listing)
+/* What has expired, or was written by hand, is passed over. */
+static void note(const struct counters_file *file, sqlite3_stmt *row, struct listing *listing)
 {
-    struct counter counter = {.algorithm = (enum quota_algorithm)sqlite3_column_int(row, ALGORITHM),
-                              .expires = (uint64_t)sqlite3_column_int64(row, EXPIRES),
-                              .now = file->now};
+    struct counter *counter = &listing->counters[listing->count];
     const char *key = (const char *)sqlite3_column_text(row, KEY);
-    counter.key = (struct text){key, (size_t)sqlite3_column_bytes(row, KEY)};
-    if (counter.algorithm > QUOTA_GCRA || !text_is_line(counter.key) ||
-        !quota_read(&counter.state, counter.algorithm, sqlite3_column_blob(row, STATE),
+    struct text text = {key, (size_t)sqlite3_column_bytes(row, KEY)};
+    int algorithm = sqlite3_column_int(row, ALGORITHM);
+    int64_t expires = sqlite3_column_int64(row, EXPIRES);
+    if (algorithm < 0 || algorithm > QUOTA_GCRA || text.length > COUNTER_KEY_SIZE || !text_is_line(text) ||
+        expires <= (int64_t)file->now ||
+        !quota_read(&counter->state, (enum quota_algorithm)algorithm, sqlite3_column_blob(row, STATE),
                     (size_t)sqlite3_column_bytes(row, STATE)))
-        return; /* written by hand */
-    listing->more = listing->each(listing->context, &counter);
+        return;
+    memcpy(listing->keys[listing->count], text.at, text.length);
+    counter->key = (struct text){listing->keys[listing->count++], text.length};
+    counter->algorithm = (enum quota_algorithm)algorithm;
+    counter->expires = (uint64_t)expires;
+    counter->now = file->now;
 }
 
-/* Shows what a statement finds; how many rows, and the last one's number. -1 with an error. */
-static int show_rows(struct counters_file *file, sqlite3_stmt *statement, struct listing *listing,
-                     int64_t *last, struct error *error)
+/* How many rows a statement gives; -1 with an error. */
+static int note_rows(struct counters_file *file, sqlite3_stmt *statement, struct listing *listing,
+                     struct error *error)
 {
-    int rows = 0, result = SQLITE_DONE;
-    while (listing->more && (result = sqlite3_step(statement)) == SQLITE_ROW) {
-        *last = sqlite3_column_int64(statement, NUMBER);
-        show(file, statement, listing);
-        rows++;
+    int rows = 0, result;
+    for (; (result = sqlite3_step(statement)) == SQLITE_ROW; rows++) {
+        listing->last = sqlite3_column_int64(statement, NUMBER);
+        note(file, statement, listing);
     }
-    if (listing->more && result != SQLITE_DONE) {
+    if (result != SQLITE_DONE)
         database_failed(&file->database, error);
-        rows = -1;
-    }
     database_reset(statement);
-    return rows;
+    return result == SQLITE_DONE ? rows : -1;
 }
 
-static bool list_key(struct counters_file *file, struct text key, struct listing *listing,
+static bool note_key(struct counters_file *file, struct text key, struct listing *listing,
                      struct error *error)
 {
     sqlite3_stmt *statement = counters_statement(file, FIND);
-    int64_t last;
-    for (int algorithm = QUOTA_FIXED; algorithm <= QUOTA_GCRA && listing->more; algorithm++) {
+    for (int algorithm = QUOTA_FIXED; algorithm <= QUOTA_GCRA; algorithm++) {
         sqlite3_bind_int64(statement, 1, counter_number(key, (enum quota_algorithm)algorithm));
-        if (show_rows(file, statement, listing, &last, error) < 0)
+        if (note_rows(file, statement, listing, error) < 0)
             return false;
     }
+    listing->is_end = true;
     return true;
 }
 
-enum { LIST_STEP = 200 };
-
-/* The next few after `last`; `listing->more` is false at the end. */
-static bool list_step(struct counters_file *file, int64_t *last, struct listing *listing, struct error *error)
+static bool note_some(struct counters_file *file, struct listing *listing, struct error *error)
 {
     sqlite3_stmt *statement = counters_statement(file, LIST);
-    sqlite3_bind_int64(statement, 1, *last);
-    sqlite3_bind_int(statement, 2, LIST_STEP);
-    int rows = show_rows(file, statement, listing, last, error);
-    if (rows < LIST_STEP)
-        listing->more = false;
+    sqlite3_bind_int64(statement, 1, listing->last);
+    sqlite3_bind_int(statement, 2, LISTING_SIZE);
+    int rows = note_rows(file, statement, listing, error);
+    listing->is_end = rows < LISTING_SIZE;
     return rows >= 0;
 }
 
-/* In steps, and without a turn: whoever reads the list slowly keeps nobody from writing, nor
- * the -wal from beginning again. */
+static bool read_listing(struct counters_file *file, struct text key, struct listing *listing,
+                         struct error *error)
+{
+    listing->count = 0;
+    if (!counters_file_begin(file, false, error))
+        return false;
+    bool done = key.length > 0 ? note_key(file, key, listing, error) : note_some(file, listing, error);
+    if (!done)
+        return counters_file_fail(file);
+    counters_file_leave(file);
+    return true;
+}
+
 static bool list(void *state, struct text key, bool (*each)(void *context, const struct counter *),
                  void *context, struct error *error)
 {
-    struct counters_file *file = state;
-    struct listing listing = {.each = each, .context = context, .more = true};
-    int64_t last = -1;
-    while (listing.more) {
-        if (!counters_file_begin(file, false, error))
-            return false;
-        bool done =
-            key.length > 0 ? list_key(file, key, &listing, error) : list_step(file, &last, &listing, error);
-        if (!done)
-            return counters_file_fail(file);
-        counters_file_leave(file);
-        if (key.length > 0)
-            break;
+    bool done = true, more = true;
+    struct listing *listing = calloc(1, sizeof *listing);
+    if (!listing)
+        abort();
+    for (listing->last = -1; done && more && !listing->is_end;) {
+        done = read_listing(state, key, listing, error);
+        for (size_t i = 0; done && more && i < listing->count; i++)
+            more = each(context, &listing->counters[i]);
     }
-    return true;
+    free(listing);
+    return done;
 }
 
 static int reset(void *state, struct text key, struct error *error)

@@ -47,6 +47,7 @@ struct counters_file {
     struct database database;
     bool is_open;
     bool healthy;     /* nothing has failed since it was opened */
+    bool passing;     /* it could not be opened for what will be over, and is not the file's fault */
     unsigned suspect; /* failures in a row that were for what is in the file */
     ino_t log, index; /* of the -wal and -shm */
     struct turn turn;

@@ -20,11 +20,13 @@ struct entry {
     struct text key; /* of the draw; for the shared counter only its first word counts */
     const struct quota *quota;
     struct quota_state state;
-    bool exists, changed, shared;
+    bool exists;            /* as a row */
+    bool claimed, excluded; /* is to be one; there was no room for it */
+    bool changed, shared;
 };
 
 struct batch {
-    size_t count, missing;   /* entries; those of them that are no rows yet */
+    size_t count, claimed;   /* entries; those of them that are to be new rows */
     uint16_t places[PLACES]; /* by number: an entry's index and one, or 0 */
     struct entry entries[ENTRIES];
 };
@@ -44,7 +46,7 @@ void batch_free(struct batch *batch)
 
 static void clear(struct batch *batch)
 {
-    batch->count = batch->missing = 0;
+    batch->count = batch->claimed = 0;
     memset(batch->places, 0, sizeof batch->places);
 }
 
@@ -99,25 +101,35 @@ static struct entry *load(struct counters_file *file, const struct draw *draw, i
 
 static bool is_full(const struct counters_file *file)
 {
-    return (uint64_t)file->rows_now + file->batch->missing >= file->rows_most;
+    return (uint64_t)file->rows_now + file->batch->claimed >= file->rows_most;
 }
 
-/* The counter that a draw is on: its own, or the shared one. */
-static struct entry *find(struct counters_file *file, const struct draw *draw, struct error *error)
+/* Whether there is room for it as a row; asked once for all of a batch. */
+static bool claim(struct counters_file *file, struct entry *entry)
+{
+    if (entry->exists || entry->claimed || entry->excluded)
+        return !entry->excluded;
+    file->wanted++;
+    entry->claimed = !is_full(file);
+    entry->excluded = !entry->claimed;
+    if (entry->claimed)
+        file->batch->claimed++;
+    return entry->claimed;
+}
+
+static struct entry *find_own(struct counters_file *file, const struct job *job, size_t i,
+                              struct error *error)
+{
+    return load(file, &job->draws[i], job->numbers[i], false, error);
+}
+
+/* The counter to take from: the draw's own, or the shared one. */
+static struct entry *find(struct counters_file *file, const struct job *job, size_t i, struct error *error)
 {
     char key[COUNTER_KEY_SIZE];
-    size_t known = file->batch->count;
-    struct entry *entry = load(file, draw, counter_number(draw->key, draw->quota->algorithm), false, error);
-    if (!entry || entry->exists)
-        return entry;
-    bool is_new = file->batch->count > known;
-    if (is_new)
-        file->wanted++;
-    if (is_new && !is_full(file))
-        file->batch->missing++;
-    else if (is_new)
-        entry->shared = true; /* stays so for the whole batch */
-    if (!entry->shared)
+    const struct draw *draw = &job->draws[i];
+    struct entry *entry = find_own(file, job, i, error);
+    if (!entry || claim(file, entry))
         return entry;
     struct text shared = shared_key(draw->key, key);
     return load(file, draw, counter_number(shared, draw->quota->algorithm), true, error);
@@ -129,7 +141,7 @@ static bool find_all(struct counters_file *file, const struct job *job, struct e
                      struct error *error)
 {
     for (size_t i = 0; i < job->count; i++) {
-        found[i] = find(file, &job->draws[i], error);
+        found[i] = find(file, job, i, error);
         if (!found[i])
             return false;
     }
@@ -165,7 +177,6 @@ static bool refuse(const struct draw *draw, struct entry *entry, struct quota_an
 static bool take(struct job *job, struct entry *const found[], uint64_t now)
 {
     bool changed = false;
-    job->taken.time = now;
     job->taken.admitted = take_all(job, found, now);
     for (size_t i = 0; i < job->count; i++) {
         if (!job->taken.admitted)
@@ -176,30 +187,33 @@ static bool take(struct job *job, struct entry *const found[], uint64_t now)
     return changed;
 }
 
-static bool give_back(struct job *job, struct entry *const found[], uint64_t now)
+/* What was taken from a shared counter stays there until it expires: whose it is
+ * can no longer be told. */
+static bool give_back(struct counters_file *file, const struct job *job, bool *changed, struct error *error)
+{
+    for (size_t i = 0; i < job->count; i++) {
+        const struct draw *draw = &job->draws[i];
+        struct entry *entry = find_own(file, job, i, error);
+        if (!entry)
+            return false;
+        if (!entry->exists && !entry->claimed)
+            continue;
+        struct quota_state before = entry->state;
+        quota_give_back(draw->quota, &entry->state, job->time, file->now, draw->cost);
+        if (memcmp(&before, &entry->state, sizeof before) != 0)
+            *changed = entry->changed = true;
+    }
+    return true;
+}
+
+static bool take_again(struct job *job, struct entry *const found[], uint64_t now)
 {
     bool changed = false;
     for (size_t i = 0; i < job->count; i++) {
-        const struct draw *draw = &job->draws[i];
-        struct quota_state before = found[i]->state;
-        quota_give_back(draw->quota, &found[i]->state, job->time, now, draw->cost);
-        if (memcmp(&before, &found[i]->state, sizeof before) != 0)
+        quota_take(job->draws[i].quota, &found[i]->state, now, job->draws[i].cost);
+        if (job->draws[i].cost > 0)
             changed = found[i]->changed = true;
     }
-    return changed;
-}
-
-static bool renew(struct job *job, struct entry *const found[], uint64_t now)
-{
-    bool changed = give_back(job, found, now);
-    for (size_t i = 0; i < job->count; i++) {
-        const struct draw *draw = &job->draws[i];
-        quota_take(draw->quota, &found[i]->state, now, draw->cost);
-        if (draw->cost > 0)
-            changed = found[i]->changed = true;
-    }
-    job->taken.admitted = true;
-    job->taken.time = now;
     return changed;
 }
 
@@ -207,11 +221,14 @@ static bool carry_out(struct counters_file *file, struct job *job, bool *changed
 {
     struct entry *found[DRAWS_LIMIT];
     assert(job->count > 0 && job->count <= DRAWS_LIMIT);
+    job->taken.time = file->now;
+    if (job->kind != JOB_TAKE && !give_back(file, job, changed, error))
+        return false;
+    if (job->kind == JOB_GIVE_BACK)
+        return true;
     if (!find_all(file, job, found, error))
         return false;
-    bool by_this = job->kind == JOB_TAKE        ? take(job, found, file->now)
-                   : job->kind == JOB_GIVE_BACK ? give_back(job, found, file->now)
-                                                : renew(job, found, file->now);
+    bool by_this = job->kind == JOB_TAKE ? take(job, found, file->now) : take_again(job, found, file->now);
     *changed = *changed || by_this;
     return true;
 }

@@ -129,8 +129,8 @@ static bool read_store(struct counters_file *file, bool *is_boot, struct error *
     }
     if (!found && result != SQLITE_ROW && result != SQLITE_DONE)
         database_failed(&file->database, error);
-    else if (!found)
-        file->database.damaged = !database_damaged(&file->database, error);
+    else if (!found && !database_damaged(&file->database, error))
+        file->database.fault = DATABASE_DAMAGE;
     sqlite3_reset(statement);
     return found;
 }
@@ -269,7 +269,7 @@ static bool open_in_turn(struct counters_file *file, bool has_turn, struct error
     }
     bool done = open_file(file, &first);
     /* Damage that a look at all pages does not find, but requests do, is damage. */
-    bool damaged = done ? file->suspect > 1 : file->database.damaged;
+    bool damaged = done ? file->suspect > 1 : file->database.fault == DATABASE_DAMAGE;
     if (damaged && has_turn)
         return make_anew(file, error);
     return (done && !damaged) || error_set(error, "%s", first.message);
@@ -286,6 +286,7 @@ bool counters_file_connect(struct counters_file *file, struct error *error)
                     turn_take(&file->turn, file->patience);
     counters_file_disconnect(file);
     file->healthy = open_in_turn(file, has_turn, error);
+    file->passing = file->is_open && file->database.fault == DATABASE_PASSING_FAULT;
     if (!file->healthy)
         counters_file_disconnect(file);
     if (has_turn)
@@ -325,7 +326,7 @@ bool counters_file_fail(struct counters_file *file)
 {
     counters_file_leave(file);
     file->healthy = false;
-    if (file->database.damaged)
+    if (file->database.fault == DATABASE_DAMAGE)
         file->suspect++;
     return false;
 }

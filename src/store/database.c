@@ -35,12 +35,28 @@ static bool full(const struct database *database, struct error *error)
                      database->path);
 }
 
+static bool is_full(int number)
+{
+    return number == ENOSPC || number == EDQUOT;
+}
+
+static enum database_fault fault_of(int code, int number, enum database_fault before)
+{
+    code &= 0xff;
+    if (before == DATABASE_DAMAGE || code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
+        return DATABASE_DAMAGE;
+    bool passing = code == SQLITE_BUSY || code == SQLITE_LOCKED || code == SQLITE_FULL ||
+                   (code == SQLITE_IOERR && is_full(number));
+    return passing ? DATABASE_PASSING_FAULT : DATABASE_OTHER_FAULT;
+}
+
 bool database_failed(struct database *database, struct error *error)
 {
     int code = sqlite3_extended_errcode(database->handle);
     const char *path = database->path;
     int number = sqlite3_system_errno(database->handle);
-    if ((code & 0xff) == SQLITE_IOERR && (number == ENOSPC || number == EDQUOT))
+    database->fault = fault_of(code, number, database->fault);
+    if ((code & 0xff) == SQLITE_IOERR && is_full(number))
         return full(database, error);
     switch (code & 0xff) {
     case SQLITE_BUSY:
@@ -48,10 +64,8 @@ bool database_failed(struct database *database, struct error *error)
         return error_set(error, "the store %.120s is locked by another process for too long; try again",
                          path);
     case SQLITE_CORRUPT:
-        database->damaged = true;
         return database_damaged(database, error);
     case SQLITE_NOTADB:
-        database->damaged = true;
         return error_set(error, "%.120s is no store, or a damaged one", path);
     case SQLITE_FULL:
         return full(database, error);
@@ -199,7 +213,8 @@ static bool is_sound(struct database *database, struct error *error)
     bool sound = false;
     if (!ask(database, "PRAGMA quick_check(1)", NULL, "ok", &sound, error))
         return false;
-    database->damaged = !sound;
+    if (!sound)
+        database->fault = DATABASE_DAMAGE;
     return sound || database_damaged(database, error);
 }
 

@@ -24,12 +24,19 @@ struct schema {
     bool unchecked;       /* the pages are not looked at in the opening, which takes time in large files */
 };
 
+/* What the last failures of a database had for a cause. */
+enum database_fault {
+    DATABASE_OTHER_FAULT,
+    DATABASE_PASSING_FAULT, /* others who write, a full disk: not the file's own */
+    DATABASE_DAMAGE,        /* what is in the file; no later fault hides it */
+};
+
 struct database {
     char *path;
     dev_t device; /* of the file that was opened */
     ino_t file;
     sqlite3 *handle;
-    bool damaged;         /* something that failed did so because of what is in the file */
+    enum database_fault fault;
     pthread_mutex_t lock; /* around each use of statements */
     sqlite3_stmt **statements;
     size_t statement_count;
