@@ -90,10 +90,15 @@ static bool connect(void *state, struct error *error)
 
 /* Two rows are looked at for each one that is new, so that what has expired is never more than
  * half of all; near the bound more, because there others lose by it. */
-static bool prune_if_due(struct counters_file *file, struct error *error)
+static bool is_prune_due(const struct counters_file *file)
 {
     uint64_t looks = (uint64_t)file->rows_now > file->rows_most - file->rows_most / 8 ? 8 : 2;
-    if (file->wanted * looks < PRUNE_STEP)
+    return file->wanted * looks >= PRUNE_STEP;
+}
+
+static bool prune_if_due(struct counters_file *file, struct error *error)
+{
+    if (!is_prune_due(file))
         return true;
     file->wanted = 0;
     return counters_file_prune(file, error);
@@ -122,7 +127,7 @@ static bool run(void *state, struct job *const jobs[], size_t count, struct erro
 {
     struct counters_file *file = state;
     bool changed = true;
-    if (file->quiet && !run_once(file, false, jobs, count, &changed, error))
+    if (file->quiet && !is_prune_due(file) && !run_once(file, false, jobs, count, &changed, error))
         return false;
     if (changed && !run_once(file, true, jobs, count, &changed, error))
         return false;

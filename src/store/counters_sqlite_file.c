@@ -192,7 +192,7 @@ void counters_file_disconnect(struct counters_file *file)
     if (file->keeper)
         keeper_stop(file->keeper);
     file->keeper = NULL;
-    if (!files_are_there(file, &(struct error){0})) {
+    if (file->database.handle && !files_are_there(file, &(struct error){0})) {
         /* What is in a -wal that has no name any more is read by nobody after us. Once there is
          * another one, it would be written over what that one has. */
         if (file->log != 0 && find_beside(file, "-wal") == 0 &&
@@ -215,6 +215,7 @@ static bool open_file(struct counters_file *file, struct error *error)
                                   .busy_ms = (int)file->patience,
                                   .unchecked = file->suspect == 0};
     file->is_open = true;
+    file->log = file->index = 0;
     if (!database_open(&file->database, file->path, &schema, error) || !set_clock(file, error))
         return false;
     sqlite3_wal_hook(file->database.handle, note_frames, file);
