@@ -38,12 +38,12 @@ static void set_settings(struct counters_file *file, const struct counters_rules
 {
     static const char *const synchronous[] = {
         [DURABILITY_NORMAL] = "NORMAL", [DURABILITY_FULL] = "FULL", [DURABILITY_OFF] = "OFF"};
-    uint64_t rows = rules->rows < INT32_MAX / 2 ? rules->rows : INT32_MAX / 2;
+    unsigned long long rows = rules->rows < INT32_MAX / 2 ? rules->rows : INT32_MAX / 2;
     int length = snprintf(file->settings, sizeof file->settings,
                           "PRAGMA page_size = 512; PRAGMA synchronous = %s; PRAGMA cache_size = -16384;"
                           "PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 16777216;"
                           "PRAGMA max_page_count = %llu;",
-                          synchronous[rules->durability], (unsigned long long)(rows + rows / 8 + 1024));
+                          synchronous[rules->durability], rows + rows / 8 + 1024);
     assert(length > 0 && length < (int)sizeof file->settings);
     (void)length;
 }

@@ -187,6 +187,13 @@ static bool take(struct job *job, struct entry *const found[], uint64_t now)
     return changed;
 }
 
+static bool is_same(const struct quota_state *a, const struct quota_state *b, enum quota_algorithm algorithm)
+{
+    unsigned char bytes[2][QUOTA_BYTES];
+    size_t length = quota_write(a, algorithm, bytes[0]);
+    return quota_write(b, algorithm, bytes[1]) == length && memcmp(bytes[0], bytes[1], length) == 0;
+}
+
 /* What was taken from a shared counter stays there until it expires: whose it is
  * can no longer be told. */
 static bool give_back(struct counters_file *file, const struct job *job, bool *changed, struct error *error)
@@ -200,7 +207,7 @@ static bool give_back(struct counters_file *file, const struct job *job, bool *c
             continue;
         struct quota_state before = entry->state;
         quota_give_back(draw->quota, &entry->state, job->time, file->now, draw->cost);
-        if (memcmp(&before, &entry->state, sizeof before) != 0)
+        if (!is_same(&before, &entry->state, draw->quota->algorithm))
             *changed = entry->changed = true;
     }
     return true;

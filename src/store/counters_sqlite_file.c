@@ -44,6 +44,8 @@ static const char *const migrations[SCHEMA_VERSION] = {
     "INSERT INTO store VALUES (1, '', 0, 0, 0);",
 };
 
+#define COLUMNS "number, key, algorithm, expires, state"
+
 static const char *const statements[STATEMENTS] = {
     [BEGIN] = "BEGIN",
     [BEGIN_WRITING] = "BEGIN IMMEDIATE",
@@ -51,10 +53,9 @@ static const char *const statements[STATEMENTS] = {
     [READ_STORE] = "SELECT boot, offset, newest, counters FROM store WHERE id = 1",
     [WRITE_STORE] = "UPDATE store SET boot = ?1, offset = ?2, newest = ?3, counters = ?4 WHERE id = 1",
     [FIND_STATE] = "SELECT state FROM counters WHERE number = ?1",
-    [PUT] = "REPLACE INTO counters (number, key, algorithm, expires, state) VALUES (?1, ?2, ?3, ?4, ?5)",
-    [FIND] = "SELECT number, key, algorithm, expires, state FROM counters WHERE number = ?1",
-    [LIST] = "SELECT number, key, algorithm, expires, state FROM counters WHERE number > ?1"
-             " ORDER BY number LIMIT ?2",
+    [PUT] = "REPLACE INTO counters (" COLUMNS ") VALUES (?1, ?2, ?3, ?4, ?5)",
+    [FIND] = "SELECT " COLUMNS " FROM counters WHERE number = ?1",
+    [LIST] = "SELECT " COLUMNS " FROM counters WHERE number > ?1 ORDER BY number LIMIT ?2",
     [FORGET] = "DELETE FROM counters WHERE number = ?1",
     [LAST_OF_STEP] = "SELECT max(number), count(*) FROM"
                      " (SELECT number FROM counters WHERE number > ?1 ORDER BY number LIMIT ?2)",

@@ -561,7 +561,10 @@ static int check_until_stopped(int number)
         all[i] = &jobs[i];
         jobs[i] = make_job(JOB_TAKE, arena_printf(arena, "much %d", i), &much, 1);
     }
+    shared->done++;
     while (own && !shared->stop) {
+        while (shared->done < PROCESSES)
+            usleep(1000);
         if (!counters_sqlite.run(own, all, 16, &error))
             return 1;
         shared->each[number]++;
@@ -577,6 +580,8 @@ START_TEST(nobody_is_left_out)
     share();
     for (int i = 0; i < PROCESSES; i++)
         children[i] = in_child(check_until_stopped, i);
+    while (shared->done < PROCESSES)
+        usleep(1000);
     usleep(600000);
     shared->stop = true;
     for (int i = 0; i < PROCESSES; i++) {
