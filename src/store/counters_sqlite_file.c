@@ -20,7 +20,7 @@
 #include "base/log.h"
 
 enum { SCHEMA_VERSION = 1, APPLICATION_ID = 0x6663676c };
-enum { KEEPER_FRAMES = 8000 }; /* of the -wal, until it is to be tended */
+enum { KEEPER_FRAMES = 24000 }; /* of the -wal, until it is to be tended */
 
 /* The newest time is in the file at least so often: after a power cut and in a boot whose
  * clock is wrong, the clock goes on from there. */
