@@ -272,6 +272,12 @@ START_TEST(a_batch_counts_as_its_jobs_one_by_one)
     jobs[2] = make_job(JOB_TAKE, "five a", &five, 1);
     ck_assert(counters_sqlite.run(file, all, 3, &error));
     ck_assert(jobs[1].taken.admitted && !jobs[2].taken.admitted);
+    jobs[0] = make_job(JOB_TAKE, "three x", &three, 2); /* refused for the other, and leaves nothing */
+    add_draw(&jobs[0], "none", &nothing, 1);
+    jobs[1] = make_job(JOB_TAKE, "three x", &three, 2);
+    ck_assert(counters_sqlite.run(file, all, 2, &error));
+    ck_assert(!jobs[0].taken.admitted && jobs[1].taken.admitted);
+    ck_assert_uint_eq(left("three x", &three), 1);
 }
 END_TEST
 
@@ -869,6 +875,32 @@ START_TEST(what_is_beside_the_file_may_vanish)
 }
 END_TEST
 
+/* SQLite's own end of a connection removes the -wal by its name. */
+START_TEST(who_closes_an_old_file_takes_nothing_of_the_new_one_along)
+{
+    open_file();
+    struct counters_file *other = try_to_open();
+    ck_assert_ptr_nonnull(other);
+    ck_assert_int_eq(unlink(wal_path), 0);
+    must_fail("is gone");
+    connect_again();
+    ck_assert(take("five a", &five, 2).admitted);
+    close_file();
+    counters_sqlite.close(other);
+    open_file();
+    ck_assert_uint_eq(left("five a", &five), 3);
+
+    ck_assert_int_eq(unlink(path), 0);
+    other = try_to_open();
+    struct job job = make_job(JOB_TAKE, "five a", &five, 1);
+    ck_assert(run_job(other, &job));
+    close_file();
+    ck_assert_msg(run_job(other, &job), "%s", error.message);
+    ck_assert_uint_eq(job.taken.answers[0].remaining, 3);
+    counters_sqlite.close(other);
+}
+END_TEST
+
 static void write_at(off_t from, size_t length, char byte)
 {
     char *bytes = malloc(length);
@@ -1215,6 +1247,7 @@ static void add_fault_tests(TCase *tests)
     tcase_add_test(tests, a_file_that_is_deleted_is_made_anew);
     tcase_add_test(tests, a_file_that_is_replaced_is_taken);
     tcase_add_loop_test(tests, what_is_beside_the_file_may_vanish, 0, (int)(sizeof beside / sizeof *beside));
+    tcase_add_test(tests, who_closes_an_old_file_takes_nothing_of_the_new_one_along);
     tcase_add_test(tests, a_damaged_file_is_set_aside_by_one);
     tcase_add_test(tests, a_damaged_page_is_met_and_set_aside);
     tcase_add_loop_test(tests, a_file_cut_short_is_set_aside_or_goes_on, 0, 1);
