@@ -345,9 +345,6 @@ void database_close(struct database *database)
 {
     for (size_t i = 0; i < database->statement_count; i++)
         sqlite3_finalize(database->statements[i]);
-    /* Who closes last removes the -wal by its name, which may be that of another file's by now. */
-    if (database->handle && !database_is_there(database, &(struct error){0}))
-        sqlite3_db_config(database->handle, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     disconnect(database);
     pthread_mutex_destroy(&database->lock);
     free(database->statements);

@@ -881,6 +881,8 @@ START_TEST(who_closes_an_old_file_takes_nothing_of_the_new_one_along)
     open_file();
     struct counters_file *other = try_to_open();
     ck_assert_ptr_nonnull(other);
+    for (int i = 0; i < 100; i++)
+        take(arena_printf(arena, "five %d", i), &five, 1);
     ck_assert_int_eq(unlink(wal_path), 0);
     must_fail("is gone");
     connect_again();
