@@ -43,7 +43,7 @@ const char counters_redis_script[] =
     "\n"
     /* ---- fixed */
     "local fixed, sliding, gcra = {}, {}, {}\n"
-    "function fixed.expiry(q, s) return s.part > 0 and s.time + q.window or 0 end\n"
+    "function fixed.expiry(q, s) return (s.part > 0 or s.time > 0) and s.time + q.window or 0 end\n"
     "function fixed.due(q, s) return fixed.expiry(q, s) end\n"
     "function fixed.left(q, s, now)\n"
     "  return max(q.limit - (now < fixed.expiry(q, s) and s.part or 0), 0)\n"

@@ -15,9 +15,11 @@ static uint64_t plain_most(const struct quota *quota)
 
 /* ---- fixed */
 
+/* A window goes on where all that was taken in it was given back: it began with the first request. */
 static uint64_t fixed_end(const struct quota *quota, const struct quota_state *state)
 {
-    return state->part > 0 ? narrow((wide)state->time + quota->window, INT64_MAX) : 0;
+    bool begun = state->part > 0 || state->time > 0;
+    return begun ? narrow((wide)state->time + quota->window, INT64_MAX) : 0;
 }
 
 static uint64_t fixed_left(const struct quota *quota, const struct quota_state *state, uint64_t now)

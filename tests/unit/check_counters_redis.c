@@ -375,8 +375,9 @@ START_TEST(counters_expire_by_themselves)
     for (int i = 0; i < 50 && ask_number("DBSIZE", NULL) > 1; i++)
         usleep(20000);
     ck_assert_int_eq(ask_number("DBSIZE", NULL), 1);
+    static const struct quota sliding = {QUOTA_SLIDING, 10, 3600 * UINT64_C(1000000), 0, 0, 0, 0};
     struct job job = {.kind = JOB_TAKE};
-    set_draw(&job, 0, "b", &ten, 3);
+    set_draw(&job, 0, "b", &sliding, 3);
     ck_assert(run_at(&job, 0));
     job.kind = JOB_GIVE_BACK;
     job.time = job.taken.time;

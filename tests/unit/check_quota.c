@@ -157,11 +157,19 @@ static bool model_admits(const struct model *model, uint64_t now, uint64_t cost)
     return model_ahead(model, now) + (exact)(cost - 1) * (exact)quota->window <= model_tolerance(quota);
 }
 
+/* A fixed window ends with its time alone; 0 is no time that one begins at. */
+static bool model_has_begun(const struct model *model, uint64_t now)
+{
+    if (model->quota->algorithm == QUOTA_FIXED && model->begin > 0)
+        return now < model->begin + model->quota->window;
+    return model_units(model, now) > 0;
+}
+
 static void model_take(struct model *model, uint64_t now, uint64_t cost)
 {
     if (cost == 0)
         return;
-    if (model->quota->algorithm != QUOTA_GCRA && model_units(model, now) == 0) {
+    if (model->quota->algorithm != QUOTA_GCRA && !model_has_begun(model, now)) {
         model->begin = later(now, model->begin);
         model->window++;
     } else if (model->quota->algorithm == QUOTA_SLIDING) {
