@@ -57,8 +57,8 @@ static const char *const statements[STATEMENTS] = {
     [FIND] = "SELECT " COLUMNS " FROM counters WHERE number = ?1",
     [LIST] = "SELECT " COLUMNS " FROM counters WHERE number > ?1 ORDER BY number LIMIT ?2",
     [FORGET] = "DELETE FROM counters WHERE number = ?1",
-    [LAST_OF_STEP] = "SELECT max(number), count(*) FROM"
-                     " (SELECT number FROM counters WHERE number > ?1 ORDER BY number LIMIT ?2)",
+    [LAST_OF_STEP] = ("SELECT max(number), count(*) FROM"
+                      " (SELECT number FROM counters WHERE number > ?1 ORDER BY number LIMIT ?2)"),
     [PRUNE] = "DELETE FROM counters WHERE number > ?1 AND number <= ?2 AND expires <= ?3",
 };
 
