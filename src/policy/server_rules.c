@@ -122,7 +122,7 @@ static const char store_expected[] = "sqlite:PATH, redis://HOST, rediss://HOST o
 /* Policies are read by more people than passwords are meant for. */
 static bool decode_redis(struct decoder *decoder, const struct node *node, void *member)
 {
-    struct redis_url url;
+    struct redis_url url = {0};
     struct error error = {0};
     if (!redis_url_parse(node->text, decoder->arena, &url, &error))
         return findings_add(decoder->findings, FINDING_ERROR, node, "%s", error.message);
@@ -309,7 +309,7 @@ static bool is_group(const char *name)
 /* A server may come later, but not a password. */
 static bool check_redis(const struct loader *loader, const struct node *node, const char *place)
 {
-    struct redis_url url;
+    struct redis_url url = {0};
     struct error ignored = {0};
     return !redis_url_parse(text_of(place), loader->decoder.arena, &url, &ignored) || !url.user ||
            loader->policy->server.store.password ||

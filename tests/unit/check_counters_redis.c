@@ -649,6 +649,19 @@ START_TEST(a_replica_takes_over)
 }
 END_TEST
 
+START_TEST(few_rights_are_enough)
+{
+    struct listed listed = {0};
+    redis_server_start(&server, redis_server_strict);
+    state = open_at(server.url, 3);
+    for (int i = 0; i < 5; i++)
+        ck_assert(take(arena_printf(arena, "limit %d", i), &ten, 2, 0));
+    ck_assert_msg(counters_redis.list(state, TEXT(""), note, &listed, &error), "%s", error.message);
+    ck_assert_uint_eq(listed.count, 3); /* the last three share one */
+    ck_assert_int_eq(counters_redis.reset(state, TEXT("limit 0"), &error), 1);
+}
+END_TEST
+
 START_TEST(a_server_that_is_not_there_may_come)
 {
     const struct counters_rules rules = {.place = "redis+unix:///nowhere/s", .timeout = 1000, .rows = 10};
@@ -685,6 +698,7 @@ int main(void)
     tcase_add_test(tests, a_server_that_is_killed_comes_back);
     tcase_add_test(tests, a_server_that_is_paused_comes_back);
     tcase_add_test(tests, a_replica_takes_over);
+    tcase_add_test(tests, few_rights_are_enough);
     tcase_add_test(tests, a_server_that_is_not_there_may_come);
     suite_add_tcase(suite, tests);
     if (!redis_server_is_installed()) {

@@ -37,7 +37,7 @@ static void choose(int kind)
 {
     if (kind != ON_REDIS)
         return;
-    redis_server_start(&server, NULL);
+    redis_server_start(&server, redis_server_strict);
     path = server.url;
 }
 

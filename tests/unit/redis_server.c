@@ -21,6 +21,12 @@
 
 enum { OPTIONS_MOST = 48, TRIES = 1000, PAUSE_US = 10000 };
 
+const char *const redis_server_strict[] = {
+    "--user", "default", "on",      "nopass", "~fcgiguard:*", "resetchannels", "-@all",
+    "+ping",  "+info",   "+select", "+eval",  "+evalsha",     "+time",         "+get",
+    "+set",   "+del",    "+mget",   "+ttl",   "+scan",        "+dbsize",       "+exists",
+    "+hset",  "+hget",   "+hmget",  "+zadd",  "+zcard",       "+zrange",       NULL};
+
 bool redis_server_is_installed(void)
 {
     const char *path = getenv("PATH");

@@ -22,6 +22,9 @@ bool redis_server_is_installed(void);
  * further one goes on in the same folder. */
 void redis_server_start(struct redis_server *, const char *const options[]);
 
+/* Options by which it allows what the manual says is needed, and nothing else. */
+extern const char *const redis_server_strict[];
+
 /* Kills it; the folder stays. */
 void redis_server_kill(struct redis_server *);
 
