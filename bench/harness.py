@@ -125,6 +125,17 @@ class Server:
         """Seconds that the threads of these processes have run, without children that have ended."""
         return sum(int(stat.split()[0]) for process in self.tree() for stat in tasks(process, "schedstat")) / 1e9
 
+    def ended_time(self):
+        """Seconds that children of these processes have run which have ended."""
+        total = 0
+        for process in self.tree():
+            try:
+                stat = pathlib.Path(f"/proc/{process}/stat").read_text()
+            except OSError:
+                continue
+            total += sum(int(ticks) for ticks in stat.rpartition(")")[2].split()[13:15])  # cutime, cstime
+        return total / TICK
+
     def wait_for(self, path=None, port=None, seconds=10):
         until = time.monotonic() + seconds
         while time.monotonic() < until:
