@@ -337,14 +337,13 @@ static bool fits(struct decoder *decoder, const struct limit *limit)
 struct limit *limit_decode(struct decoder *decoder, const struct node *node, const char *name)
 {
     struct written written = {0};
-    size_t errors = decoder->findings->errors;
     if (!decode_section(decoder, &limit_section, node, &written))
         return NULL;
-    if (!written.rate == !written.concurrency)
+    if (!written.rate == !written.concurrency) {
         findings_add(decoder->findings, FINDING_ERROR, node, "expected one of `rate` and `concurrency`");
-    else
-        check_algorithm(decoder, node, &written);
-    if (decoder->findings->errors != errors)
+        return NULL;
+    }
+    if (!check_algorithm(decoder, node, &written))
         return NULL;
     struct limit *limit = make(decoder, node, name, &written);
     return fits(decoder, limit) ? limit : NULL;

@@ -226,7 +226,7 @@ static void make_job(struct job *job, enum job_kind kind, const struct draw draw
     assert(count >= 1 && count <= DRAWS_LIMIT);
     job->kind = kind;
     job->count = count;
-    job->time = time;
+    job->time = job->taken.time = time;
     for (size_t i = 0; i < count; i++) {
         assert(draws[i].cost <= QUOTA_COST_MOST);
         job->draws[i] = draws[i];
