@@ -507,14 +507,20 @@ static bool counts(const struct limit *limit, int status)
     return limit->count == COUNT_ALL || (limit->count == COUNT_FAILURES) == failed;
 }
 
+/* Not by its status: a web server that asks is told 403. */
+static bool is_refused_by_limits(const struct verdict *verdict)
+{
+    return verdict->guard && strcmp(verdict->guard, "limits") == 0 &&
+           strcmp(verdict->code, "rate_limit_exceeded") == 0;
+}
+
 static void settle_up(struct drawn *drawn, const struct exchange *exchange)
 {
     struct draw back[DRAWS_LIMIT];
     size_t count = 0;
     if (!drawn->counters)
         return;
-    if (exchange->verdict.status == 429 && exchange->verdict.guard &&
-        strcmp(exchange->verdict.guard, "limits") == 0) { /* together or not at all */
+    if (is_refused_by_limits(&exchange->verdict)) { /* together or not at all */
         give_all_back(drawn);
         return;
     }
