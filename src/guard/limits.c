@@ -354,13 +354,15 @@ static bool is_tighter(const struct quota_answer *a, const struct quota_answer *
 }
 
 /* Of the limits that a request draws on, replies tell of the tightest. */
-static void note_allowance(struct exchange *exchange, const struct drawn *drawn)
+static void note_allowance(struct exchange *exchange, struct drawn *drawn)
 {
     struct allowance *told = &exchange->allowance;
     const struct quota_answer *worst = NULL;
     for (size_t i = 0; i < drawn->count; i++) {
         const struct limit *limit = drawn->limits[i];
-        const struct quota_answer *answer = &drawn->taken.answers[i];
+        struct quota_answer *answer = &drawn->taken.answers[i];
+        if (limit->slots && !answer->admitted)
+            answer->retry = SECOND; /* it comes free before it expires */
         if ((limit->slots && answer->admitted) || (worst && !is_tighter(answer, worst)))
             continue;
         if (told->name && told->remaining < answer->remaining && drawn->taken.admitted)
@@ -373,7 +375,6 @@ static void note_allowance(struct exchange *exchange, const struct drawn *drawn)
                                    .remaining = answer->remaining,
                                    .reset = seconds_up(answer->reset),
                                    .retry = answer->admitted ? 0
-                                            : limit->slots   ? 1
                                             : retry == 0     ? 1
                                                              : retry};
     }
