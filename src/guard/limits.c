@@ -240,7 +240,7 @@ static void renew(struct lease *lease, uint64_t now)
 static struct lease *find_due(uint64_t now)
 {
     for (struct lease *lease = keeper.leases; lease; lease = lease->next)
-        if (now - lease->renewed >= RENEW_AFTER_MS)
+        if (now >= lease->renewed + RENEW_AFTER_MS) /* it may have begun after `now` */
             return lease;
     return NULL;
 }
