@@ -240,7 +240,7 @@ static void renew(struct lease *lease, uint64_t now)
 static struct lease *find_due(uint64_t now)
 {
     for (struct lease *lease = keeper.leases; lease; lease = lease->next)
-        if (now - lease->renewed >= RENEW_AFTER_MS)
+        if (now >= lease->renewed + RENEW_AFTER_MS) /* it may have begun after `now` */
             return lease;
     return NULL;
 }
@@ -354,13 +354,15 @@ static bool is_tighter(const struct quota_answer *a, const struct quota_answer *
 }
 
 /* Of the limits that a request draws on, replies tell of the tightest. */
-static void note_allowance(struct exchange *exchange, const struct drawn *drawn)
+static void note_allowance(struct exchange *exchange, struct drawn *drawn)
 {
     struct allowance *told = &exchange->allowance;
     const struct quota_answer *worst = NULL;
     for (size_t i = 0; i < drawn->count; i++) {
         const struct limit *limit = drawn->limits[i];
-        const struct quota_answer *answer = &drawn->taken.answers[i];
+        struct quota_answer *answer = &drawn->taken.answers[i];
+        if (limit->slots && !answer->admitted)
+            answer->retry = SECOND; /* it comes free before it expires */
         if ((limit->slots && answer->admitted) || (worst && !is_tighter(answer, worst)))
             continue;
         if (told->name && told->remaining < answer->remaining && drawn->taken.admitted)
@@ -373,7 +375,6 @@ static void note_allowance(struct exchange *exchange, const struct drawn *drawn)
                                    .remaining = answer->remaining,
                                    .reset = seconds_up(answer->reset),
                                    .retry = answer->admitted ? 0
-                                            : limit->slots   ? 1
                                             : retry == 0     ? 1
                                                              : retry};
     }
@@ -507,14 +508,20 @@ static bool counts(const struct limit *limit, int status)
     return limit->count == COUNT_ALL || (limit->count == COUNT_FAILURES) == failed;
 }
 
+/* Not by its status: a web server that asks is told 403. */
+static bool is_refused_by_limits(const struct verdict *verdict)
+{
+    return verdict->guard && strcmp(verdict->guard, "limits") == 0 &&
+           strcmp(verdict->code, "rate_limit_exceeded") == 0;
+}
+
 static void settle_up(struct drawn *drawn, const struct exchange *exchange)
 {
     struct draw back[DRAWS_LIMIT];
     size_t count = 0;
     if (!drawn->counters)
         return;
-    if (exchange->verdict.status == 429 && exchange->verdict.guard &&
-        strcmp(exchange->verdict.guard, "limits") == 0) { /* together or not at all */
+    if (is_refused_by_limits(&exchange->verdict)) { /* together or not at all */
         give_all_back(drawn);
         return;
     }

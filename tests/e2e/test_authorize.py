@@ -37,6 +37,7 @@ def policy(folder, **more):
             {"path": "/own/{id}", "match": {"sub": "{id}"}},
             {"path": "/maybe/**", "auth": {"methods": "user", "optional": True}},
             {"path": "/secure/**", "auth": "none", "https": "redirect"},
+            {"path": "/limited/**", "limits": [{"rate": "2/1h", "by": "header:X-Test"}, {"rate": "1/1h", "by": "caller"}]},
         ],
         **more,
     }
@@ -318,6 +319,25 @@ def test_role(guard):
             connection.send(records.begin(1, records.AUTHORIZER) + records.stream(records.PARAMS, records.pairs(params), 1))
             reply = connection.reply()
             assert reply.status == status and json.loads(reply.body)["error"] and reply.get("WWW-Authenticate")
+
+
+def asks(guard, role, uri, headers):
+    """The status of an answer to the question about this request, in FastCGI's role or by a route."""
+    if not role:
+        return question(guard, told(uri), headers).status
+    params = records.environment(uri=uri, headers=headers)
+    with records.Connection(guard.address) as connection:
+        connection.send(records.begin(1, records.AUTHORIZER) + records.stream(records.PARAMS, records.pairs(params), 1))
+        return connection.reply().status
+
+
+@pytest.mark.parametrize("role", [True, False])
+def test_limits_take_together_or_not_at_all(guard, role):
+    """Although who asks is told 403, and not 429."""
+    served, who = 200 if role else 204, f"together-{role}"
+    alice, bob = ({"X-Test": who, **dict([bearer(sub=f"{name}-{role}")])} for name in ("alice", "bob"))
+    assert [asks(guard, role, "/limited/page", alice) for _ in range(5)] == [served] + [403] * 4
+    assert asks(guard, role, "/limited/page", bob) == served, "what alice was refused took nothing"
 
 
 def test_role_is_off(start_guard, folder):

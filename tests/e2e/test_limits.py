@@ -37,6 +37,7 @@ def policy(folder, helper, **more):
             "logins": {"rate": "4/1h", "by": "header:X-Test", "count": "failures"},
             "good": {"rate": "4/1h", "by": "header:X-Test", "count": "successes"},
             "slots": {"concurrency": 2, "by": "header:X-Test"},
+            "pair": {"rate": "2/20s", "by": "header:X-Test"},
         },
         "defaults": {"auth": "none", "exec": helper, "methods": ["GET", "POST"]},
         "routes": [
@@ -45,6 +46,9 @@ def policy(folder, helper, **more):
             {"path": "/failures/**", "limits": "logins"},
             {"path": "/successes/**", "limits": "good"},
             {"path": "/slots/**", "limits": "slots"},
+            {"path": "/slots-first/**", "limits": ["slots", "pair"]},
+            {"path": "/slots-last/**", "limits": ["pair", "slots"]},
+            {"path": "/pair/**", "limits": "pair"},
             {"path": "/banned/**", "limits": {"use": [{"rate": "2/1s", "ban": {"for": "2s", "most": "1h"}, "by": "header:X-Test"}]}},
             {"path": "/zero/**", "limits": "0/1m"},
             {"path": "/caller/**", "auth": {"methods": ["user", "partner"], "optional": True}, "limits": [{"rate": "2/1h", "by": "caller"}]},
@@ -289,6 +293,19 @@ def test_slots(guard, who):
             assert refusal(reply)["retryAfter"] == 1 and reply.get("RateLimit") is None
         assert statuses(guard, "/slots/hello", 1, {"X-Test": "another"}) == [200]
     harness.wait_until(lambda: statuses(guard, "/slots/hello", 1, who) == [200], 10, "slots come free")
+    guard.wait_no_programs()
+
+
+@pytest.mark.parametrize("path", ["slots-first", "slots-last"])
+def test_slots_do_not_hide_a_longer_wait(guard, who, path):
+    """Whoever is refused by both is told when both may have room."""
+    assert statuses(guard, "/pair/hello", 2, who) == [200] * 2
+    guard.wait_no_programs()
+    with records.Connection(guard.address) as one, records.Connection(guard.address) as two:
+        for connection in (one, two):
+            connection.send(records.request(records.environment(uri="/slots/slow?5000", headers=who)))
+        harness.wait_until(lambda: len(guard.programs()) >= 2, 5, "both run")
+        assert refusal(ask(guard.address, uri=f"/{path}/hello", headers=who))["retryAfter"] > 5
     guard.wait_no_programs()
 
 
