@@ -149,27 +149,32 @@ static struct verdict hand_over(const struct policy *policy, struct exchange *ex
     return verdict;
 }
 
+/* Which guards have passed; of a web server's question, too. */
+struct passed {
+    uint32_t guards, asked_guards;
+    const struct route *asked; /* NULL: nobody asks */
+};
+
 /* The web server asks whether it may serve a request itself: that one is judged in
- * the place of the question. */
+ * the place of the question. What the question holds is let go before, for it may want the same. */
 static struct verdict judge_original(const struct policy *policy, struct exchange *exchange,
-                                     const struct params *params, uint32_t *passed)
+                                     const struct params *params, struct passed *passed)
 {
     struct params original;
-    if (exchange->route)
-        guards_finish(exchange->route->guards, exchange, *passed);
-    *passed = 0;
+    guards_finish(exchange->route->guards, exchange, passed->guards);
+    *passed = (struct passed){.asked_guards = passed->guards, .asked = exchange->route};
     struct verdict verdict = authorize_original(exchange, params, &original);
-    return verdict.kind == VERDICT_PASS ? judge(policy, exchange, &original, passed) : verdict;
+    return verdict.kind == VERDICT_PASS ? judge(policy, exchange, &original, &passed->guards) : verdict;
 }
 
 static struct verdict judge_any(const struct policy *policy, struct exchange *exchange,
-                                const struct params *params, uint32_t *passed)
+                                const struct params *params, struct passed *passed)
 {
     if (exchange->authorizer) {
         struct params own = authorize_params(exchange, params);
-        return judge(policy, exchange, &own, passed);
+        return judge(policy, exchange, &own, &passed->guards);
     }
-    struct verdict verdict = judge(policy, exchange, params, passed);
+    struct verdict verdict = judge(policy, exchange, params, &passed->guards);
     exchange->authorizes = authorize_is_asked(policy, exchange);
     if (exchange->authorizes && verdict.kind == VERDICT_PASS)
         verdict = judge_original(policy, exchange, params, passed);
@@ -191,7 +196,7 @@ static struct verdict let_through(const struct policy *policy, struct exchange *
 
 void serve_exchange(const struct policy *policy, struct exchange *exchange, const struct params *params)
 {
-    uint32_t passed = 0;
+    struct passed passed = {0};
     begin_exchange(exchange);
     struct verdict verdict = judge_any(policy, exchange, params, &passed);
     if (verdict.kind == VERDICT_PASS)
@@ -199,7 +204,9 @@ void serve_exchange(const struct policy *policy, struct exchange *exchange, cons
     if (verdict.kind != VERDICT_PASS)
         refuse(policy, exchange, verdict);
     if (exchange->route)
-        guards_finish(exchange->route->guards, exchange, passed);
+        guards_finish(exchange->route->guards, exchange, passed.guards);
+    if (passed.asked)
+        guards_finish(passed.asked->guards, exchange, passed.asked_guards);
     body_close(&exchange->body);
     access_log_write(exchange);
 }

@@ -29,7 +29,8 @@ struct guard {
     struct verdict (*check)(const void *rules, struct exchange *);
 
     /* Called in reverse order for the guards that passed, when the reply's
-     * status is known; NULL when there is nothing to do. */
+     * status is known; for a web server's question once before, with a status of 0, when
+     * what it asks about is judged. NULL when there is nothing to do. */
     void (*finish)(const void *rules, struct exchange *);
 
     /* It is another turn of this guard, with the rules of that, and has no key. */

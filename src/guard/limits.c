@@ -504,7 +504,7 @@ static struct verdict check_late(const void *settings, struct exchange *exchange
 
 static bool counts(const struct limit *limit, int status)
 {
-    bool failed = status >= 400 || status == 0; /* 0: the reply never began */
+    bool failed = status >= 400;
     return limit->count == COUNT_ALL || (limit->count == COUNT_FAILURES) == failed;
 }
 
@@ -513,6 +513,13 @@ static bool is_refused_by_limits(const struct verdict *verdict)
 {
     return verdict->guard && strcmp(verdict->guard, "limits") == 0 &&
            strcmp(verdict->code, "rate_limit_exceeded") == 0;
+}
+
+static void let_go(struct drawn *drawn)
+{
+    if (drawn->lease)
+        end_lease(drawn->lease);
+    drawn->lease = NULL;
 }
 
 static void settle_up(struct drawn *drawn, const struct exchange *exchange)
@@ -525,9 +532,7 @@ static void settle_up(struct drawn *drawn, const struct exchange *exchange)
         give_all_back(drawn);
         return;
     }
-    if (drawn->lease)
-        end_lease(drawn->lease);
-    drawn->lease = NULL;
+    let_go(drawn);
     for (size_t i = 0; i < drawn->count; i++)
         if (!drawn->limits[i]->slots && !counts(drawn->limits[i], exchange->reply.status))
             back[count++] = drawn->draws[i];
@@ -539,10 +544,15 @@ static void settle_up(struct drawn *drawn, const struct exchange *exchange)
 /* Of a judgement that only reported, too. */
 static void finish(const void *settings, struct exchange *exchange)
 {
+    bool answered = exchange->reply.status > 0; /* or it was a question, whose answer is not known yet */
     (void)settings;
     for (struct drawn *drawn = exchange->drawn; drawn; drawn = drawn->next)
-        settle_up(drawn, exchange);
-    exchange->drawn = NULL;
+        if (answered)
+            settle_up(drawn, exchange);
+        else
+            let_go(drawn);
+    if (answered)
+        exchange->drawn = NULL;
 }
 
 const struct guard guard_limits = {

@@ -340,6 +340,24 @@ def test_limits_take_together_or_not_at_all(guard, role):
     assert asks(guard, role, "/limited/page", bob) == served, "what alice was refused took nothing"
 
 
+def test_limits_of_the_question_itself(start_guard, folder):
+    """They count by its answer, and its slot is free for what it asks about."""
+    rules = policy(folder, proxies=["192.0.2.1"])
+    rules["limits"] = {"wrong": {"rate": "3/1h", "count": "failures", "by": "header:X-Test"},
+                       "right": {"rate": "3/1h", "count": "successes", "by": "header:X-Test"},
+                       "slot": {"concurrency": 1, "by": "header:X-Test"}}
+    rules["routes"][0]["limits"] = ["wrong", "slot"]
+    rules["routes"] += [{"path": "/slot/**", "auth": "none", "limits": "slot"},
+                        {"path": "/_right", "auth": "none", "respond": "authorize", "limits": "right"}]
+    guard, good = start_guard(rules), dict([bearer()])
+    for uri in ("/app/page", "/slot/page"):
+        assert [asks(guard, False, uri, {"X-Test": "a", **good}) for _ in range(6)] == [204] * 6, uri
+    assert [asks(guard, False, "/app/page", {"X-Test": "a"}) for _ in range(5)] == [401] * 3 + [403] * 2
+    assert asks(guard, False, "/app/page", {"X-Test": "a", **good}) == 403
+    right = lambda headers: ask(guard.address, uri="/_right", headers={"X-Test": "b", **headers}, more=told("/app/page")).status
+    assert [right({}) for _ in range(5)] == [401] * 5 and [right(good) for _ in range(4)] == [204] * 3 + [403]
+
+
 def test_role_is_off(start_guard, folder):
     quiet = start_guard(policy(folder))
     with records.Connection(quiet.address) as connection:
