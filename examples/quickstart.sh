@@ -84,11 +84,11 @@ free_port() {
     port=$1
     while [ "$port" -lt 65000 ]; do
         hex=$(printf '%04X' "$port")
-        grep -qs ":$hex [0-9A-F]*:0000 0A" /proc/net/tcp /proc/net/tcp6 || { echo "$port"; return; }
+        grep -qs "^ *[0-9]*: [0-9A-F]*:$hex " /proc/net/tcp /proc/net/tcp6 || { echo "$port"; return; }
         port=$((port + 1))
     done
 }
-port=$(free_port $((20000 + $$ % 20000)))
+port=$(free_port $((20000 + $$ % 12000))) # below those that connections are given
 url=http://127.0.0.1:$port
 
 cat >"$work/lighttpd.conf" <<END
