@@ -35,6 +35,11 @@ int command_misused(const struct command *, const char *format, ...) __attribute
  * list of short options begins with ":". */
 int command_bad_option(const struct command *, int result, char **argv);
 
+/* The one of `count` structs of `size` bytes, each beginning with its name (const char *), that a
+ * command's second word names; NULL once standard error is told that there is none, and which is nearest. */
+const void *command_find_verb(const struct command *, const char *word, const void *verbs, size_t size,
+                              size_t count);
+
 /* The policy, or NULL once its errors are on standard error. */
 struct policy *command_load(const char *file);
 

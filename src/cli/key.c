@@ -252,26 +252,6 @@ static const struct verb verbs[] = {
 
 /* ---- the command line */
 
-enum { VERBS = sizeof verbs / sizeof *verbs };
-
-static const struct verb *find_verb(const char *name)
-{
-    for (size_t i = 0; i < VERBS; i++)
-        if (strcmp(verbs[i].name, name) == 0)
-            return &verbs[i];
-    return NULL;
-}
-
-static int refuse_verb(const char *name)
-{
-    const char *names[VERBS];
-    for (size_t i = 0; i < VERBS; i++)
-        names[i] = verbs[i].name;
-    const char *nearest = findings_nearest(name, names, VERBS);
-    return command_misused(&key_command, "there is no \"%s\"%s%s%s", name, nearest ? "; did you mean \"" : "",
-                           nearest ? nearest : "", nearest ? "\"?" : "");
-}
-
 static const struct option options[] = {{"config", required_argument, NULL, 'c'},
                                         {"policy", required_argument, NULL, 'c'},
                                         {"store", required_argument, NULL, 'S'},
@@ -427,9 +407,10 @@ static int key(int argc, char **argv)
     struct job job = {.now = clock_wall_milliseconds() / 1000};
     if (argc < 2)
         return command_misused(&key_command, "it is not said what to do");
-    const struct verb *verb = find_verb(argv[1]);
+    const struct verb *verb =
+        command_find_verb(&key_command, argv[1], verbs, sizeof *verbs, sizeof verbs / sizeof *verbs);
     if (!verb)
-        return refuse_verb(argv[1]);
+        return EXIT_USAGE;
     signal(SIGPIPE, SIG_IGN); /* a key that nobody reads is revoked */
     job.arena = arena_new();
     int status = read_options(verb, &job, argc - 1, argv + 1);

@@ -186,26 +186,6 @@ static const struct verb verbs[] = {
 
 /* ---- the command line */
 
-enum { VERBS = sizeof verbs / sizeof *verbs };
-
-static const struct verb *find_verb(const char *name)
-{
-    for (size_t i = 0; i < VERBS; i++)
-        if (strcmp(verbs[i].name, name) == 0)
-            return &verbs[i];
-    return NULL;
-}
-
-static int refuse_verb(const char *name)
-{
-    const char *names[VERBS];
-    for (size_t i = 0; i < VERBS; i++)
-        names[i] = verbs[i].name;
-    const char *nearest = findings_nearest(name, names, VERBS);
-    return command_misused(&limit_command, "there is no \"%s\"%s%s%s", name,
-                           nearest ? "; did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?" : "");
-}
-
 /* What does not fit is not repeated: it may be nothing for a terminal. */
 static int check_arguments(const struct verb *verb, const struct job *job, int count)
 {
@@ -295,9 +275,10 @@ static int limit(int argc, char **argv)
     struct job job = {0};
     if (argc < 2)
         return command_misused(&limit_command, "it is not said what to do");
-    const struct verb *verb = find_verb(argv[1]);
+    const struct verb *verb =
+        command_find_verb(&limit_command, argv[1], verbs, sizeof *verbs, sizeof verbs / sizeof *verbs);
     if (!verb)
-        return refuse_verb(argv[1]);
+        return EXIT_USAGE;
     job.arena = arena_new();
     int status = read_options(verb, &job, argc - 1, argv + 1);
     if (status == EXIT_GOOD)

@@ -4,6 +4,7 @@
  */
 #include "config.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -77,6 +78,23 @@ static const struct command *find_command(const char *name)
     for (size_t i = 0; commands[i]; i++)
         if (strcmp(commands[i]->name, name) == 0)
             return commands[i];
+    return NULL;
+}
+
+const void *command_find_verb(const struct command *command, const char *word, const void *verbs, size_t size,
+                              size_t count)
+{
+    const char *names[16];
+    assert(count <= sizeof names / sizeof *names);
+    for (size_t i = 0; i < count; i++) {
+        const char *const *verb = (const void *)((const char *)verbs + i * size);
+        names[i] = *verb;
+        if (strcmp(names[i], word) == 0)
+            return verb;
+    }
+    const char *nearest = findings_nearest(word, names, count);
+    command_misused(command, "there is no \"%s\"%s%s%s", word, nearest ? "; did you mean \"" : "",
+                    nearest ? nearest : "", nearest ? "\"?" : "");
     return NULL;
 }
 

@@ -11,7 +11,7 @@ struct addresses_rules {
     struct networks allow, deny;
 };
 
-static bool decode_networks(struct decoder *decoder, const struct node *node, void *member)
+bool networks_decode(struct decoder *decoder, const struct node *node, void *member)
 {
     struct networks *networks = member;
     struct texts texts;
@@ -22,15 +22,16 @@ static bool decode_networks(struct decoder *decoder, const struct node *node, vo
         if (texts.items[i].length > 0 && !network_parse(texts.items[i], &networks->items[i]))
             good = findings_add(
                 decoder->findings, FINDING_ERROR, node->kind == NODE_LIST ? node->items[i] : node,
-                "\"%.*s\" is not a network, expected one such as 192.0.2.0/24 or 2001:db8::/32",
+                "\"%.*s\" is not a network, expected an address or one such as 192.0.2.0/24, without "
+                "bits behind the prefix",
                 TEXT_ARGUMENTS(texts.items[i]));
     return good;
 }
 
 static const struct field fields[] = {
-    {FIELD(FIELD_OWN, addresses_rules, allow, "allow"), .own = decode_networks,
+    {FIELD(FIELD_OWN, addresses_rules, allow, "allow"), .own = networks_decode,
      .expects = "a list of networks", .help = "networks that may call; all others are refused"},
-    {FIELD(FIELD_OWN, addresses_rules, deny, "deny"), .own = decode_networks, .expects = "a list of networks",
+    {FIELD(FIELD_OWN, addresses_rules, deny, "deny"), .own = networks_decode, .expects = "a list of networks",
      .help = "networks that may not call, whatever `allow` says"},
     {0},
 };

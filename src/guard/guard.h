@@ -40,6 +40,9 @@ struct guard {
     void (*advise)(const void *rules, struct findings *, const struct node *);
 };
 
+/* For fields whose member is a struct networks (FIELD_OWN): addresses and networks. */
+bool networks_decode(struct decoder *, const struct node *, void *member);
+
 /* What a route has of one guard. */
 struct guard_rules {
     void *rules;             /* NULL: the route does not use the guard */

@@ -6,6 +6,7 @@
 #ifndef GUARD_LIMIT_H
 #define GUARD_LIMIT_H
 
+#include "base/bytes.h"
 #include "data/decode.h"
 #include "http/exchange.h"
 #include "store/counters.h"
@@ -64,6 +65,9 @@ bool limit_excepts(const struct limit *, const struct exchange *);
 /* The counter's key: the name and by whom, each word without blanks; what is
  * empty stays empty, what is too long becomes a digest of it. In the exchange's arena. */
 struct text limit_key(const struct limit *, const struct exchange *);
+
+/* A value as a word of a key: without blanks, and as a digest where it is too long. */
+void limit_key_add(struct bytes *key, struct text value);
 
 /* The limit that has counters with such a key, or NULL. */
 const struct limit *limits_find(const struct limits *, struct text key, enum quota_algorithm);

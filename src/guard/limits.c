@@ -6,27 +6,20 @@
  */
 #include "config.h"
 
-#include <assert.h>
-#include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 #include <time.h>
 
 #include "base/bytes.h"
-#include "base/clock.h"
 #include "guard/guard.h"
+#include "guard/lease.h"
 #include "guard/limit.h"
 
 enum { LIMITS_MOST = DRAWS_LIMIT, LOCAL_ROWS = 100000 };
-enum { RENEW_EVERY_MS = 10000, RENEW_AFTER_MS = 20000 }; /* within half a window of a slot */
 #define SECOND UINT64_C(1000000)
 
 struct limits_rules {
     const struct limit *items[LIMITS_MOST];
     size_t count;
-    bool named;
     const struct limits *all;
 };
 
@@ -96,7 +89,6 @@ static bool decode_limits(struct decoder *decoder, const struct node *node, void
 {
     struct limits_rules *rules = member; /* its row's offset is 0 */
     bool good = true;
-    rules->named = true;
     if (node->kind == NODE_SCALAR && text_equal(node->text, TEXT("none")))
         return true;
     if (node->kind != NODE_LIST)
@@ -130,20 +122,7 @@ static bool prepare(void *settings, struct decoder *decoder, const struct node *
                         "limits are counted in a store, expected `store` at the top");
 }
 
-/* ---- what a request holds */
-
-/* Slots that are held for long are taken again and again, so that those of a
- * process that was killed come free. */
-struct lease {
-    struct lease *next, **place;
-    struct counters *counters;
-    struct draw draws[DRAWS_LIMIT];
-    size_t count;
-    uint64_t time;    /* of the store */
-    uint64_t renewed; /* clock_milliseconds */
-    bool renewing, ended;
-    char keys[DRAWS_LIMIT][COUNTER_KEY_SIZE];
-};
+/* ---- what a request has taken */
 
 /* What one of the two judgements has taken. */
 struct drawn {
@@ -158,139 +137,45 @@ struct drawn {
     bool late;
 };
 
-static struct {
-    pthread_mutex_t lock;
-    pthread_cond_t ended;
-    pthread_t thread;
-    bool runs, stops;
-    struct lease *leases;
-} keeper = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
-static void link_lease(struct lease *lease)
-{
-    lease->next = keeper.leases;
-    lease->place = &keeper.leases;
-    if (lease->next)
-        lease->next->place = &lease->next;
-    keeper.leases = lease;
-}
-
-static void unlink_lease(struct lease *lease)
-{
-    *lease->place = lease->next;
-    if (lease->next)
-        lease->next->place = lease->place;
-}
-
+/* Those of the draws that are slots. */
 static void hold(struct drawn *drawn)
 {
-    struct lease *lease = NULL;
-    for (size_t i = 0; i < drawn->count; i++) {
-        if (!drawn->limits[i]->slots)
-            continue;
-        if (!lease && !(lease = calloc(1, sizeof *lease)))
-            abort();
-        struct draw *draw = &lease->draws[lease->count];
-        *draw = drawn->draws[i];
-        memcpy(lease->keys[lease->count], draw->key.at, draw->key.length);
-        draw->key.at = lease->keys[lease->count++];
-    }
-    if (!lease)
+    struct draw slots[DRAWS_LIMIT];
+    size_t count = 0;
+    for (size_t i = 0; i < drawn->count; i++)
+        if (drawn->limits[i]->slots)
+            slots[count++] = drawn->draws[i];
+    if (count > 0)
+        drawn->lease = lease_begin(drawn->counters, slots, count, drawn->taken.time);
+}
+
+static void let_go(struct drawn *drawn)
+{
+    if (drawn->lease)
+        lease_end(drawn->lease);
+    drawn->lease = NULL;
+}
+
+static bool counts(const struct limit *limit, int status)
+{
+    bool failed = status >= 400;
+    return limit->count == COUNT_ALL || (limit->count == COUNT_FAILURES) == failed;
+}
+
+/* What does not count with that status of the reply; with 0, all of it. */
+static void give_back(struct drawn *drawn, int status)
+{
+    struct draw draws[DRAWS_LIMIT];
+    size_t count = 0;
+    if (!drawn->counters)
         return;
-    lease->counters = drawn->counters;
-    lease->time = drawn->taken.time;
-    lease->renewed = clock_milliseconds();
-    drawn->lease = lease;
-    pthread_mutex_lock(&keeper.lock);
-    link_lease(lease);
-    pthread_mutex_unlock(&keeper.lock);
-}
-
-static void end_lease(struct lease *lease)
-{
-    pthread_mutex_lock(&keeper.lock);
-    bool renewing = lease->renewing;
-    lease->ended = true;
-    if (!renewing)
-        unlink_lease(lease);
-    pthread_mutex_unlock(&keeper.lock);
-    if (renewing) /* the keeper sees to the rest */
-        return;
-    counters_give_back(lease->counters, lease->draws, lease->count, lease->time);
-    free(lease);
-}
-
-/* The lock is held, but for the time in which the store is asked. */
-static void renew(struct lease *lease, uint64_t now)
-{
-    lease->renewing = true;
-    pthread_mutex_unlock(&keeper.lock);
-    uint64_t time = counters_renew(lease->counters, lease->draws, lease->count, lease->time);
-    pthread_mutex_lock(&keeper.lock);
-    lease->renewing = false;
-    lease->time = time;
-    lease->renewed = now;
-    if (!lease->ended)
-        return;
-    unlink_lease(lease);
-    counters_give_back(lease->counters, lease->draws, lease->count, lease->time);
-    free(lease);
-}
-
-static struct lease *find_due(uint64_t now)
-{
-    for (struct lease *lease = keeper.leases; lease; lease = lease->next)
-        if (now >= lease->renewed + RENEW_AFTER_MS) /* it may have begun after `now` */
-            return lease;
-    return NULL;
-}
-
-static void *keep(void *unused)
-{
-    pthread_mutex_lock(&keeper.lock);
-    while (!keeper.stops) {
-        struct lease *lease;
-        struct timespec until;
-        uint64_t now = clock_milliseconds();
-        while (!keeper.stops && (lease = find_due(now)))
-            renew(lease, now);
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_sec += RENEW_EVERY_MS / 1000;
-        if (!keeper.stops)
-            pthread_cond_timedwait(&keeper.ended, &keeper.lock, &until);
-    }
-    pthread_mutex_unlock(&keeper.lock);
-    return unused;
-}
-
-static bool start_keeper(struct error *error)
-{
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&keeper.ended, &attributes);
-    pthread_condattr_destroy(&attributes);
-    sigset_t all, old;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &old);
-    int result = pthread_create(&keeper.thread, NULL, keep, NULL);
-    pthread_sigmask(SIG_SETMASK, &old, NULL);
-    errno = result;
-    keeper.runs = result == 0;
-    return keeper.runs || error_set_errno(error, "cannot make a thread");
-}
-
-static void stop_keeper(void)
-{
-    if (!keeper.runs)
-        return;
-    pthread_mutex_lock(&keeper.lock);
-    keeper.stops = true;
-    pthread_cond_signal(&keeper.ended);
-    pthread_mutex_unlock(&keeper.lock);
-    pthread_join(keeper.thread, NULL);
-    pthread_cond_destroy(&keeper.ended);
-    keeper.runs = keeper.stops = false;
+    let_go(drawn);
+    for (size_t i = 0; i < drawn->count; i++)
+        if (!drawn->limits[i]->slots && (status == 0 || !counts(drawn->limits[i], status)))
+            draws[count++] = drawn->draws[i];
+    if (count > 0)
+        counters_give_back(drawn->counters, draws, count, drawn->taken.time);
+    drawn->counters = NULL;
 }
 
 /* ---- all limits of a policy */
@@ -307,14 +192,14 @@ bool limits_open(struct limits *limits, struct error *error)
 bool limits_start(struct limits *limits, uint64_t threads, struct error *error)
 {
     limits->threads = threads;
-    return !limits->used || (counters_start(limits->counters, error) && start_keeper(error));
+    return !limits->used || (counters_start(limits->counters, error) && leases_start(error));
 }
 
 void limits_close(struct limits *limits)
 {
     if (!limits->counters)
         return;
-    stop_keeper();
+    leases_stop();
     counters_close(limits->counters);
     counters_close(limits->local);
     limits->counters = limits->local = NULL;
@@ -392,21 +277,6 @@ static struct verdict refused(struct exchange *exchange, const struct drawn *dra
     return DENY(429, "limits", "rate_limit_exceeded", NULL);
 }
 
-static void give_all_back(struct drawn *drawn)
-{
-    if (drawn->lease)
-        end_lease(drawn->lease);
-    drawn->lease = NULL;
-    struct draw draws[DRAWS_LIMIT];
-    size_t count = 0;
-    for (size_t i = 0; drawn->counters && i < drawn->count; i++)
-        if (!drawn->limits[i]->slots)
-            draws[count++] = drawn->draws[i];
-    if (count > 0)
-        counters_give_back(drawn->counters, draws, count, drawn->taken.time);
-    drawn->counters = NULL;
-}
-
 /* Threads that sleep serve nobody, so only some may. */
 static atomic_uint sleepers;
 
@@ -442,7 +312,7 @@ static struct verdict settle(struct exchange *exchange, struct drawn *drawn)
     exchange->drawn = drawn;
     if (wait_turn(exchange, drawn))
         return PASS;
-    give_all_back(drawn);
+    give_back(drawn, 0);
     exchange->allowance.retry = 1;
     return DENY(429, "limits", "rate_limit_exceeded", "too many requests wait for their turn already");
 }
@@ -502,12 +372,6 @@ static struct verdict check_late(const void *settings, struct exchange *exchange
     return judge(settings, exchange, true);
 }
 
-static bool counts(const struct limit *limit, int status)
-{
-    bool failed = status >= 400;
-    return limit->count == COUNT_ALL || (limit->count == COUNT_FAILURES) == failed;
-}
-
 /* Not by its status: a web server that asks is told 403. */
 static bool is_refused_by_limits(const struct verdict *verdict)
 {
@@ -515,40 +379,16 @@ static bool is_refused_by_limits(const struct verdict *verdict)
            strcmp(verdict->code, "rate_limit_exceeded") == 0;
 }
 
-static void let_go(struct drawn *drawn)
-{
-    if (drawn->lease)
-        end_lease(drawn->lease);
-    drawn->lease = NULL;
-}
-
-static void settle_up(struct drawn *drawn, const struct exchange *exchange)
-{
-    struct draw back[DRAWS_LIMIT];
-    size_t count = 0;
-    if (!drawn->counters)
-        return;
-    if (is_refused_by_limits(&exchange->verdict)) { /* together or not at all */
-        give_all_back(drawn);
-        return;
-    }
-    let_go(drawn);
-    for (size_t i = 0; i < drawn->count; i++)
-        if (!drawn->limits[i]->slots && !counts(drawn->limits[i], exchange->reply.status))
-            back[count++] = drawn->draws[i];
-    if (count > 0)
-        counters_give_back(drawn->counters, back, count, drawn->taken.time);
-    drawn->counters = NULL;
-}
-
 /* Of a judgement that only reported, too. */
 static void finish(const void *settings, struct exchange *exchange)
 {
     bool answered = exchange->reply.status > 0; /* or it was a question, whose answer is not known yet */
+    /* Together or not at all. */
+    int status = is_refused_by_limits(&exchange->verdict) ? 0 : exchange->reply.status;
     (void)settings;
     for (struct drawn *drawn = exchange->drawn; drawn; drawn = drawn->next)
         if (answered)
-            settle_up(drawn, exchange);
+            give_back(drawn, status);
         else
             let_go(drawn);
     if (answered)

@@ -6,7 +6,7 @@
 
 #include "policy/load.h"
 
-enum { METHODS_MOST = 64, NAME_MOST = 64 };
+enum { METHODS_MOST = 64 };
 
 static const struct auth_kind *find_kind(struct text name)
 {
@@ -16,13 +16,13 @@ static const struct auth_kind *find_kind(struct text name)
     return NULL;
 }
 
-static bool is_name(struct text name)
+bool rules_name_good(struct text name)
 {
     for (size_t i = 0; i < name.length; i++)
         if (!((name.at[i] >= 'a' && name.at[i] <= 'z') || (name.at[i] >= 'A' && name.at[i] <= 'Z') ||
               (name.at[i] >= '0' && name.at[i] <= '9') || name.at[i] == '_' || name.at[i] == '-'))
             return false;
-    return name.length > 0 && name.length <= NAME_MOST && !text_equal(name, TEXT("none"));
+    return name.length > 0 && name.length <= RULES_NAME_MOST && !text_equal(name, TEXT("none"));
 }
 
 static bool decode_kind(struct loader *loader, const struct node *node, struct auth_method *method)
@@ -43,10 +43,10 @@ static void load_method(struct loader *loader, const struct node *node, struct a
     struct findings *findings = loader->decoder.findings;
     const struct node *first = node->kind == NODE_MAP && node->count > 0 ? node->items[0] : NULL;
     *method = (struct auth_method){.name = node->name.at, .node = node};
-    if (!is_name(node->name))
+    if (!rules_name_good(node->name))
         findings_add_key(findings, FINDING_ERROR, node,
                          "expected a name of letters, digits, - and _, at most %d, and not none",
-                         (int)NAME_MOST);
+                         (int)RULES_NAME_MOST);
     method->kind = first ? find_kind(first->name) : NULL;
     if (!method->kind) {
         findings_add(findings, FINDING_ERROR, first ? first : node, "expected a map with jwt or api_key");

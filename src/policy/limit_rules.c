@@ -6,17 +6,7 @@
 
 #include "policy/load.h"
 
-enum { LIMITS_MOST = 1000, NAME_MOST = 64 };
-
-static bool is_name(struct text name)
-{
-    for (size_t i = 0; i < name.length; i++)
-        if (!((name.at[i] >= 'a' && name.at[i] <= 'z') || (name.at[i] >= 'A' && name.at[i] <= 'Z') ||
-              (name.at[i] >= '0' && name.at[i] <= '9') || name.at[i] == '_' || name.at[i] == '-'))
-            return false;
-    return name.length > 0 && name.length <= NAME_MOST && !text_equal(name, TEXT("none")) &&
-           !text_equal(name, TEXT("defaults"));
-}
+enum { LIMITS_MOST = 1000 };
 
 void limit_rules_load(struct loader *loader)
 {
@@ -37,12 +27,12 @@ void limit_rules_load(struct loader *loader)
     limits->items = arena_array(policy->arena, map->count, sizeof(struct limit *));
     for (size_t i = 0; i < map->count; i++) {
         const struct node *node = map->items[i];
-        bool named = is_name(node->name);
+        bool named = rules_name_good(node->name) && !text_equal(node->name, TEXT("defaults"));
         if (!named)
             findings_add_key(
                 decoder->findings, FINDING_ERROR, node,
                 "expected a name of letters, digits, - and _, at most %d, and not none or defaults",
-                (int)NAME_MOST);
+                (int)RULES_NAME_MOST);
         struct limit *limit = limit_decode(decoder, node, node->name.at);
         if (limit && named)
             limits->items[limits->count++] = limit;

@@ -30,6 +30,10 @@ struct loader {
 extern const struct section server_section;
 bool server_rules_load(struct loader *);
 
+/* Whether what `auth` and `limits` name may be called so: letters, digits, - and _, and not none. */
+enum { RULES_NAME_MOST = 64 };
+bool rules_name_good(struct text name);
+
 /* The top's `auth`: fills policy->auth. */
 void auth_rules_load(struct loader *);
 

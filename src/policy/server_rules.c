@@ -62,20 +62,6 @@ static bool decode_address(struct decoder *decoder, const struct node *node, voi
     return true;
 }
 
-static bool decode_networks(struct decoder *decoder, const struct node *node, void *member)
-{
-    struct networks *networks = member;
-    struct texts texts;
-    bool good = decode_texts(decoder, node, &texts);
-    networks->count = texts.count;
-    networks->items = arena_array(decoder->arena, texts.count, sizeof *networks->items);
-    for (size_t i = 0; i < texts.count; i++)
-        if (texts.items[i].length > 0 && !network_parse(texts.items[i], &networks->items[i]))
-            good = refuse(decoder, node->kind == NODE_LIST ? node->items[i] : node,
-                          "an address or a network such as 10.0.0.0/8, without bits behind the prefix");
-    return good;
-}
-
 static bool decode_header_names(struct decoder *decoder, const struct node *node, void *member)
 {
     struct texts *names = member;
@@ -246,7 +232,7 @@ static const struct section store_section = {sizeof(struct top), store_fields};
 static const struct field server_fields[] = {
     {FIELD(FIELD_SECTION, top, server.listen, "listen"), .section = &listen_section,
      .help = "where web servers connect to"},
-    {FIELD(FIELD_OWN, top, server.request.proxies, "proxies"), .own = decode_networks,
+    {FIELD(FIELD_OWN, top, server.request.proxies, "proxies"), .own = networks_decode,
      .expects = "a list of networks",
      .help = "proxies whose word on the client's address and scheme is believed"},
     {FIELD(FIELD_SECTION, top, server.request, "request"), .section = &request_section,

@@ -131,7 +131,7 @@ static bool read_store(struct counters_file *file, bool *is_boot, struct error *
     if (!found && result != SQLITE_ROW && result != SQLITE_DONE)
         database_failed(&file->database, error);
     else if (!found && !database_damaged(&file->database, error))
-        file->database.fault = DATABASE_DAMAGE;
+        file->database.damaged = true;
     sqlite3_reset(statement);
     return found;
 }
@@ -271,7 +271,7 @@ static bool open_in_turn(struct counters_file *file, bool has_turn, struct error
     }
     bool done = open_file(file, &first);
     /* Damage that a look at all pages does not find, but requests do, is damage. */
-    bool damaged = done ? file->suspect > 1 : file->database.fault == DATABASE_DAMAGE;
+    bool damaged = done ? file->suspect > 1 : file->database.damaged;
     if (damaged && has_turn)
         return make_anew(file, error);
     return (done && !damaged) || error_set(error, "%s", first.message);
@@ -327,7 +327,7 @@ bool counters_file_fail(struct counters_file *file)
 {
     counters_file_leave(file);
     file->healthy = false;
-    if (file->database.fault == DATABASE_DAMAGE)
+    if (file->database.damaged)
         file->suspect++;
     return false;
 }

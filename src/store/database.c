@@ -40,22 +40,12 @@ static bool is_full(int number)
     return number == ENOSPC || number == EDQUOT;
 }
 
-static enum database_fault fault_of(int code, int number, enum database_fault before)
-{
-    code &= 0xff;
-    if (before == DATABASE_DAMAGE || code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
-        return DATABASE_DAMAGE;
-    bool passing = code == SQLITE_BUSY || code == SQLITE_LOCKED || code == SQLITE_FULL ||
-                   (code == SQLITE_IOERR && is_full(number));
-    return passing ? DATABASE_PASSING_FAULT : DATABASE_OTHER_FAULT;
-}
-
 bool database_failed(struct database *database, struct error *error)
 {
     int code = sqlite3_extended_errcode(database->handle);
     const char *path = database->path;
     int number = sqlite3_system_errno(database->handle);
-    database->fault = fault_of(code, number, database->fault);
+    database->damaged |= (code & 0xff) == SQLITE_CORRUPT || (code & 0xff) == SQLITE_NOTADB;
     if ((code & 0xff) == SQLITE_IOERR && is_full(number))
         return full(database, error);
     switch (code & 0xff) {
@@ -214,7 +204,7 @@ static bool is_sound(struct database *database, struct error *error)
     if (!ask(database, "PRAGMA quick_check(1)", NULL, "ok", &sound, error))
         return false;
     if (!sound)
-        database->fault = DATABASE_DAMAGE;
+        database->damaged = true;
     return sound || database_damaged(database, error);
 }
 

@@ -24,19 +24,12 @@ struct schema {
     bool unchecked;       /* the pages are not looked at in the opening, which takes time in large files */
 };
 
-/* What the last failures of a database had for a cause. */
-enum database_fault {
-    DATABASE_OTHER_FAULT,
-    DATABASE_PASSING_FAULT, /* others who write, a full disk: not the file's own */
-    DATABASE_DAMAGE,        /* what is in the file; no later fault hides it */
-};
-
 struct database {
     char *path;
     dev_t device; /* of the file that was opened */
     ino_t file;
     sqlite3 *handle;
-    enum database_fault fault;
+    bool damaged;         /* by what a failure said of the file; no later failure hides it */
     pthread_mutex_t lock; /* around each use of statements */
     sqlite3_stmt **statements;
     size_t statement_count;

@@ -494,7 +494,8 @@ static const struct bad_policy addresses_bad[] = {
     {"[]", "p:1:1: both lists are empty"},
     {"{allow: [], deny: []}", "p:1:1: both lists are empty"},
     {"localhost",
-     "p:1:1: \"localhost\" is not a network, expected one such as 192.0.2.0/24 or 2001:db8::/32\n"},
+     "p:1:1: \"localhost\" is not a network, expected an address or one such as 192.0.2.0/24, without "
+     "bits behind the prefix\n"},
     {"[10.0.0.0/8, 10.0.0.1/8]", "p:1:14: [1]: \"10.0.0.1/8\" is not a network"},
     {"allow: [10.0.0.0/33]", "p:1:9: allow[0]: \"10.0.0.0/33\" is not a network"},
     {"deny: ['2001:db8::/129']", "p:1:8: deny[0]: \"2001:db8::/129\" is not a network"},
