@@ -419,12 +419,13 @@ static int token(int argc, char **argv)
 {
     struct job job = {
         .policy = DEFAULT_POLICY, .claims = "{}", .expires = "10m", .now = clock_wall_milliseconds() / 1000};
-    if (argc < 2)
-        return command_misused(&token_command, "it is not said what to do");
-    const struct verb *verb =
-        command_find_verb(&token_command, argv[1], verbs, sizeof *verbs, sizeof verbs / sizeof *verbs);
+    const struct verb *verb = NULL;
+    for (size_t i = 0; argc > 1 && i < sizeof verbs / sizeof *verbs; i++)
+        if (strcmp(verbs[i].name, argv[1]) == 0)
+            verb = &verbs[i];
     if (!verb)
-        return EXIT_USAGE;
+        return command_misused(&token_command, argc > 1 ? "this is none of verify, revoke and sign"
+                                                        : "it is not said what to do");
     job.arena = arena_new();
     int status = read_options(verb, &job, argc - 1, argv + 1);
     if (status == EXIT_GOOD)

@@ -171,7 +171,7 @@ def test_revoke(start_guard, folder, helper):
 
 @pytest.mark.parametrize("arguments, code, words", [
     (["verify"], 2, "a token is needed"), (["revoke"], 2, "one of a token"), (["sign"], 2, "--algorithm"),
-    (["frobnicate"], 2, "no \"frobnicate\""), ([], 2, "not said what to do"), (["verify", "a", "b"], 2, "one argument"),
+    (["frobnicate"], 2, "none of verify"), ([], 2, "not said what to do"), (["verify", "a", "b"], 2, "one argument"),
     (["verify", "--jti", "x", "a"], 2, "does not take --jti"), (["revoke", "--jti", "x", "--subject", "y"], 2, "one of a token"),
     (["revoke", "--jti", "x", "--before", "2027-01-01"], 2, "--before goes"), (["sign", "--algorithm", "none", "--secret", "env:X"], 1, "not an algorithm"),
     (["sign", "--algorithm", "HS256", "--secret", "open sesame"], 1, "not the name of a secret"),
