@@ -24,6 +24,9 @@ struct job {
 struct counters_backend {
     const char *name;
 
+    /* run() waits for nobody longer than the rules' time-out, so a caller may call it himself. */
+    bool prompt;
+
     /* Once, in counters_open(): whether the rules can be used at all. NULL with an error. The rules
      * and what they point to stay until close(). */
     void *(*open)(const struct counters_rules *, struct error *);

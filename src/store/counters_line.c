@@ -136,7 +136,7 @@ size_t counters_line_words(struct job *const jobs[], size_t count, counters_word
     size_t found = 0;
     for (size_t i = 0; i < count; i++) {
         const struct counters_slot *slot = (const struct counters_slot *)jobs[i];
-        if (slot->awaited && (found == 0 || words[found - 1] != slot->word))
+        if (slot->awaited && slot->word && (found == 0 || words[found - 1] != slot->word))
             words[found++] = slot->word;
     }
     return found;

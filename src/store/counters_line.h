@@ -27,7 +27,7 @@ enum counters_stage { JOB_WAITING, JOB_RUNNING, JOB_DONE, JOB_FAILED };
 struct counters_slot {
     struct job job; /* first: the backend gives back its address */
     struct counters_slot *next, *previous;
-    counters_word *word;               /* its caller sleeps on it */
+    counters_word *word;               /* its caller sleeps on it; NULL: he does not sleep */
     _Atomic enum counters_stage stage; /* changed under the lock */
     bool awaited;                      /* a caller will come for it */
     struct error error;

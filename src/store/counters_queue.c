@@ -3,6 +3,10 @@
  * waits, hands it to the backend, and wakes those it was for. So the more callers
  * there are the larger a batch grows. A job is in memory of the queue's own: a caller
  * who does not want to wait any longer leaves, whatever the backend does with it.
+ *
+ * Who finds nobody in line and the thread asleep leads: he calls the backend himself,
+ * for waking and being woken takes longer than a check. What comes meanwhile is the
+ * thread's. That is for a prompt backend: he cannot leave.
  */
 #include "config.h"
 
@@ -36,6 +40,7 @@ struct counters_queue {
     size_t callers;     /* who have a slot */
     counters_word bell; /* the thread sleeps on it */
     bool asleep;
+    bool led;       /* a caller calls the backend, in the thread's place */
     uint64_t begun; /* clock_milliseconds() when the backend was called last; 0: it is not at work */
     bool out;       /* with `error`: nobody waits for a store that is known to be out */
     struct error error;
@@ -73,6 +78,44 @@ static void fail_waiting(struct counters_queue *queue, bool awaited, const struc
     counters_line_wake(&queue->line);
 }
 
+/* ---- the backend, for the thread or for a caller who leads */
+
+static void begin(struct counters_queue *queue)
+{
+    queue->begun = clock_milliseconds();
+    pthread_mutex_unlock(&queue->lock);
+}
+
+/* With what came of calling the backend. */
+static void end(struct counters_queue *queue, bool done, const struct error *error)
+{
+    pthread_mutex_lock(&queue->lock);
+    queue->begun = 0;
+    queue->out = !done;
+    if (done)
+        return;
+    queue->error = *error;
+    fail_waiting(queue, false, error);
+}
+
+static void carry_out(struct counters_queue *queue)
+{
+    struct job *jobs[BATCH_LIMIT];
+    counters_word *words[BATCH_LIMIT];
+    struct error error = {0};
+    size_t count = counters_line_take(&queue->line, jobs), sleepers = counters_line_words(jobs, count, words);
+    begin(queue);
+    bool done = counters_link_run(queue->link, jobs, count, &error);
+    end(queue, done, &error);
+    for (size_t i = 0; i < count; i++)
+        finish(queue, (struct counters_slot *)jobs[i], done ? NULL : &error);
+    queue->tidy_pause = TIDY_MS;
+    pthread_mutex_unlock(&queue->lock);
+    for (size_t i = 0; i < sleepers; i++)
+        counters_word_wake(words[i]);
+    pthread_mutex_lock(&queue->lock);
+}
+
 /* ---- callers */
 
 static bool is_stalled(const struct counters_queue *queue, uint64_t now)
@@ -106,9 +149,35 @@ static struct counters_slot *enter(struct counters_queue *queue, const struct jo
         error_set(error, "the store of limits is overloaded");
         return NULL;
     }
-    *ring = queue->asleep;
-    queue->asleep = false;
+    *ring = queue->asleep && !queue->led;
+    queue->asleep = queue->asleep && !*ring;
     return slot;
+}
+
+static uint64_t tidy_due(const struct counters_queue *queue)
+{
+    return queue->tidied + queue->tidy_pause;
+}
+
+static bool may_lead(const struct counters_queue *queue, const struct counters_slot *slot, bool ring,
+                     uint64_t now)
+{
+    return ring && queue->line.first == slot && queue->link->connected && queue->link->backend->prompt &&
+           now < tidy_due(queue);
+}
+
+/* With the lock held; the job is over then. The thread, which was not woken, is where it has work. */
+static void lead(struct counters_queue *queue, struct counters_slot *slot)
+{
+    queue->asleep = queue->led = true;
+    slot->word = NULL;
+    carry_out(queue);
+    queue->led = false;
+    if (queue->stopping || queue->line.first || !queue->link->connected ||
+        clock_milliseconds() >= tidy_due(queue)) {
+        queue->asleep = false;
+        counters_word_wake(&queue->bell);
+    }
 }
 
 static bool is_over(const struct counters_slot *slot)
@@ -157,27 +226,34 @@ static bool leave(struct counters_queue *queue, struct counters_slot *slot, stru
                      (unsigned long long)queue->timeout);
 }
 
+/* With the lock held, but while it waits. */
+static void follow(struct counters_queue *queue, const struct counters_slot *slot, bool ring, uint64_t end)
+{
+    counters_word *at = slot->word;
+    queue->callers++;
+    pthread_mutex_unlock(&queue->lock);
+    if (ring)
+        counters_word_wake(&queue->bell);
+    await(queue, slot, at, end);
+    pthread_mutex_lock(&queue->lock);
+    queue->callers--;
+    if (queue->stopping)
+        pthread_cond_signal(&queue->changed);
+}
+
 bool counters_queue_ask(struct counters_queue *queue, const struct job *job, struct taken *taken,
                         struct error *error)
 {
     const uint64_t now = clock_milliseconds();
-    bool ring = false;
+    bool ring = false, done = false;
     pthread_mutex_lock(&queue->lock);
     struct counters_slot *slot = may_enter(queue, now, error) ? enter(queue, job, true, &ring, error) : NULL;
-    counters_word *at = slot ? slot->word : NULL;
+    if (slot && may_lead(queue, slot, ring, now))
+        lead(queue, slot);
+    else if (slot)
+        follow(queue, slot, ring, now + queue->timeout);
     if (slot)
-        queue->callers++;
-    pthread_mutex_unlock(&queue->lock);
-    if (!slot)
-        return false;
-    if (ring)
-        counters_word_wake(&queue->bell);
-    await(queue, slot, at, now + queue->timeout);
-    pthread_mutex_lock(&queue->lock);
-    bool done = leave(queue, slot, taken, error);
-    queue->callers--;
-    if (queue->stopping)
-        pthread_cond_signal(&queue->changed);
+        done = leave(queue, slot, taken, error);
     pthread_mutex_unlock(&queue->lock);
     return done;
 }
@@ -207,24 +283,6 @@ static void rest(struct counters_queue *queue, uint64_t end)
     queue->asleep = false;
 }
 
-static void begin(struct counters_queue *queue)
-{
-    queue->begun = clock_milliseconds();
-    pthread_mutex_unlock(&queue->lock);
-}
-
-/* With what came of calling the backend. */
-static void end(struct counters_queue *queue, bool done, const struct error *error)
-{
-    pthread_mutex_lock(&queue->lock);
-    queue->begun = 0;
-    queue->out = !done;
-    if (done)
-        return;
-    queue->error = *error;
-    fail_waiting(queue, false, error);
-}
-
 static void reconnect(struct counters_queue *queue)
 {
     struct error error = {0};
@@ -249,35 +307,19 @@ static void tidy(struct counters_queue *queue)
     queue->tidy_pause = queue->tidy_pause < TIDY_MOST_MS ? queue->tidy_pause * 2 : TIDY_MOST_MS;
 }
 
-static void carry_out(struct counters_queue *queue)
-{
-    struct job *jobs[BATCH_LIMIT];
-    counters_word *words[BATCH_LIMIT];
-    struct error error = {0};
-    size_t count = counters_line_take(&queue->line, jobs), sleepers = counters_line_words(jobs, count, words);
-    begin(queue);
-    bool done = counters_link_run(queue->link, jobs, count, &error);
-    end(queue, done, &error);
-    for (size_t i = 0; i < count; i++)
-        finish(queue, (struct counters_slot *)jobs[i], done ? NULL : &error);
-    queue->tidy_pause = TIDY_MS;
-    pthread_mutex_unlock(&queue->lock);
-    for (size_t i = 0; i < sleepers; i++)
-        counters_word_wake(words[i]);
-    pthread_mutex_lock(&queue->lock);
-}
-
 static void work_once(struct counters_queue *queue)
 {
-    uint64_t tidy_due = queue->tidied + queue->tidy_pause;
-    if (!queue->link->connected)
+    uint64_t now = clock_milliseconds(), due = tidy_due(queue);
+    if (queue->led)
+        rest(queue, now < due ? due : COUNTERS_NEVER); /* who leads rings where there is work */
+    else if (!queue->link->connected)
         reconnect(queue);
-    else if (clock_milliseconds() >= tidy_due)
+    else if (now >= due)
         tidy(queue);
     else if (queue->line.first)
         carry_out(queue);
     else
-        rest(queue, tidy_due);
+        rest(queue, due);
 }
 
 static void free_queue(struct counters_queue *queue)
@@ -294,6 +336,8 @@ static void *work(void *context)
     pthread_mutex_lock(&queue->lock);
     while (!queue->stopping)
         work_once(queue);
+    while (queue->led)
+        rest(queue, COUNTERS_NEVER);
     if (!queue->link->connected && clock_milliseconds() >= queue->link->retry && queue->line.first)
         reconnect(queue);
     while (!queue->stopped && queue->link->connected && queue->line.first)

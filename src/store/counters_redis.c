@@ -512,6 +512,7 @@ static bool tidy(void *state, struct error *error)
 
 const struct counters_backend counters_redis = {
     .name = "redis",
+    .prompt = true,
     .open = open_redis,
     .connect = connect_redis,
     .run = run,

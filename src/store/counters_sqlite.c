@@ -41,6 +41,7 @@ static void set_settings(struct counters_file *file, const struct counters_rules
     unsigned long long rows = rules->rows < INT32_MAX / 2 ? rules->rows : INT32_MAX / 2;
     int length = snprintf(file->settings, sizeof file->settings,
                           "PRAGMA page_size = 512; PRAGMA synchronous = %s; PRAGMA cache_size = -16384;"
+                          "PRAGMA cache_spill = OFF;"
                           "PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 33554432;"
                           "PRAGMA max_page_count = %llu;",
                           synchronous[rules->durability], rows + rows / 8 + 1024);
@@ -269,6 +270,7 @@ static int reset(void *state, struct text key, struct error *error)
 }
 
 const struct counters_backend counters_sqlite = {.name = "sqlite",
+                                                 .prompt = true,
                                                  .open = begin,
                                                  .connect = connect,
                                                  .run = run,

@@ -1,8 +1,8 @@
 /*
- * Counters in SQLite: what its four files share, and nobody else includes.
+ * Counters in SQLite: what its five files share, and nobody else includes.
  * counters_sqlite_file.c has the file, its clock and its transactions,
- * counters_sqlite_keeper.c a thread that tends it, counters_sqlite_batch.c what
- * jobs do within a transaction, counters_sqlite.c the rest.
+ * counters_sqlite_log.c how it is written, counters_sqlite_keeper.c a thread that tends
+ * it, counters_sqlite_batch.c what jobs do within a transaction, counters_sqlite.c the rest.
  */
 #ifndef STORE_COUNTERS_SQLITE_H
 #define STORE_COUNTERS_SQLITE_H
@@ -95,6 +95,10 @@ struct keeper *keeper_start(const char *path, const char *turn_path, const char 
                             unsigned patience);
 void keeper_wake(struct keeper *);
 void keeper_stop(struct keeper *);
+
+/* The name of a VFS that writes the -wal once a transaction, for a connection with cache_spill = OFF;
+ * NULL when SQLite has none to build on. */
+const char *counters_log_vfs(void);
 
 struct batch *batch_new(void);
 void batch_free(struct batch *);

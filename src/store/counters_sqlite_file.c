@@ -214,6 +214,7 @@ static bool open_file(struct counters_file *file, struct error *error)
                                   .statement_count = STATEMENTS,
                                   .settings = file->settings,
                                   .busy_ms = (int)file->patience,
+                                  .vfs = counters_log_vfs(),
                                   .unchecked = file->suspect == 0};
     file->is_open = true;
     file->log = file->index = 0;

@@ -232,13 +232,14 @@ static bool prepare_statements(struct database *database, const struct schema *s
     return true;
 }
 
-static bool connect_to(struct database *database, const char *file, struct error *error)
+static bool connect_to(struct database *database, const char *file, const struct schema *schema,
+                       struct error *error)
 {
     const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW |
                       SQLITE_OPEN_PRIVATECACHE | SQLITE_OPEN_EXRESCODE;
     if (!inspect_file(database, file, error))
         return false;
-    if (sqlite3_open_v2(file, &database->handle, flags, NULL) != SQLITE_OK)
+    if (sqlite3_open_v2(file, &database->handle, flags, schema->vfs) != SQLITE_OK)
         return database_failed(database, error);
     /* Where it cannot write, SQLite opens to read, without a word. */
     if (sqlite3_db_readonly(database->handle, "main") != 0)
@@ -255,7 +256,7 @@ static bool connect_writer(struct database *database, const char *file, const st
     /* synchronous = FULL: a revocation that was reported as done survives a power cut. */
     static const char safe[] = "PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 4194304;"
                                "PRAGMA max_page_count = 1048576;";
-    if (!connect_to(database, file, error))
+    if (!connect_to(database, file, schema, error))
         return false;
     sqlite3_busy_timeout(database->handle, schema->busy_ms > 0 ? schema->busy_ms : DATABASE_BUSY_MS);
     return run(database, schema->settings ? schema->settings : safe, error) && use_wal(database, error) &&
@@ -326,7 +327,7 @@ bool database_open(struct database *database, const char *path, const struct sch
 bool database_open_reader(struct database *database, const char *path, const struct schema *schema,
                           struct error *error)
 {
-    return start(database, path, error) && connect_to(database, database->path, error) &&
+    return start(database, path, error) && connect_to(database, database->path, schema, error) &&
            run(database, "PRAGMA query_only = 1", error) && prepare_statements(database, schema, error) &&
            database_is_there(database, error);
 }

@@ -21,6 +21,7 @@ struct schema {
     size_t statement_count;
     const char *settings; /* pragmas of a writer's connection; NULL: safe ones for a small store */
     int busy_ms;          /* to wait for other writers; 0: DATABASE_BUSY_MS */
+    const char *vfs;      /* of SQLite; NULL: the standard one */
     bool unchecked;       /* the pages are not looked at in the opening, which takes time in large files */
 };
 

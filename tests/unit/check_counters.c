@@ -32,6 +32,7 @@ static struct backend_of_tests {
     _Atomic unsigned slow; /* microseconds */
     atomic_int runs, connects, tidies, closes, largest, named_gone, given_back;
     atomic_bool signals;
+    _Atomic pthread_t runner; /* who has called run() last */
 } fake = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
 static void hang(const bool *hangs)
@@ -92,6 +93,7 @@ static bool fake_run(void *state, struct job *const jobs[], size_t count, struct
     if (sigismember(&blocked, SIGTERM) != 1 || sigismember(&blocked, SIGCHLD) != 1)
         fake.signals = true;
     fake.runs++;
+    fake.runner = pthread_self();
     if ((int)count > fake.largest)
         fake.largest = (int)count;
     hang(&fake.hangs);
@@ -118,6 +120,16 @@ static void fake_close(void *state)
 
 static const struct counters_backend fake_backend = {
     .name = "fake",
+    .open = fake_open,
+    .connect = fake_connect,
+    .run = fake_run,
+    .tidy = fake_tidy,
+    .close = fake_close,
+};
+
+static const struct counters_backend prompt_backend = {
+    .name = "fake",
+    .prompt = true,
     .open = fake_open,
     .connect = fake_connect,
     .run = fake_run,
@@ -156,12 +168,17 @@ static void end(void)
     arena_free(arena);
 }
 
-static void open_fake(bool thread)
+static void open_backend(const struct counters_backend *backend, bool thread)
 {
     const struct counters_rules rules = {.place = "fake:", .timeout = TIMEOUT_MS, .rows = 1000};
-    counters = counters_open_backend(&fake_backend, &rules, &error);
+    counters = counters_open_backend(backend, &rules, &error);
     ck_assert_msg(counters != NULL, "%s", error.message);
     ck_assert_msg(!thread || counters_start(counters, &error), "%s", error.message);
+}
+
+static void open_fake(bool thread)
+{
+    open_backend(&fake_backend, thread);
 }
 
 static struct draw draw_of(const char *key, const struct quota *quota)
@@ -177,6 +194,17 @@ static int take(const char *key, const struct quota *quota)
     if (!counters_take(counters, &draw, 1, &taken, &error))
         return -1;
     return taken.admitted;
+}
+
+/* Once its thread sleeps. */
+static void open_prompt(void)
+{
+    open_backend(&prompt_backend, true);
+    do {
+        usleep(1000);
+        ck_assert_int_eq(take("at first", &thousand), 1);
+    } while (!pthread_equal(fake.runner, pthread_self()));
+    fake.runs = 0;
 }
 
 static int take_until_refused(const char *key, const struct quota *quota)
@@ -531,7 +559,7 @@ END_TEST
 
 START_TEST(it_tidies_under_load)
 {
-    open_fake(_i > 0);
+    open_backend(_i < 2 ? &fake_backend : &prompt_backend, _i > 0);
     begin_time();
     while (clock_milliseconds() < stopwatch + 2500)
         ck_assert_int_eq(take("a", &(struct quota){.limit = 1000000000, .window = SECOND}), 1);
@@ -716,6 +744,82 @@ START_TEST(giving_back_never_waits)
 }
 END_TEST
 
+/* ---- one who leads */
+
+START_TEST(who_finds_nobody_in_line_leads)
+{
+    open_prompt();
+    for (int i = 0; i < 100; i++) {
+        ck_assert_int_eq(take("a", &thousand), 1);
+        ck_assert(pthread_equal(fake.runner, pthread_self()));
+    }
+    ck_assert_int_eq(ask_by_many("b", &thousand, 20), 1000);
+}
+END_TEST
+
+START_TEST(who_comes_while_one_leads_is_served_by_the_thread)
+{
+    struct asker askers[8];
+    open_prompt();
+    set_hanging(true);
+    for (int i = 0; i < 8; i++) {
+        start_asker(&askers[i], "a", &five, 1);
+        if (i == 0)
+            await_hanging();
+    }
+    usleep(20000);
+    ck_assert_int_eq(fake.runs, 1);
+    set_hanging(false);
+    int admitted = 0;
+    for (int i = 0; i < 8; i++) {
+        join_asker(&askers[i]);
+        ck_assert_int_ge(askers[i].result, 0);
+        admitted += askers[i].admitted;
+    }
+    ck_assert_int_eq(admitted, 5);
+    ck_assert_int_eq(fake.runs, 2);
+    ck_assert_int_eq(fake.largest, 7);
+}
+END_TEST
+
+START_TEST(nobody_waits_for_one_who_leads)
+{
+    struct asker asker;
+    open_prompt();
+    set_hanging(true);
+    start_asker(&asker, "a", &five, 1);
+    await_hanging();
+    begin_time();
+    ASSERT_FAILS(take("gone", &five), "has not answered");
+    ASSERT_TIME(TIMEOUT_MS / 2, TIMEOUT_MS); /* from when he began */
+    begin_time();
+    for (int i = 0; i < 20; i++)
+        ASSERT_FAILS(take("gone", &five), "has not answered");
+    ASSERT_TIME(0, 10);
+    ck_assert_int_eq(logged("\"store_failed\""), 1);
+    set_hanging(false);
+    join_asker(&asker);
+    ck_assert_int_eq(asker.result, 1);
+    while (take("b", &thousand) < 0)
+        usleep(1000);
+    ck_assert_int_eq(fake.named_gone, 0);
+}
+END_TEST
+
+START_TEST(when_one_who_leads_fails_it_is_opened_again)
+{
+    open_prompt();
+    int connects = fake.connects;
+    fake.fails = true;
+    ASSERT_FAILS(take("a", &five), "it is broken");
+    ck_assert(pthread_equal(fake.runner, pthread_self()));
+    fake.fails = false;
+    ck_assert(soon(is_back)); /* though nobody asks */
+    ck_assert_int_gt(fake.connects, connects);
+    ck_assert_int_eq(take_until_refused("a", &five), 5);
+}
+END_TEST
+
 /* ---- closing */
 
 START_TEST(what_was_given_back_is_carried_out_before_it_closes)
@@ -768,6 +872,34 @@ START_TEST(closing_does_not_wait_for_a_store_that_hangs)
 }
 END_TEST
 
+START_TEST(closing_does_not_wait_for_one_who_leads)
+{
+    struct asker askers[8];
+    open_prompt();
+    set_hanging(true);
+    for (int i = 0; i < 8; i++) {
+        start_asker(&askers[i], "a", &five, 1);
+        if (i == 0)
+            await_hanging();
+    }
+    usleep(20000);
+    begin_time();
+    counters_close(counters);
+    counters = NULL;
+    ASSERT_TIME(900, 1000);
+    for (int i = 1; i < 8; i++) {
+        join_asker(&askers[i]);
+        ck_assert_int_eq(askers[i].result, -1);
+    }
+    ck_assert_int_eq(fake.closes, 0);
+    set_hanging(false);
+    join_asker(&askers[0]);
+    ck_assert_int_eq(askers[0].result, 1);
+    ck_assert(soon(has_closed));
+    usleep(20000); /* its memory is freed behind that */
+}
+END_TEST
+
 START_TEST(closing_at_once_is_quick)
 {
     for (int i = 0; i < 200; i++) {
@@ -802,7 +934,7 @@ int main(void)
     tcase_add_test(tests, a_batch_grows_with_those_who_wait);
     tcase_add_test(tests, an_answer_comes_at_once);
     tcase_add_test(tests, it_tidies_when_there_is_nothing_to_do);
-    tcase_add_loop_test(tests, it_tidies_under_load, 0, 2);
+    tcase_add_loop_test(tests, it_tidies_under_load, 0, 3);
     tcase_add_test(tests, nobody_waits_longer_than_the_time_out);
     tcase_add_test(tests, who_has_left_is_forgotten);
     tcase_add_test(tests, a_store_that_hangs_at_first_is_told);
@@ -812,6 +944,11 @@ int main(void)
     tcase_add_test(tests, giving_back_never_waits);
     tcase_add_test(tests, what_was_given_back_is_carried_out_before_it_closes);
     tcase_add_test(tests, closing_does_not_wait_for_a_store_that_hangs);
+    tcase_add_test(tests, who_finds_nobody_in_line_leads);
+    tcase_add_test(tests, who_comes_while_one_leads_is_served_by_the_thread);
+    tcase_add_test(tests, nobody_waits_for_one_who_leads);
+    tcase_add_test(tests, when_one_who_leads_fails_it_is_opened_again);
+    tcase_add_test(tests, closing_does_not_wait_for_one_who_leads);
     tcase_add_test(tests, closing_at_once_is_quick);
     suite_add_tcase(suite, tests);
     SRunner *runner = srunner_create(suite);
