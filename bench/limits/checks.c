@@ -67,7 +67,9 @@ struct caller {
 
 static const char *store, *plain_place;
 static const struct plain *plain;
-static int run_number; /* in the names of keys: each run has its own */
+/* In the names of keys: each run has its own, also in a store that has those of an earlier benchmark. */
+static int run_number;
+static long long begun;
 
 _Noreturn void fail(const char *what, const char *why)
 {
@@ -94,7 +96,8 @@ static struct text make_key(struct caller *caller, char to[64])
         caller->chance = caller->chance * 6364136223846793005U + 1442695040888963407U;
         number = (unsigned)((caller->chance >> 33) % SPREAD_KEYS);
     }
-    int length = snprintf(to, 64, "bench%d address=%u.%u", run_number, number / 256, number % 256);
+    int length =
+        snprintf(to, 64, "bench%lld.%d address=%u.%u", begun, run_number, number / 256, number % 256);
     return (struct text){to, (size_t)length};
 }
 
@@ -184,8 +187,8 @@ static void *call_ours(void *context)
 
 static bool sum_counter(void *context, const struct counter *counter)
 {
-    char begin[32];
-    snprintf(begin, sizeof begin, "bench%d ", run_number);
+    char begin[48];
+    snprintf(begin, sizeof begin, "bench%lld.%d ", begun, run_number);
     if (text_starts_with(counter->key, text_of(begin)))
         *(uint64_t *)context += counter->state.part;
     return true;
@@ -413,7 +416,8 @@ int main(int count, char **arguments)
     shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (shared == MAP_FAILED)
         fail("cannot share memory", NULL);
-    srand((unsigned)time(NULL));
+    begun = time(NULL);
+    srand((unsigned)begun);
     int row_count = make_rows(rows);
     for (int round = 0; round < rounds; round++)
         run_round(rows, row_count, round, seconds);
