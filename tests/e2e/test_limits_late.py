@@ -80,6 +80,8 @@ def guard(store, folder, helper):
     rules["defaults"]["auth"] = {"methods": ["user"], "optional": True}
     rules["routes"] = [{"path": f"/{answer}/**", "limits": ["turn", "all", "good", "bad", "late"], "on_store_failure": answer}
                        for answer in ("deny", "allow", "local")]
+    rules["routes"] += [{"path": f"{route['path'][:-3]}-late/**", "limits": "late", "on_store_failure": route["on_store_failure"]}
+                        for route in rules["routes"]]
     rules["routes"].append({"path": "/turn/**", "limits": "turn"})
     started = harness.Guard(folder, rules, name=type(store).__name__)
     yield started
@@ -106,7 +108,8 @@ class Caller:
         return {name: found.get(name, 0) for name in ("all", "good", "bad", "late")}
 
     def ask_while_it_fails(self, path, token=False):
-        """Its reply, and how many times the log says that something was not given back."""
+        """Its reply, those to two more that draw on the late limit alone, and how many times the log says
+        that something was not given back."""
         before = len(self.guard.entries(event="store_back"))
         taken = self.used()["all"]
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
@@ -118,12 +121,13 @@ class Caller:
                 assert not reply.done() and time.monotonic() - start < 1.5, "the store fails while it waits"
                 reply = reply.result()
                 assert 1.5 < time.monotonic() - start < 5
+                more = [self.ask(path + "-late").status for _ in range(2)]
                 time.sleep(0.7)  # what was to be given back has been tried
             finally:
                 self.store.mend()
         harness.wait_until(lambda: self.guard.entries(event="store_back")[before:], 15, "the store is back")
         messages = [entry["message"] for entry in self.guard.entries(event="store_back")[before:]]
-        return reply, sum(int(re.search(r"(\d+) were not given back", message)[1]) for message in messages)
+        return reply, more, sum(int(re.search(r"(\d+) were not given back", message)[1]) for message in messages)
 
 
 tests = iter(range(1, 1000000))
@@ -144,12 +148,12 @@ def begin(caller, path):
     harness.wait_until(lambda: caller.used() == FIRST, 5, "it is counted, and no failure")
 
 
-@pytest.mark.parametrize("path, status", [("/deny", 503), ("/allow", 200), ("/local", 200)])
-def test_answers(caller, path, status):
+@pytest.mark.parametrize("path, status, then", [("/deny", 503, 503), ("/allow", 200, 200), ("/local", 200, 429)])
+def test_answers(caller, path, status, then):
     """What was taken first stays taken; the one count that was to be given back is told of."""
     begin(caller, path)
-    reply, lost = caller.ask_while_it_fails(path)
-    assert reply.status == status
+    reply, more, lost = caller.ask_while_it_fails(path)
+    assert reply.status == status and more == [then] * 2, "the local share is one"
     if status == 503:
         assert json.loads(reply.body)["error"] == "store_failed" and reply.get("Retry-After")
     assert caller.used() == BOTH and lost == 1
@@ -166,9 +170,9 @@ def test_refused_by_itself(caller):
     begin(caller, "/local")
     assert caller.ask_while_it_fails("/local")[0].status == 200, "one, half of two"
     assert caller.ask("/turn").status == 200, "the next one has to wait, too"
-    reply, lost = caller.ask_while_it_fails("/local")
+    reply, more, lost = caller.ask_while_it_fails("/local")
     assert reply.status == 429 and json.loads(reply.body)["error"] == "rate_limit_exceeded"
-    assert lost == 1
+    assert more == [429] * 2 and lost == 1
     assert caller.used() == {"all": 3, "good": 3, "bad": 2, "late": 1}
 
 
@@ -177,6 +181,6 @@ def test_a_token_needs_the_store(caller, store):
     if store.needs_token:
         pytest.skip("tokens are in another file")
     begin(caller, "/allow")
-    reply, lost = caller.ask_while_it_fails("/allow", token=True)
+    reply, more, lost = caller.ask_while_it_fails("/allow", token=True)
     assert reply.status == 503 and json.loads(reply.body)["error"] == "store_failed"
-    assert caller.used() == BOTH and lost == 1
+    assert more == [200] * 2 and caller.used() == BOTH and lost == 1
