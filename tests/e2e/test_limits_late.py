@@ -14,6 +14,7 @@ import harness
 from records import ask
 from test_callers import bearer
 from test_limits import policy as base
+from test_jwks import Key, authority, make_provider, policy as jwks_policy, publish  # pylint: disable=unused-import
 from test_redis import PASSWORD, Server, pytestmark as needs_redis
 
 BY = "header:X-Test"
@@ -29,7 +30,7 @@ class File:
         self.path, self.other = folder / "guard.db.limits", None
 
     def fail(self):
-        self.other = sqlite3.connect(self.path, isolation_level=None)
+        self.other = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
         self.other.execute("BEGIN EXCLUSIVE")
 
     def mend(self):
@@ -97,7 +98,7 @@ class Caller:
         headers = dict([bearer(sub="alice")] if token or self.store.needs_token else [])
         return ask(self.guard.address, uri=path + "/hello", headers={"X-Test": self.name, **headers})
 
-    def used(self):
+    def used(self, names=("all", "good", "bad", "late")):
         """Of each limit, as the store has it."""
         who = {"user": self.guard.user, "group": self.guard.user, "extra_groups": []} if self.guard.user else {}
         done = harness.run([self.guard.program, "limit", "list", "--json", "-c", self.guard.policy_path],
@@ -105,7 +106,7 @@ class Caller:
         assert done.returncode == 0 and PASSWORD not in done.stdout, done.stderr
         counters = [json.loads(line) for line in done.stdout.splitlines()]
         found = {counter["limit"]: counter["used"] for counter in counters if f"{BY}={self.name}" in counter["key"]}
-        return {name: found.get(name, 0) for name in ("all", "good", "bad", "late")}
+        return {name: found.get(name, 0) for name in names}
 
     def ask_while_it_fails(self, path, token=False):
         """Its reply, those to two more that draw on the late limit alone, and how many times the log says
@@ -184,3 +185,64 @@ def test_a_token_needs_the_store(caller, store):
     reply, more, lost = caller.ask_while_it_fails("/allow", token=True)
     assert reply.status == 503 and json.loads(reply.body)["error"] == "store_failed"
     assert more == [200] * 2 and caller.used() == BOTH and lost == 1
+
+
+# ---- the other way round: it fails first, and is back while `auth` asks for a key
+
+@pytest.fixture
+def provider(make_provider):
+    return make_provider()
+
+
+@pytest.fixture
+def slow(store, provider, folder, helper):
+    rules = jwks_policy(provider, helper)
+    rules["store"] = {**store.store, "local_share": 50}
+    rules["limits"] = {"early": {"rate": "2/1h", "by": BY}, "late": {"rate": "1/1h", "by": ["caller", BY]}, "free": {"rate": "9999/1h"}}
+    rules["routes"] = [{"path": f"/{answer}/**", "auth": "user", "limits": ["early", "late"], "on_store_failure": answer}
+                       for answer in ("deny", "allow", "local")] + [{"path": "/free/**", "auth": "none", "limits": "free"}]
+    started = harness.Guard(folder, rules, name=type(store).__name__ + "-slow")
+    harness.wait_until(lambda: started.entries(event="jwks_fetched"), 10, "the first keys")
+    yield started
+    started.stop()
+    started.check_reports()
+
+
+def ask_while_it_comes_back(guard, store, provider, path, who):
+    """The store is out when the request comes, and is back before its caller is known."""
+    key = Key(f"key-{next(tests)}")
+    mended = []
+
+    def answer(handler):
+        store.mend()
+        harness.wait_until(lambda: ask(guard.address, uri="/free/hello").status == 200, 1.5, "the store is back")
+        mended.append(True)
+        publish(key)(handler)
+    provider.answer = answer
+    time.sleep(1.2)  # the provider is not asked more often than once a second
+    store.fail()
+    reply = ask(guard.address, uri=path, headers={"X-Test": who, "Authorization": "Bearer " + key.token(sub=who)})
+    if not provider.asked[1:]:
+        store.mend()
+    return reply, bool(mended)
+
+
+def used_of(guard, who):
+    return Caller(guard, None, who).used(("early", "late"))
+
+
+def test_early_is_denied(slow, store, provider):
+    """Nobody's token is looked at, and nothing is taken."""
+    reply, mended = ask_while_it_comes_back(slow, store, provider, "/deny/hello", "denied")
+    assert reply.status == 503 and json.loads(reply.body)["error"] == "store_failed" and not mended
+    harness.wait_until(lambda: ask(slow.address, uri="/free/hello").status == 200, 10, "the store is back")
+    assert used_of(slow, "denied") == {"early": 0, "late": 0}
+
+
+@pytest.mark.parametrize("path", ["/allow/hello", "/local/hello"])
+def test_late_ones_count_again(slow, store, provider, path):
+    """What is back counts: the early limit was let pass, or counted here, and the late one is counted there."""
+    who = "back-" + path[1:6]
+    reply, mended = ask_while_it_comes_back(slow, store, provider, path, who)
+    assert reply.status == 200 and mended
+    assert used_of(slow, who) == {"early": 0, "late": 1}
