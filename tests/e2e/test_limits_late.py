@@ -198,10 +198,11 @@ def provider(make_provider):
 def slow(store, provider, folder, helper):
     rules = jwks_policy(provider, helper)
     rules["store"] = {**store.store, "local_share": 50}
-    rules["limits"] = {"early": {"rate": "2/1h", "by": BY}, "late": {"rate": "1/1h", "by": ["caller", BY]}, "free": {"rate": "9999/1h"}}
+    rules["limits"] = {"early": {"rate": "2/1h", "by": BY}, "late": {"rate": "1/1h", "by": ["caller", BY]},
+                       "free": {"rate": "9999/1h"}}
     rules["routes"] = [{"path": f"/{answer}/**", "auth": "user", "limits": ["early", "late"], "on_store_failure": answer}
                        for answer in ("deny", "allow", "local")] + [{"path": "/free/**", "auth": "none", "limits": "free"}]
-    started = harness.Guard(folder, rules, name=type(store).__name__ + "-slow")
+    started = harness.Guard(folder, rules, name=f"slow-{next(tests)}")
     harness.wait_until(lambda: started.entries(event="jwks_fetched"), 10, "the first keys")
     yield started
     started.stop()
