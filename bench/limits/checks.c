@@ -1,14 +1,13 @@
 /*
  * How many checks of a limit a second, and how long each takes: for 1, 8 and 64
- * callers in one process and in four, on one key and on 100,000, beside plain
- * SQLite with one transaction a check. What was admitted must be what the store has
- * counted, or the run ends.
+ * callers in one process and in four, on one key and on 100,000, beside what one would
+ * write by oneself on the same kind of store (plain.h). What was admitted must be what
+ * the store has counted, or the run ends.
  */
 #include "config.h"
 
 #include <errno.h>
 #include <pthread.h>
-#include <sqlite3.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +17,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "plain.h"
 #include "store/counters_backend.h"
+#include "store/redis_url.h"
 
 enum {
     PROCESSES_MOST = 4,
@@ -64,10 +65,13 @@ struct caller {
     struct results results;
 };
 
-static const char *store, *plain_path;
-static int run_number; /* in the names of keys: each run has its own */
+static const char *store, *plain_place;
+static const struct plain *plain;
+/* In the names of keys: each run has its own, also in a store that has those of an earlier benchmark. */
+static int run_number;
+static long long begun;
 
-static void fail(const char *what, const char *why)
+_Noreturn void fail(const char *what, const char *why)
 {
     fprintf(stderr, "checks: %s%s%s\n", what, why ? ": " : "", why ? why : "");
     exit(EXIT_FAILURE);
@@ -92,7 +96,8 @@ static struct text make_key(struct caller *caller, char to[64])
         caller->chance = caller->chance * 6364136223846793005U + 1442695040888963407U;
         number = (unsigned)((caller->chance >> 33) % SPREAD_KEYS);
     }
-    int length = snprintf(to, 64, "bench%d address=%u.%u", run_number, number / 256, number % 256);
+    int length =
+        snprintf(to, 64, "bench%lld.%d address=%u.%u", begun, run_number, number / 256, number % 256);
     return (struct text){to, (size_t)length};
 }
 
@@ -182,8 +187,8 @@ static void *call_ours(void *context)
 
 static bool sum_counter(void *context, const struct counter *counter)
 {
-    char begin[32];
-    snprintf(begin, sizeof begin, "bench%d ", run_number);
+    char begin[48];
+    snprintf(begin, sizeof begin, "bench%lld.%d ", begun, run_number);
     if (text_starts_with(counter->key, text_of(begin)))
         *(uint64_t *)context += counter->state.part;
     return true;
@@ -201,76 +206,38 @@ static uint64_t count_ours(struct counters *counters)
     return sum;
 }
 
-/* ---- plain SQLite */
-
-static sqlite3 *open_plain(void)
-{
-    static const char sql[] =
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
-        "CREATE TABLE IF NOT EXISTS counters (key TEXT PRIMARY KEY, count INTEGER NOT NULL,"
-        " begin INTEGER NOT NULL) STRICT, WITHOUT ROWID;";
-    sqlite3 *database;
-    if (sqlite3_open(plain_path, &database) != SQLITE_OK)
-        fail("cannot open", plain_path);
-    sqlite3_busy_timeout(database, TIMEOUT_MS);
-    if (sqlite3_exec(database, sql, NULL, NULL, NULL) != SQLITE_OK)
-        fail("plain SQLite", sqlite3_errmsg(database));
-    return database;
-}
-
-static sqlite3_stmt *prepare(sqlite3 *database, const char *sql)
-{
-    sqlite3_stmt *statement;
-    if (sqlite3_prepare_v3(database, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, NULL) != SQLITE_OK)
-        fail("plain SQLite", sqlite3_errmsg(database));
-    return statement;
-}
+/* ---- plain */
 
 static void *call_plain(void *context)
 {
     struct caller *caller = context;
-    sqlite3 *database = open_plain();
-    sqlite3_stmt *check =
-        prepare(database, "INSERT INTO counters VALUES (?1, 1, ?2) ON CONFLICT (key)"
-                          " DO UPDATE SET count = count + 1 WHERE count < ?3 RETURNING count");
+    void *connection = plain->open(plain_place);
+    const uint64_t limit = limit_of(caller->row->keys);
     char key[64];
     pthread_barrier_wait(&shared->begin);
     while (!atomic_load_explicit(&shared->stop, memory_order_relaxed)) {
         const struct text text = make_key(caller, key);
         uint64_t begin = now();
-        sqlite3_bind_text(check, 1, text.at, (int)text.length, SQLITE_STATIC);
-        sqlite3_bind_int64(check, 2, (int64_t)begin);
-        sqlite3_bind_int64(check, 3, (int64_t)limit_of(caller->row->keys));
-        int result = sqlite3_step(check);
-        bool admitted = result == SQLITE_ROW;
-        if (admitted)
-            result = sqlite3_step(check);
-        if (result != SQLITE_DONE)
-            fail("plain SQLite", sqlite3_errmsg(database));
-        sqlite3_reset(check);
+        bool admitted = plain->check(connection, text, limit);
         note(&caller->results, now() - begin, admitted);
     }
-    sqlite3_finalize(check);
-    sqlite3_close(database);
+    plain->close(connection);
     return NULL;
 }
 
-static uint64_t count_plain(void)
+static uint64_t count_plain(enum keys keys)
 {
-    sqlite3 *database = open_plain();
-    sqlite3_stmt *sum = prepare(database, "SELECT coalesce(sum(count), 0) FROM counters");
-    sqlite3_step(sum);
-    uint64_t count = (uint64_t)sqlite3_column_int64(sum, 0);
-    sqlite3_finalize(sum);
-    sqlite3_close(database);
+    void *connection = plain->open(plain_place);
+    uint64_t count = plain->count(connection, limit_of(keys));
+    plain->close(connection);
     return count;
 }
 
 static void forget_plain(void)
 {
-    sqlite3 *database = open_plain();
-    sqlite3_exec(database, "DELETE FROM counters", NULL, NULL, NULL);
-    sqlite3_close(database);
+    void *connection = plain->open(plain_place);
+    plain->forget(connection);
+    plain->close(connection);
 }
 
 /* ---- a run */
@@ -329,8 +296,9 @@ static void check_sum(const struct row *row, uint64_t admitted)
 {
     uint64_t expected = row->keys == REFUSED ? limit_of(REFUSED) : admitted;
     bool kept = row->way == PLAIN || (strcmp(store, "memory") != 0 && strcmp(store, "queue") != 0);
-    if (kept && (admitted != expected || (row->way == PLAIN ? count_plain() : count_ours(NULL)) != expected))
-        fail("the store has not counted what was admitted", row->way == PLAIN ? "plain" : store);
+    if (kept &&
+        (admitted != expected || (row->way == PLAIN ? count_plain(row->keys) : count_ours(NULL)) != expected))
+        fail("the store has not counted what was admitted", row->way == PLAIN ? plain->name : store);
 }
 
 static void run_row(struct row *row, int round, unsigned seconds)
@@ -384,15 +352,15 @@ static double median(const double *values, int count)
     return sorted[count / 2];
 }
 
-static void print_row(const struct row *row, const struct row *plain, int rounds)
+static void print_row(const struct row *row, const struct row *peer, int rounds)
 {
     double ratios[ROUNDS_MOST];
     printf("%-8s %9d %8d  %-6s %10.0f %9.0f %9.0f %9.0f %7.1f", key_names[row->keys], row->processes,
            row->callers, row->way == OURS ? "store" : "plain", median(row->rate, rounds),
            median(row->middle, rounds), median(row->high, rounds), row->worst, median(row->cpu, rounds));
-    for (int i = 0; plain && i < rounds; i++)
-        ratios[i] = row->rate[i] / plain->rate[i];
-    if (plain) {
+    for (int i = 0; peer && i < rounds; i++)
+        ratios[i] = row->rate[i] / peer->rate[i];
+    if (peer) {
         qsort(ratios, (size_t)rounds, sizeof *ratios, compare);
         printf("   %.2f [%.2f .. %.2f]", ratios[rounds / 2], ratios[0], ratios[rounds - 1]);
     }
@@ -441,18 +409,20 @@ int main(int count, char **arguments)
     if (count < 3)
         fail("expected STORE PLAIN_FILE [ROUNDS [SECONDS]]", NULL);
     store = arguments[1];
-    plain_path = arguments[2];
+    plain = redis_url_is(text_of(store)) ? &plain_redis : &plain_sqlite;
+    plain_place = plain == &plain_redis ? store : arguments[2];
     int rounds = (int)argument(count, arguments, 3, 3, ROUNDS_MOST);
     unsigned seconds = (unsigned)argument(count, arguments, 4, 2, 60);
     shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (shared == MAP_FAILED)
         fail("cannot share memory", NULL);
-    srand((unsigned)time(NULL));
+    begun = time(NULL);
+    srand((unsigned)begun);
     int row_count = make_rows(rows);
     for (int round = 0; round < rounds; round++)
         run_round(rows, row_count, round, seconds);
-    printf("%s beside plain SQLite; medians of %d rounds of %u s, the worst of all; microseconds\n\n", store,
-           rounds, seconds);
+    printf("%s beside plain %s; medians of %d rounds of %u s, the worst of all; microseconds\n\n", store,
+           plain->name, rounds, seconds);
     printf("%-8s %9s %8s  %-6s %10s %9s %9s %9s %7s   %s\n", "keys", "processes", "callers", "", "checks/s",
            "p50", "p99", "worst", "CPU", "store / plain (least .. largest)");
     for (int i = 0; i < row_count; i++)
