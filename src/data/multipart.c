@@ -88,7 +88,8 @@ static bool take(struct reader *reader, struct multipart_part *part, size_t leng
     struct text piece = {available(reader).at, length};
     if (part->is_file) {
         if (length > reader->limits->file - part->length)
-            return refuse(reader, "multipart_file", "is a file that is too large");
+            return refuse_at(reader, part->offset + reader->limits->file, "multipart_file",
+                             "is a file that is too large");
         size_t more = reader->limits->start - part->start.length;
         more = more < length ? more : length;
         if (more > 0)
@@ -97,7 +98,7 @@ static bool take(struct reader *reader, struct multipart_part *part, size_t leng
     } else {
         bytes_add_text(&reader->field, piece);
         if (reader->field.full)
-            return refuse(reader, "multipart_field", "is too long");
+            return refuse_at(reader, part->offset + reader->limits->field, "multipart_field", "is too long");
     }
     part->length += length;
     skip(reader, length);
@@ -132,11 +133,11 @@ static bool finish(struct reader *reader, struct multipart_part *part, const str
 /* Up to and with the delimiter, whose first byte is the `at`th of what is available. */
 static bool end_content(struct reader *reader, struct multipart_part *part, size_t at)
 {
-    if (at < 2 || memcmp(available(reader).at + at - 2, "\r\n", 2) != 0)
-        return refuse_at(reader, reader->offset + at, "multipart_delimiter",
-                         "has the boundary where it ends nothing");
-    if (!take(reader, part, at - 2))
+    bool ends = at >= 2 && memcmp(available(reader).at + at - 2, "\r\n", 2) == 0;
+    if (!take(reader, part, ends ? at - 2 : at))
         return false;
+    if (!ends)
+        return refuse(reader, "multipart_delimiter", "has the boundary where it ends nothing");
     skip(reader, 2 + reader->delimiter.length);
     return true;
 }
@@ -154,8 +155,8 @@ static bool read_content(struct reader *reader, struct multipart_part *part)
         const char *found = memmem(rest.at, rest.length, reader->delimiter.at, reader->delimiter.length);
         if (found)
             return end_content(reader, part, (size_t)(found - rest.at));
-        if (reader->ended)
-            return refuse_end(reader);
+        if (reader->ended) /* how it was cut into pieces must not decide what is wrong */
+            return take(reader, part, rest.length) && refuse_end(reader);
         if (rest.length > hold && !take(reader, part, rest.length - hold))
             return false;
         if (!fill(reader, hold + 1))

@@ -84,7 +84,8 @@ static void check_body(struct text body, struct text boundary, size_t piece, str
     MUST(multipart_read(&other, boundary, &limits, arena, &again, &same) == good);
     MUST(good == !defect.word && !defect.failed);
     if (!good) {
-        MUST(strcmp(defect.word, same.word) == 0 && defect.message && defect.offset <= body.length);
+        MUST(strcmp(defect.word, same.word) == 0 && defect.offset == same.offset);
+        MUST(defect.message && defect.offset <= body.length && text_equal(defect.field, same.field));
         return;
     }
     MUST(multipart.count <= limits.parts);
