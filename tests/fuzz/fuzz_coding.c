@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <zlib.h>
 
+#include "../unit/dripping.h"
 #include "http/content_coding.h"
 
 #define MUST(condition) ((condition) ? (void)0 : abort())
@@ -17,24 +18,6 @@ enum { SIZE_LIMIT = 100000 };
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static const struct inflate_limits limits = {.size = SIZE_LIMIT, .ratio = 300, .grace = 1000};
-
-struct dripping {
-    struct text rest;
-    size_t piece;
-};
-
-static ssize_t drip(void *context, void *to, size_t size)
-{
-    struct dripping *dripping = context;
-    if (size > dripping->piece)
-        size = dripping->piece;
-    if (size > dripping->rest.length)
-        size = dripping->rest.length;
-    if (size > 0)
-        memcpy(to, dripping->rest.at, size);
-    dripping->rest = text_from(dripping->rest, size);
-    return (ssize_t)size;
-}
 
 static void check_same(struct text body, bool gzip, struct spool *spool)
 {
@@ -57,8 +40,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     struct text body = {(const char *)data + 1, size - 1};
     bool gzip = data[0] & 1;
-    struct dripping dripping = {body, (size_t)(data[0] >> 1) + 1};
-    struct source source = {drip, &dripping};
+    struct dripping dripping = {body, (size_t)(data[0] >> 1) + 1, false};
+    struct source source = {dripping_read, &dripping};
     struct spool spool = spool_new(SIZE_LIMIT, SIZE_LIMIT, NULL);
     struct arena *arena = arena_new();
     struct defect defect = {0};

@@ -7,6 +7,7 @@
 
 #include <stdlib.h>
 
+#include "../unit/dripping.h"
 #include "data/multipart.h"
 
 #define MUST(condition) ((condition) ? (void)0 : abort())
@@ -24,24 +25,6 @@ static const struct multipart_limits limits = {
     .file = 128,
     .start = 16,
 };
-
-struct dripping {
-    struct text rest;
-    size_t piece;
-};
-
-static ssize_t drip(void *context, void *to, size_t size)
-{
-    struct dripping *dripping = context;
-    if (size > dripping->piece)
-        size = dripping->piece;
-    if (size > dripping->rest.length)
-        size = dripping->rest.length;
-    if (size > 0)
-        memcpy(to, dripping->rest.at, size);
-    dripping->rest = text_from(dripping->rest, size);
-    return (ssize_t)size;
-}
 
 static void check_part(const struct multipart_part *part, struct text body, struct text boundary)
 {
@@ -76,8 +59,8 @@ static void check_same(const struct multipart *a, const struct multipart *b)
 
 static void check_body(struct text body, struct text boundary, size_t piece, struct arena *arena)
 {
-    struct dripping whole = {body, SIZE_MAX}, drops = {body, piece};
-    struct source source = {drip, &whole}, other = {drip, &drops};
+    struct dripping whole = {body, SIZE_MAX, false}, drops = {body, piece, false};
+    struct source source = {dripping_read, &whole}, other = {dripping_read, &drops};
     struct multipart multipart, again;
     struct defect defect = {0}, same = {0};
     bool good = multipart_read(&source, boundary, &limits, arena, &multipart, &defect);

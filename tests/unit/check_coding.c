@@ -9,6 +9,7 @@
 #include <zlib.h>
 
 #include "base/bytes.h"
+#include "dripping.h"
 #include "http/content_coding.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -31,27 +32,6 @@ static void end(void)
     arena_free(arena);
 }
 
-struct dripping {
-    struct text rest;
-    size_t piece;
-    bool broken;
-};
-
-static ssize_t drip(void *context, void *to, size_t size)
-{
-    struct dripping *dripping = context;
-    if (size > dripping->piece)
-        size = dripping->piece;
-    if (size > dripping->rest.length)
-        size = dripping->rest.length;
-    if (size == 0 && dripping->broken)
-        return -1;
-    if (size > 0)
-        memcpy(to, dripping->rest.at, size);
-    dripping->rest = text_from(dripping->rest, size);
-    return (ssize_t)size;
-}
-
 static struct text compress_as(struct text text, int format)
 {
     z_stream stream = {0};
@@ -72,7 +52,7 @@ static const char *inflate_as(struct text body, enum content_coding coding, size
                               const struct inflate_limits *limits, struct defect *defect)
 {
     struct dripping dripping = {body, piece, false};
-    struct source source = {drip, &dripping};
+    struct source source = {dripping_read, &dripping};
     spool_close(&spool);
     spool = spool_new(1 << 21, 1 << 21, NULL);
     *defect = (struct defect){0};
@@ -256,7 +236,7 @@ START_TEST(test_failures)
 {
     struct text text = compress_as(noise(1000), GZIP);
     struct dripping dripping = {{text.at, 500}, 100, true};
-    struct source source = {drip, &dripping};
+    struct source source = {dripping_read, &dripping};
     struct defect defect = {0};
     spool = spool_new(2000, 2000, NULL);
     ck_assert(!content_coding_inflate(&source, CONTENT_CODING_GZIP, &wide, arena, &spool, &defect));

@@ -11,6 +11,7 @@
 #include "base/bytes.h"
 #include "data/multipart.h"
 #include "data/parameters.h"
+#include "dripping.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 #define LITERAL(string)                                                                                      \
@@ -121,33 +122,11 @@ END_TEST
 
 /* ---- bodies */
 
-/* Gives at most `piece` bytes at a time, and fails when `broken` and at the end. */
-struct dripping {
-    struct text rest;
-    size_t piece;
-    bool broken;
-};
-
-static ssize_t drip(void *context, void *to, size_t size)
-{
-    struct dripping *dripping = context;
-    if (size > dripping->piece)
-        size = dripping->piece;
-    if (size > dripping->rest.length)
-        size = dripping->rest.length;
-    if (size == 0 && dripping->broken)
-        return -1;
-    if (size > 0)
-        memcpy(to, dripping->rest.at, size);
-    dripping->rest = text_from(dripping->rest, size);
-    return (ssize_t)size;
-}
-
 static bool read_drips(struct text body, size_t piece, const struct multipart_limits *limits,
                        struct multipart *multipart, struct defect *defect)
 {
     struct dripping dripping = {body, piece, false};
-    struct source source = {drip, &dripping};
+    struct source source = {dripping_read, &dripping};
     *defect = (struct defect){0};
     bool good = multipart_read(&source, TEXT("b"), limits, arena, multipart, defect);
     ck_assert(good == !defect->word && !defect->failed);
@@ -388,7 +367,7 @@ START_TEST(test_source_fails)
     struct text body = text_of(good_rows[2].body);
     for (size_t length = 0; length < body.length - 2; length++) {
         struct dripping dripping = {{body.at, length}, 5, true};
-        struct source source = {drip, &dripping};
+        struct source source = {dripping_read, &dripping};
         struct multipart multipart;
         struct defect defect = {0};
         ck_assert(!multipart_read(&source, TEXT("b"), &wide, arena, &multipart, &defect));
