@@ -183,6 +183,7 @@ static struct multipart_part *add_part(struct reader *reader)
 static bool find_head(struct reader *reader, struct text *block)
 {
     size_t most = reader->limits->head + 2;
+    *block = (struct text){0};
     if (!fill(reader, most))
         return false;
     struct text rest = available(reader);

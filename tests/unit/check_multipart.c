@@ -390,7 +390,7 @@ static struct text body_of(const char *head, size_t length, size_t parts)
         memset(at, 'x', length);
         at += length;
     }
-    at = stpcpy(at, END + (parts ? 0 : 2));
+    at = stpcpy(at, &END[parts ? 0 : 2]);
     return (struct text){body, (size_t)(at - body)};
 }
 
