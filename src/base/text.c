@@ -110,6 +110,17 @@ bool text_number(struct text text, uint64_t limit, uint64_t *number)
     return true;
 }
 
+int text_hex_value(char byte)
+{
+    if (byte >= '0' && byte <= '9')
+        return byte - '0';
+    if (byte >= 'a' && byte <= 'f')
+        return byte - 'a' + 10;
+    if (byte >= 'A' && byte <= 'F')
+        return byte - 'A' + 10;
+    return -1;
+}
+
 /* One bit for each ASCII character of "!#$%&'*+-.^_`|~", the digits and the letters. */
 static bool is_token_character(unsigned char c)
 {

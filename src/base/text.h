@@ -58,6 +58,9 @@ struct text text_lower(struct arena *, struct text);
  * empty, holds another character or is over `limit`. */
 bool text_number(struct text, uint64_t limit, uint64_t *number);
 
+/* The value of a hexadecimal digit of either case; -1 for any other byte. */
+int text_hex_value(char);
+
 /* Whether it is a token of RFC 9110, 5.6.2 (not empty). */
 bool text_is_token(struct text);
 

@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include <assert.h>
+#include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -120,6 +121,7 @@ int main(int argc, char **argv)
 {
     static const struct option options[] = {
         {"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'}, {0}};
+    json_object_seed(0); /* before there are threads: so that nobody can choose names that collide */
     if (cgi_is_wanted())
         return serve_cgi();
     opterr = 0;

@@ -141,14 +141,6 @@ static void remove_cookie(const char *name, struct exchange *exchange)
 
 /* ---- query */
 
-static int digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* What is no escape stays as it is, as programs have it. */
 static struct text decode_form(struct text text, struct arena *arena)
 {
@@ -156,8 +148,9 @@ static struct text decode_form(struct text text, struct arena *arena)
     size_t length = 0;
     for (size_t i = 0; i < text.length; i++) {
         char byte = text.at[i] == '+' ? ' ' : text.at[i];
-        if (byte == '%' && i + 2 < text.length && digit(text.at[i + 1]) >= 0 && digit(text.at[i + 2]) >= 0) {
-            byte = (char)(digit(text.at[i + 1]) << 4 | digit(text.at[i + 2]));
+        if (byte == '%' && i + 2 < text.length && text_hex_value(text.at[i + 1]) >= 0 &&
+            text_hex_value(text.at[i + 2]) >= 0) {
+            byte = (char)(text_hex_value(text.at[i + 1]) << 4 | text_hex_value(text.at[i + 2]));
             i += 2;
         }
         decoded[length++] = byte;

@@ -7,22 +7,11 @@
 #include "base/arena.h"
 #include "http/path.h"
 
-static int hex_value(char digit)
-{
-    if (digit >= '0' && digit <= '9')
-        return digit - '0';
-    if (digit >= 'a' && digit <= 'f')
-        return digit - 'a' + 10;
-    if (digit >= 'A' && digit <= 'F')
-        return digit - 'A' + 10;
-    return -1;
-}
-
 static int escape_value(struct text target, size_t at)
 {
     if (target.length - at < 3)
         return -1;
-    int high = hex_value(target.at[at + 1]), low = hex_value(target.at[at + 2]);
+    int high = text_hex_value(target.at[at + 1]), low = text_hex_value(target.at[at + 2]);
     return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 

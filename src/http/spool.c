@@ -123,6 +123,16 @@ ssize_t spool_read(struct spool *spool, void *to, size_t size)
     return length;
 }
 
+static ssize_t read_source(void *context, void *to, size_t size)
+{
+    return spool_read(context, to, size);
+}
+
+struct source spool_source(struct spool *spool)
+{
+    return (struct source){read_source, spool};
+}
+
 void spool_rewind(struct spool *spool)
 {
     spool->read = 0;

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "data/source.h"
 
 struct spool {
     char *memory; /* malloc'ed on the first write */
@@ -27,6 +28,9 @@ bool spool_write(struct spool *, const void *at, size_t length, struct error *);
 
 /* Up to `size` bytes from where reading stands; 0 at the end; -1 with errno. */
 ssize_t spool_read(struct spool *, void *to, size_t size);
+
+/* What is left to read of it, for readers of any source. */
+struct source spool_source(struct spool *);
 
 /* Reading starts over. */
 void spool_rewind(struct spool *);

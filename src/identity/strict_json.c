@@ -5,32 +5,20 @@
 
 #include "identity/strict_json.h"
 
-/* jansson recurses 2048 levels deep; this is counted before it starts. Brackets
- * in strings are told apart, all else is jansson's to judge. */
-static bool depth_is_within(struct text text, size_t limit)
-{
-    size_t depth = 0;
-    bool string = false;
-    for (size_t i = 0; i < text.length; i++) {
-        char c = text.at[i];
-        if (c == '"')
-            string = !string;
-        else if (string && c == '\\')
-            i++;
-        else if (!string && (c == '{' || c == '[') && ++depth > limit)
-            return false;
-        else if (!string && (c == '}' || c == ']') && depth-- == 0)
-            return false;
-    }
-    return true;
-}
+#include "data/json_body.h"
 
 json_t *strict_json_object(struct text text)
 {
-    if (text.length == 0 || !depth_is_within(text, STRICT_JSON_DEPTH_LIMIT))
-        return NULL;
-    /* Without JSON_ALLOW_NUL a string cannot hold one. */
-    json_t *value = json_loadb(text.at, text.length, JSON_REJECT_DUPLICATES, NULL);
+    /* How long it may be is the caller's to say. */
+    static const struct json_limits limits = {
+        .depth = STRICT_JSON_DEPTH_LIMIT,
+        .values = SIZE_MAX,
+        .members = SIZE_MAX,
+        .string = SIZE_MAX,
+        .rounded = true,
+    };
+    struct defect defect = {0};
+    json_t *value = json_body_read(text, &limits, &defect);
     if (value && !json_is_object(value)) {
         json_decref(value);
         return NULL;

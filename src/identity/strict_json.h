@@ -1,7 +1,6 @@
 /*
- * JSON of strangers: one object, read by jansson with everything refused that
- * two readers might read differently or that costs more than it is worth. It
- * knows nothing of tokens or keys.
+ * JSON that identities are made of: one object, read as strangers' bodies are
+ * (data/json_body.h), and wiped. It knows nothing of tokens or keys.
  */
 #ifndef IDENTITY_STRICT_JSON_H
 #define IDENTITY_STRICT_JSON_H
