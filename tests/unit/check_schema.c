@@ -1,0 +1,267 @@
+/*
+ * Tests of the schema validator: a table of our own, and every case of the
+ * official JSON-Schema-Test-Suite where it is found (the variable SCHEMA_SUITE
+ * names its folder, else where Debian's packages put it).
+ */
+#include "config.h"
+
+#include <check.h>
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "data/schema.h"
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+static const char *const suites[] = {
+    "/usr/share/perl5/auto/share/dist/Test-JSON-Schema-Acceptance",
+    "/usr/share/json-schema-test-suite",
+};
+
+/* ---- the suite */
+
+static const struct {
+    const char *folder;
+    enum schema_draft draft;
+} drafts[] = {
+    {"draft2020-12", SCHEMA_DRAFT_2020_12},
+    {"draft2019-09", SCHEMA_DRAFT_2019_09},
+    {"draft7", SCHEMA_DRAFT_7},
+    {"draft6", SCHEMA_DRAFT_6},
+    {"draft4", SCHEMA_DRAFT_4},
+};
+
+struct tally {
+    const char *suite;
+    unsigned passed, failed;
+    bool optional;
+};
+
+static json_t *resolve_remote(void *context, const char *uri, struct error *error)
+{
+    static const char prefix[] = "http://localhost:1234/";
+    const struct tally *tally = context;
+    char path[512];
+    if (strncmp(uri, prefix, sizeof prefix - 1) != 0) {
+        error_set(error, "there is no such document");
+        return NULL;
+    }
+    snprintf(path, sizeof path, "%s/remotes/%s", tally->suite, uri + sizeof prefix - 1);
+    return json_load_file(path, JSON_DECODE_ANY, NULL);
+}
+
+static void count(struct tally *tally, bool passed, const char *file, const json_t *group, const char *what,
+                  const char *why)
+{
+    tally->passed += passed;
+    tally->failed += !passed;
+    if (!passed)
+        printf("FAIL %s: %s: %s: %s\n", file, json_string_value(json_object_get(group, "description")), what,
+               why);
+}
+
+static void run_group(struct tally *tally, const char *file, const json_t *group,
+                      const struct schema_options *options)
+{
+    struct schema_fault fault;
+    size_t index;
+    json_t *test, *tests = json_object_get(group, "tests");
+    struct schema *schema = schema_compile(json_object_get(group, "schema"), options, &fault);
+    json_array_foreach(tests, index, test)
+    {
+        const char *what = json_string_value(json_object_get(test, "description"));
+        bool expected = json_is_true(json_object_get(test, "valid"));
+        if (!schema) {
+            count(tally, false, file, group, what, fault.error.message);
+            continue;
+        }
+        struct arena *arena = arena_new();
+        struct schema_errors errors = schema_errors_new(arena, 10);
+        const json_t *data = json_object_get(test, "data");
+        bool quiet = schema_validate(schema, data, NULL), loud = schema_validate(schema, data, &errors);
+        count(tally, quiet == expected && loud == expected && loud == (errors.count == 0), file, group, what,
+              quiet != loud  ? "differs with and without errors"
+              : loud         ? "is valid"
+              : errors.count ? errors.items[0].message
+                             : "no error");
+        arena_free(arena);
+    }
+    schema_free(schema);
+}
+
+static void run_file(struct tally *tally, const char *path, enum schema_draft draft)
+{
+    json_error_t problem;
+    const char *name = path + strlen(tally->suite);
+    struct schema_options options = {.draft = draft, .resolve = resolve_remote, .context = tally};
+    options.formats_annotate = !tally->optional; /* there format.json tells that they only annotate */
+    json_t *group, *groups = json_load_file(path, 0, &problem);
+    size_t index;
+    if (!groups) /* numbers that jansson does not hold */
+        groups = json_load_file(path, JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL, &problem);
+    if (!groups)
+        printf("SKIP %s: %s\n", name, problem.text);
+    json_array_foreach(groups, index, group) run_group(tally, name, group, &options);
+    json_decref(groups);
+}
+
+static void run_folder(struct tally *tally, const char *path, enum schema_draft draft)
+{
+    struct dirent **entries;
+    int total = scandir(path, &entries, NULL, alphasort);
+    for (int i = 0; i < total; i++) {
+        char inner[600];
+        const char *name = entries[i]->d_name;
+        snprintf(inner, sizeof inner, "%s/%s", path, name);
+        if (strstr(name, ".json"))
+            run_file(tally, inner, draft);
+        else if (tally->optional && name[0] != '.')
+            run_folder(tally, inner, draft);
+        free(entries[i]);
+    }
+    if (total >= 0)
+        free(entries);
+}
+
+static void run_suite(const char *suite)
+{
+    unsigned failed = 0;
+    for (size_t i = 0; i < COUNT(drafts); i++) {
+        char path[512];
+        struct tally required = {.suite = suite}, optional = {.suite = suite, .optional = true};
+        snprintf(path, sizeof path, "%s/tests/%s", suite, drafts[i].folder);
+        if (access(path, R_OK) != 0)
+            continue;
+        run_folder(&required, path, drafts[i].draft);
+        strcat(path, "/optional");
+        run_folder(&optional, path, drafts[i].draft);
+        printf("%s: %s: required %u of %u, optional %u of %u\n", suite, drafts[i].folder, required.passed,
+               required.passed + required.failed, optional.passed, optional.passed + optional.failed);
+        failed += required.failed;
+    }
+    ck_assert_uint_eq(failed, 0);
+}
+
+START_TEST(test_suite)
+{
+    const char *named = getenv("SCHEMA_SUITE");
+    const char *suite = named ? named : suites[_i];
+    if ((named && _i > 0) || access(suite, R_OK) != 0) {
+        printf("skipped: there is no %s\n", suite);
+        return;
+    }
+    run_suite(suite);
+}
+END_TEST
+
+/* ---- our own */
+
+static const struct {
+    const char *schema, *instance, *pointer, *keyword; /* pointer NULL: valid */
+} cases[] = {
+    {"{'type':'integer'}", "1.0", NULL, NULL},
+    {"{'type':'integer'}", "1.5", "", "type"},
+    {"{'multipleOf':0.01}", "4.35", NULL, NULL},
+    {"{'multipleOf':0.01}", "1.1e15", NULL, NULL},
+    {"{'multipleOf':0.01}", "4.351", "", "multipleOf"},
+    {"{'maximum':9007199254740992}", "9007199254740993", "", "maximum"},
+    {"{'minimum':-9223372036854775808}", "-9223372036854775808", NULL, NULL},
+    {"{'properties':{'a/b':{'items':{'type':'null'}}}}", "{'a/b':[null,1]}", "/a~1b/1", "type"},
+    {"{'required':['x']}", "{}", "/x", "required"},
+    {"{'additionalProperties':false}", "{'x':1}", "/x", "additionalProperties"},
+    {"{'$ref':'#'}", "1", "", "limit"},
+    {"{'not':{'$ref':'#/not'}}", "1", "", "limit"},
+    {"{'not':{'pattern':'^(a+)+$'}}", "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!'", "", "limit"},
+    {"{'uniqueItems':true}", "[1,2,3,4,5,6,7,8,9,{'a':1,'b':[2]},{'b':[2.0],'a':1}]", "", "uniqueItems"},
+    {"{'uniqueItems':true}", "[1,2,3,4,5,6,7,8,9,{'a':1,'b':[2]},{'b':[2.5],'a':1}]", NULL, NULL},
+    {"{'maxLength':2}", "'\\u00e4\\ud83d\\ude00'", NULL, NULL},
+    {"{'properties':{'a':true},'unevaluatedProperties':false}", "{'a':1,'b':2}", "/b",
+     "unevaluatedProperties"},
+};
+
+/* JSON with ' for ". */
+static char *json_of(const char *text)
+{
+    char *copy = strdup(text);
+    for (char *at = copy; *at; at++)
+        if (*at == '\'')
+            *at = '"';
+    return copy;
+}
+
+START_TEST(test_case)
+{
+    struct schema_fault fault;
+    char *text = json_of(cases[_i].schema), *data = json_of(cases[_i].instance);
+    struct schema *schema = schema_parse(text_of(text), NULL, &fault);
+    ck_assert_msg(schema, "%s: %s", text, fault.error.message);
+    json_t *instance = json_loads(data, JSON_DECODE_ANY, NULL);
+    struct arena *arena = arena_new();
+    struct schema_errors errors = schema_errors_new(arena, 1);
+    ck_assert_ptr_nonnull(instance);
+    ck_assert_int_eq(schema_validate(schema, instance, &errors), cases[_i].pointer == NULL);
+    ck_assert_int_eq(schema_validate(schema, instance, NULL), cases[_i].pointer == NULL);
+    ck_assert_uint_eq(errors.count, cases[_i].pointer != NULL);
+    if (cases[_i].pointer) {
+        ck_assert_str_eq(errors.items[0].pointer, cases[_i].pointer);
+        ck_assert_str_eq(errors.items[0].keyword, cases[_i].keyword);
+    }
+    arena_free(arena);
+    json_decref(instance);
+    schema_free(schema);
+    free(text);
+    free(data);
+}
+END_TEST
+
+static const struct {
+    const char *schema, *pointer, *message;
+    unsigned line, column;
+} faults[] = {
+    {"{'type':'text'}", "/type", "is none of the seven types", 1, 9},
+    {"{\n 'properties': {\n  'a': {'pattern': '('}}}", "/properties/a/pattern", "does not compile", 3, 20},
+    {"{'$ref':'#/nowhere'}", "", "leads nowhere", 1, 1},
+    {"{'$ref':'http://example.com/x'}", "", "leads nowhere", 1, 1},
+    {"{'minLength':-1}", "/minLength", "not negative", 1, 14},
+    {"{'allOf':[]}", "/allOf", "not empty", 1, 10},
+    {"{'$schema':'http://example.com/'}", "/$schema", "dialect", 1, 12},
+    {"[]", "", "wants a schema", 1, 1},
+    {"{", "", "is not JSON", 1, 1},
+    {"{'a':1,'a':2}", "", "is not JSON", 1, 10},
+    {"{'pattern':'(?>a)'}", "/pattern", "ECMA-262", 1, 12},
+    {"{'$defs':{'a':{'$anchor':'x'},'b':{'$anchor':'x'}}}", "/$defs/b", "named twice", 1, 35},
+};
+
+START_TEST(test_fault)
+{
+    struct schema_fault fault;
+    char *text = json_of(faults[_i].schema);
+    ck_assert_ptr_null(schema_parse(text_of(text), NULL, &fault));
+    ck_assert_msg(strstr(fault.error.message, faults[_i].message), "%s: %s", text, fault.error.message);
+    ck_assert_str_eq(fault.pointer, faults[_i].pointer);
+    ck_assert_uint_eq(fault.line, faults[_i].line);
+    if (fault.pointer[0])
+        ck_assert_uint_eq(fault.column, faults[_i].column);
+    free(text);
+}
+END_TEST
+
+int main(void)
+{
+    Suite *suite = suite_create("schema");
+    TCase *own = tcase_create("own"), *official = tcase_create("official");
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    tcase_add_loop_test(own, test_case, 0, COUNT(cases));
+    tcase_add_loop_test(own, test_fault, 0, COUNT(faults));
+    suite_add_tcase(suite, own);
+    tcase_set_timeout(official, 120);
+    tcase_add_loop_test(official, test_suite, 0, COUNT(suites));
+    suite_add_tcase(suite, official);
+    SRunner *runner = srunner_create(suite);
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
