@@ -69,7 +69,6 @@ static pcre2_code *compile(struct text text, struct error *error)
         error_set(error, "the pattern does not compile: %s", (const char *)message);
         return NULL;
     }
-    pcre2_jit_compile(code, PCRE2_JIT_COMPLETE); /* without it, it is only slower */
     return code;
 }
 
@@ -92,6 +91,7 @@ const struct schema_pattern *schema_pattern_compile(struct schema_patterns *patt
     pcre2_code *code = compile_ecma(arena, text, error);
     if (!code)
         return NULL;
+    pcre2_jit_compile(code, PCRE2_JIT_COMPLETE); /* without it, it is only slower */
     pattern = arena_alloc(arena, sizeof *pattern);
     *pattern = (struct schema_pattern){code, patterns->context, patterns->first};
     patterns->first = pattern;
@@ -128,6 +128,7 @@ bool schema_pattern_is_valid(struct text text)
 {
     struct error error = {0};
     struct arena *arena = arena_new();
+    /* Not by JIT: a sandbox may not allow new code any more. */
     pcre2_code *code = compile_ecma(arena, text, &error);
     pcre2_code_free(code);
     arena_free(arena);
