@@ -29,28 +29,43 @@ static bool is_modern(enum schema_draft draft)
     return draft == SCHEMA_DRAFT_2020_12 || draft == SCHEMA_DRAFT_2019_09;
 }
 
-/* Writes the JSON Pointer of `target` behind `pointer`; false when it is not within `value`. */
-static bool find_pointer(const json_t *value, const json_t *target, struct text pointer, char *to,
-                         size_t size)
+static bool find_pointer(const json_t *value, const json_t *target, struct text *pointer, size_t size);
+
+/* On, if `value`, which stands under `name`, is or holds the target. */
+static bool find_below(const json_t *value, const char *name, const json_t *target, struct text *pointer,
+                       size_t size)
 {
-    json_t *container = (json_t *)value;
+    char *to = (char *)pointer->at;
+    size_t before = pointer->length, at = before;
+    to[at++] = '/';
+    for (; *name && at + 3 < size; name++) {
+        bool escaped = *name == '~' || *name == '/'; /* RFC 6901, 3 */
+        to[at++] = escaped ? '~' : *name;
+        if (escaped)
+            to[at++] = *name == '~' ? '0' : '1';
+    }
+    pointer->length = at;
+    if (!*name && at + 3 < size && find_pointer(value, target, pointer, size))
+        return true;
+    pointer->length = before;
+    return false;
+}
+
+/* Writes the way to `target` behind `pointer`; false when there is none that fits. */
+static bool find_pointer(const json_t *value, const json_t *target, struct text *pointer, size_t size)
+{
+    json_t *object = (json_t *)value; /* jansson's iterators want it so */
     if (value == target)
         return true;
     for (size_t i = 0; i < json_array_size(value); i++) {
-        int length = snprintf(to + pointer.length, size - pointer.length, "/%zu", i);
-        if (pointer.length + (size_t)length < size &&
-            find_pointer(json_array_get(value, i), target, (struct text){to, pointer.length + (size_t)length},
-                         to, size))
+        char name[24];
+        snprintf(name, sizeof name, "%zu", i);
+        if (find_below(json_array_get(value, i), name, target, pointer, size))
             return true;
     }
-    for (void *at = json_object_iter(container); at; at = json_object_iter_next(container, at)) {
-        int length = snprintf(to + pointer.length, size - pointer.length, "/%s", json_object_iter_key(at));
-        if (pointer.length + (size_t)length < size &&
-            find_pointer(json_object_iter_value(at), target,
-                         (struct text){to, pointer.length + (size_t)length}, to, size))
+    for (void *at = json_object_iter(object); at; at = json_object_iter_next(object, at))
+        if (find_below(json_object_iter_value(at), json_object_iter_key(at), target, pointer, size))
             return true;
-    }
-    to[pointer.length] = '\0';
     return false;
 }
 
@@ -66,11 +81,11 @@ bool schema_load_fault(struct loader *loader, const struct resource *resource, c
     vsnprintf(message, sizeof message, format, arguments);
     va_end(arguments);
     snprintf(fault->uri, sizeof fault->uri, "%s", resource->document);
-    find_pointer(resource->document_root, value, (struct text){fault->pointer, 0}, fault->pointer,
-                 sizeof fault->pointer);
-    size_t length = strlen(fault->pointer);
+    struct text pointer = {fault->pointer, 0};
+    find_pointer(resource->document_root, value, &pointer, sizeof fault->pointer);
+    fault->pointer[pointer.length] = '\0';
     if (keyword)
-        snprintf(fault->pointer + length, sizeof fault->pointer - length, "/%s", keyword);
+        snprintf(fault->pointer + pointer.length, sizeof fault->pointer - pointer.length, "/%s", keyword);
     return error_set(&fault->error, "%s", message);
 }
 

@@ -70,17 +70,34 @@ bool schema_number_read(struct text text, struct schema_number *number)
     return true;
 }
 
+/* By division, which rounds as reading a decimal does: no more than 15 digits
+ * are the number of one decimal only (C11, 5.2.4.2.2: DBL_DIG). */
+static bool of_short_real(double size, struct schema_number *number)
+{
+    double power = 1;
+    for (int places = 0; places <= 15 && size * power < 1e15; places++, power *= 10) {
+        uint64_t digits = (uint64_t)(size * power + 0.5);
+        if ((double)digits / power != size)
+            continue;
+        *number = normal(false, digits, -places);
+        return true;
+    }
+    return false;
+}
+
 static struct schema_number of_real(double real)
 {
-    if (fabs(real) < 9007199254740992.0 && trunc(real) == real)
-        return normal(real < 0, (uint64_t)fabs(real), 0);
+    struct schema_number number = {0};
+    if (of_short_real(fabs(real), &number)) {
+        number.negative = real < 0;
+        return number;
+    }
     char text[32];
     for (int precision = 15; precision <= 17; precision++) {
         snprintf(text, sizeof text, "%.*g", precision, real);
         if (strtod(text, NULL) == real)
             break;
     }
-    struct schema_number number = {0};
     schema_number_read(text_of(text), &number);
     return number;
 }
@@ -152,23 +169,25 @@ bool schema_number_is_integer(struct schema_number number)
     return number.exponent >= 0;
 }
 
+static bool fits_integer(struct schema_number number)
+{
+    uint64_t size = number.digits, limit = (uint64_t)INT64_MAX + number.negative;
+    for (int i = 0; i < number.exponent; i++)
+        if (__builtin_mul_overflow(size, 10u, &size))
+            return false;
+    return size <= limit;
+}
+
 bool schema_number_survives(struct text text)
 {
-    struct schema_number written, kept;
+    struct schema_number written;
     char copy[64];
-    if (!schema_number_read(text, &written) || text.length >= sizeof copy)
+    if (text.length >= sizeof copy || !schema_number_read(text, &written))
         return false;
     memcpy(copy, text.at, text.length);
     copy[text.length] = '\0';
-    bool integer = strcspn(copy, ".eE") == text.length;
-    if (integer)
-        return written.exponent <= 18 &&
-               schema_number_compare(written, normal(written.negative, INT64_MAX, 0)) *
-                       (written.negative ? -1 : 1) <=
-                   0;
+    if (strcspn(copy, ".eE") == text.length)
+        return fits_integer(written);
     double real = strtod(copy, NULL);
-    if (!isfinite(real))
-        return false;
-    kept = of_real(real);
-    return schema_number_compare(written, kept) == 0;
+    return isfinite(real) && schema_number_compare(written, of_real(real)) == 0;
 }

@@ -57,6 +57,20 @@ static void skip_value(struct cursor *cursor)
     } while (depth > 0 && look(cursor));
 }
 
+/* Whether a member is called what a step of the pointer says (RFC 6901, 4). A
+ * name with escapes of JSON is not found; then the position is that of its object. */
+static bool is_named(struct text key, struct text step)
+{
+    for (; key.length > 0 && step.length > 0; key = text_from(key, 1)) {
+        bool escaped = step.at[0] == '~' && step.length > 1;
+        char c = !escaped ? step.at[0] : step.at[1] == '0' ? '~' : '/';
+        if (key.at[0] != c)
+            return false;
+        step = text_from(step, escaped ? 2 : 1);
+    }
+    return key.length == 0 && step.length == 0;
+}
+
 /* Into the container at hand, to its member or item of that name. */
 static bool enter(struct cursor *cursor, struct text name)
 {
@@ -69,7 +83,7 @@ static bool enter(struct cursor *cursor, struct text name)
         if (kind == '{') {
             struct text key = skip_string(cursor);
             skip_blanks(cursor);
-            if (text_equal(key, name))
+            if (is_named(key, name))
                 return true;
         } else if (index-- == 0) {
             return true;

@@ -7,6 +7,11 @@
 #include "data/schema_format.h"
 #include "data/schema_value.h"
 
+static struct text string_of(const json_t *value)
+{
+    return (struct text){json_string_value(value), json_string_length(value)};
+}
+
 /* ---- type */
 
 enum { INTEGERS_ONLY = 1u << 16 }; /* beside the bits of jansson's types */
@@ -82,20 +87,38 @@ bool schema_compile_const(struct clause *clause)
     return true;
 }
 
+struct enumeration {
+    struct schema_map strings;
+    const json_t **others;
+    size_t count;
+};
+
 static bool run_enum(struct run *run, const struct check *check, const json_t *instance)
 {
-    const json_t *values = check->rules;
-    for (size_t i = 0; i < json_array_size(values); i++)
-        if (schema_value_equal(json_array_get(values, i), instance))
+    const struct enumeration *enumeration = check->rules;
+    if (json_is_string(instance) && schema_map_get(&enumeration->strings, string_of(instance)))
+        return true;
+    for (size_t i = 0; i < enumeration->count && !json_is_string(instance); i++)
+        if (schema_value_equal(enumeration->others[i], instance))
             return true;
     return schema_run_fail(run, check->keyword, "is none of the allowed values");
 }
 
 bool schema_compile_enum(struct clause *clause)
 {
+    struct arena *arena = schema_clause_arena(clause);
+    struct enumeration *enumeration = arena_alloc(arena, sizeof *enumeration);
     if (!json_is_array(clause->value))
         return schema_clause_fault(clause, "wants a list of values");
-    schema_clause_check(clause, TYPES_ALL, run_enum)->rules = clause->value;
+    enumeration->others = arena_array(arena, json_array_size(clause->value), sizeof *enumeration->others);
+    for (size_t i = 0; i < json_array_size(clause->value); i++) {
+        json_t *value = json_array_get(clause->value, i);
+        if (json_is_string(value))
+            schema_map_set(&enumeration->strings, arena, string_of(value), value);
+        else
+            enumeration->others[enumeration->count++] = value;
+    }
+    schema_clause_check(clause, TYPES_ALL, run_enum)->rules = enumeration;
     return true;
 }
 
@@ -223,11 +246,6 @@ bool schema_compile_count(struct clause *clause)
 }
 
 /* ---- strings */
-
-static struct text string_of(const json_t *value)
-{
-    return (struct text){json_string_value(value), json_string_length(value)};
-}
 
 static bool run_pattern(struct run *run, const struct check *check, const json_t *instance)
 {

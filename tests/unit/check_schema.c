@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "data/schema.h"
+#include "data/schema_number.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
@@ -231,6 +232,10 @@ static const struct {
     {"{", "", "is not JSON", 1, 1},
     {"{'a':1,'a':2}", "", "is not JSON", 1, 10},
     {"{'pattern':'(?>a)'}", "/pattern", "ECMA-262", 1, 12},
+    {"{'properties':{'a/~b':{'items':[\n{'enum':1}]}}}", "/properties/a~1~0b/items", "wants a schema", 1, 32},
+    {"{'$schema':'http://json-schema.org/draft-07/schema#','properties':{'a/"
+     "~b':{'items':[true,\n{'enum':1}]}}}",
+     "/properties/a~1~0b/items/1/enum", "wants a list", 2, 9},
     {"{'$defs':{'a':{'$anchor':'x'},'b':{'$anchor':'x'}}}", "/$defs/b", "named twice", 1, 35},
 };
 
@@ -248,6 +253,93 @@ START_TEST(test_fault)
 }
 END_TEST
 
+static const struct {
+    const char *a, *b; /* from small to large, apart from what follows a "=" */
+} ordered[] = {
+    {"-1e308", "-9223372036854775808"},
+    {"-9223372036854775808", "-9223372036854775807"},
+    {"-0.1", "0"},
+    {"0", "1e-300"},
+    {"0.1", "0.10000000000000002"},
+    {"9223372036854775806", "9223372036854775807"},
+    {"9223372036854775807", "1e19"},
+    {"=-0.0", "0"},
+    {"=1.0", "1"},
+    {"=1e2", "100"},
+    {"=100000000000000000e1", "1000000000000000000"},
+};
+
+static struct schema_number number_of(const char *text)
+{
+    json_t *value = json_loads(text, JSON_DECODE_ANY, NULL);
+    ck_assert_ptr_nonnull(value);
+    struct schema_number number = schema_number_of(value);
+    json_decref(value);
+    return number;
+}
+
+START_TEST(test_number_order)
+{
+    bool equal = ordered[_i].a[0] == '=';
+    struct schema_number a = number_of(ordered[_i].a + equal), b = number_of(ordered[_i].b), read;
+    ck_assert_int_eq(schema_number_compare(a, b), equal ? 0 : -1);
+    ck_assert_int_eq(schema_number_compare(b, a), equal ? 0 : 1);
+    ck_assert(schema_number_read(text_of(ordered[_i].b), &read));
+    ck_assert_int_eq(schema_number_compare(read, b), 0);
+}
+END_TEST
+
+static const struct {
+    const char *number, *step;
+    bool multiple;
+} multiples[] = {
+    {"0", "0.01", true},
+    {"19.99", "0.01", true},
+    {"0.3", "0.1", true},
+    {"1.1", "0.1", true},
+    {"0.35", "0.1", false},
+    {"9007199254740993", "2", false},
+    {"1e308", "0.5", true},
+    {"1e308", "0.123456789", false},
+    {"-4.5", "1.5", true},
+    {"9223372036854775807", "7", true},
+    {"9223372036854775806", "7", false},
+    {"0.0075", "0.0001", true},
+    {"0.00751", "0.0001", false},
+};
+
+START_TEST(test_number_multiple)
+{
+    bool multiple = schema_number_is_multiple(number_of(multiples[_i].number), number_of(multiples[_i].step));
+    ck_assert_int_eq(multiple, multiples[_i].multiple);
+}
+END_TEST
+
+static const struct {
+    const char *text;
+    bool survives;
+} survivors[] = {
+    {"9223372036854775807", true},
+    {"9223372036854775808", false},
+    {"-9223372036854775808", true},
+    {"-9223372036854775809", false},
+    {"0.1", true},
+    {"123456789.012345", true},
+    {"0.12345678901234567890", false},
+    {"1e308", true},
+    {"1e400", false},
+    {"1e-400", false},
+    {"1e99999", false},
+    {"0e99999", false},
+    {"10000000000000000000000000000000000000000", false},
+};
+
+START_TEST(test_number_survives)
+{
+    ck_assert_int_eq(schema_number_survives(text_of(survivors[_i].text)), survivors[_i].survives);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("schema");
@@ -255,6 +347,9 @@ int main(void)
     setvbuf(stdout, NULL, _IOLBF, 0);
     tcase_add_loop_test(own, test_case, 0, COUNT(cases));
     tcase_add_loop_test(own, test_fault, 0, COUNT(faults));
+    tcase_add_loop_test(own, test_number_order, 0, COUNT(ordered));
+    tcase_add_loop_test(own, test_number_multiple, 0, COUNT(multiples));
+    tcase_add_loop_test(own, test_number_survives, 0, COUNT(survivors));
     suite_add_tcase(suite, own);
     tcase_set_timeout(official, 120);
     tcase_add_loop_test(official, test_suite, 0, COUNT(suites));
