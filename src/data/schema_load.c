@@ -157,13 +157,14 @@ static bool find_dialect(struct text uri, enum schema_draft *draft)
     return false;
 }
 
-static json_t *fetch(struct loader *loader, const char *uri)
+static json_t *fetch(struct loader *loader, const char *uri, struct error *error)
 {
     const struct schema_options *options = loader->options;
-    struct error error = {0};
     json_t *document = schema_meta(uri);
     if (!document && options->resolve)
-        document = options->resolve(options->context, uri, &error);
+        document = options->resolve(options->context, uri, error);
+    else if (!document)
+        error_set(error, "it is not in the schema, and nothing is fetched");
     if (document && json_array_append_new(loader->documents, document) != 0)
         return NULL;
     return document;
@@ -173,7 +174,8 @@ static json_t *fetch(struct loader *loader, const char *uri)
 static bool take_own_dialect(struct loader *loader, struct resource *resource, const json_t *name)
 {
     const char *uri = schema_uri_resolve(loader->arena, resource->uri, string_of(name));
-    const json_t *meta = fetch(loader, uri);
+    struct error error = {0};
+    const json_t *meta = fetch(loader, uri, &error);
     if (!meta)
         return schema_load_fault(loader, resource, resource->root, "$schema", "the dialect is not known");
     const json_t *base = json_object_get(meta, "$schema");
@@ -340,9 +342,11 @@ static struct resource *find_resource(struct loader *loader, const struct resour
     struct resource *resource = schema_map_get(&loader->by_uri, text_of(uri));
     if (resource)
         return resource;
-    json_t *document = *uri ? fetch(loader, uri) : NULL;
+    struct error error = {0};
+    json_t *document = *uri ? fetch(loader, uri, &error) : NULL;
     if (!document) {
-        schema_load_fault(loader, from, at, NULL, "the reference to %.100s leads nowhere", uri);
+        schema_load_fault(loader, from, at, NULL, "the reference to %.100s leads nowhere%s%.80s", uri,
+                          error.set ? ": " : "", error.message);
         return NULL;
     }
     return schema_load(loader, document, uri, loader->options->draft);

@@ -17,6 +17,7 @@ enum { MATCH_LIMIT = 100000, DEPTH_LIMIT = 10000, HEAP_KIBIBYTES = 20000, PATTER
 struct schema_pattern {
     pcre2_code *code;
     pcre2_match_context *context;
+    bool fast; /* it is machine code */
     struct schema_pattern *next;
 };
 
@@ -91,9 +92,9 @@ const struct schema_pattern *schema_pattern_compile(struct schema_patterns *patt
     pcre2_code *code = compile_ecma(arena, text, error);
     if (!code)
         return NULL;
-    pcre2_jit_compile(code, PCRE2_JIT_COMPLETE); /* without it, it is only slower */
+    bool fast = pcre2_jit_compile(code, PCRE2_JIT_COMPLETE) == 0;
     pattern = arena_alloc(arena, sizeof *pattern);
-    *pattern = (struct schema_pattern){code, patterns->context, patterns->first};
+    *pattern = (struct schema_pattern){code, patterns->context, fast, patterns->first};
     patterns->first = pattern;
     struct text key = {arena_copy(arena, text.at, text.length), text.length};
     schema_map_set(&patterns->by_text, arena, key, pattern);
@@ -108,9 +109,10 @@ enum pattern_result schema_pattern_match(const struct schema_pattern *pattern,
     if (!work->data || !pattern->context)
         return PATTERN_EXHAUSTED;
     PCRE2_SPTR at = (PCRE2_SPTR)(text.at ? text.at : "");
-    int result =
-        pcre2_match(pattern->code, at, text.length, 0, PCRE2_NO_UTF_CHECK, work->data, pattern->context);
-    if (result == PCRE2_ERROR_JIT_STACKLIMIT) /* its 32 KiB are less than the limits allow */
+    int result = PCRE2_ERROR_JIT_STACKLIMIT; /* its 32 KiB are less than the limits allow */
+    if (pattern->fast)
+        result = pcre2_jit_match(pattern->code, at, text.length, 0, 0, work->data, pattern->context);
+    if (result == PCRE2_ERROR_JIT_STACKLIMIT)
         result = pcre2_match(pattern->code, at, text.length, 0, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, work->data,
                              pattern->context);
     if (result >= 0)

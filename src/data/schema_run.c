@@ -179,6 +179,8 @@ bool schema_run(struct run *run, const struct subschema *subschema, const json_t
         return true;
     if (subschema->kind == SUBSCHEMA_NEVER)
         return schema_run_fail(run, "false", "is not allowed");
+    if (!*subschema->checks[json_typeof(instance)])
+        return true;
     if (run->depth >= SCHEMA_DEPTH_LIMIT)
         return schema_run_exhaust(run, "is nested too deeply to be checked");
     if (++run->steps > SCHEMA_STEP_LIMIT)

@@ -34,11 +34,10 @@ static const struct {
     {"null", "null", TYPE_BIT(JSON_NULL)},
 };
 
+/* Runs only for types that are not named, or for a real number where integers are. */
 static bool run_type(struct run *run, const struct check *check, const json_t *instance)
 {
     const struct types *types = check->rules;
-    if (types->bits & TYPE_BIT(json_typeof(instance)))
-        return true;
     if (json_is_real(instance) && types->bits & INTEGERS_ONLY &&
         schema_number_is_integer(schema_number_of(instance)))
         return true;
@@ -69,7 +68,7 @@ bool schema_compile_type(struct clause *clause)
             return false;
     if (!types->names)
         return schema_clause_fault(clause, "wants at least one type");
-    schema_clause_check(clause, TYPES_ALL, run_type)->rules = types;
+    schema_clause_check(clause, TYPES_ALL & ~types->bits, run_type)->rules = types;
     return true;
 }
 
@@ -204,7 +203,8 @@ static size_t length_of(const json_t *string)
 
 static bool run_min_length(struct run *run, const struct check *check, const json_t *instance)
 {
-    return length_of(instance) >= check->limit ||
+    size_t least = json_string_length(instance) / 4; /* no character takes more bytes */
+    return least >= check->limit || length_of(instance) >= check->limit ||
            schema_run_fail(run, check->keyword, "must have at least %zu character%s", check->limit,
                            check->limit == 1 ? "" : "s");
 }
