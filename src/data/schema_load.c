@@ -157,16 +157,21 @@ static bool find_dialect(struct text uri, enum schema_draft *draft)
     return false;
 }
 
+/* A document from elsewhere; NULL with an error. */
 static json_t *fetch(struct loader *loader, const char *uri, struct error *error)
 {
     const struct schema_options *options = loader->options;
-    json_t *document = schema_meta(uri);
+    json_t *document = schema_map_get(&loader->fetched, text_of(uri));
+    if (document)
+        return document;
+    document = schema_meta(uri);
     if (!document && options->resolve)
         document = options->resolve(options->context, uri, error);
     else if (!document)
         error_set(error, "it is not in the schema, and nothing is fetched");
-    if (document && json_array_append_new(loader->documents, document) != 0)
+    if (!document || json_array_append_new(loader->documents, document) != 0)
         return NULL;
+    schema_map_set(&loader->fetched, loader->arena, text_of(uri), document);
     return document;
 }
 

@@ -12,6 +12,7 @@ struct loader {
     const struct schema_options *options;
     struct schema_fault *fault;
     json_t *documents;         /* an array that owns them */
+    struct schema_map fetched; /* uri -> json_t, of documents from elsewhere */
     struct schema_map by_uri;  /* uri -> struct resource */
     struct schema_map by_root; /* address of a json_t -> struct resource */
     /* Told of each dynamic anchor. */

@@ -93,6 +93,35 @@ bool schema_compile_all(struct clause *clause)
     return true;
 }
 
+/* Whether a form refuses this type of value before it looks at anything else. */
+static bool refuses_type(const struct subschema *subschema, const json_t *instance)
+{
+    for (int hops = 0; hops < 10 && subschema->kind == SUBSCHEMA_CHECKS; hops++) {
+        const struct check *first = subschema->checks[json_typeof(instance)][0];
+        if (!first || first->run != run_subschema)
+            return first && strcmp(first->keyword, "type") == 0;
+        subschema = first->subschema;
+    }
+    return subschema->kind == SUBSCHEMA_NEVER;
+}
+
+/* None fits. When one form only is for this type of value, as where null is
+ * allowed beside an object, its errors say more than that. Always false. */
+static bool fail_with_reason(struct run *run, const struct check *check, const json_t *instance)
+{
+    const struct subschema *only = NULL;
+    size_t count = 0;
+    for (size_t i = 0; i < check->list.count && !schema_run_stops(run); i++) {
+        if (refuses_type(check->list.items[i], instance))
+            continue;
+        only = check->list.items[i];
+        count++;
+    }
+    if (count != 1 || schema_run(run, only, instance))
+        schema_run_fail(run, check->keyword, "fits none of the allowed forms");
+    return false;
+}
+
 static bool run_any(struct run *run, const struct check *check, const json_t *instance)
 {
     bool valid = false;
@@ -101,7 +130,7 @@ static bool run_any(struct run *run, const struct check *check, const json_t *in
         if (valid && !run->evaluated) /* each that fits tells what it has evaluated */
             break;
     }
-    return valid || schema_run_fail(run, check->keyword, "fits none of the allowed forms");
+    return valid || fail_with_reason(run, check, instance);
 }
 
 bool schema_compile_any(struct clause *clause)
@@ -120,9 +149,9 @@ static bool run_one(struct run *run, const struct check *check, const json_t *in
         fits += schema_run_try(run, check->list.items[i], instance);
     if (fits == 1)
         return true;
-    return schema_run_fail(run, check->keyword,
-                           fits ? "fits more than one of the forms that exclude each other"
-                                : "fits none of the allowed forms");
+    return fits ? schema_run_fail(run, check->keyword,
+                                  "fits more than one of the forms that exclude each other")
+                : fail_with_reason(run, check, instance);
 }
 
 bool schema_compile_one(struct clause *clause)

@@ -147,14 +147,18 @@ static bool run_below(struct run *run, const struct check *check, const json_t *
            schema_run_fail(run, check->keyword, "is too large");
 }
 
+/* In draft 4 the exclusive ones are flags beside the others. */
 bool schema_compile_bound(struct clause *clause)
 {
     bool lower = strstr(clause->keyword, "inimum"), excluded = strncmp(clause->keyword, "exclusive", 9) == 0;
+    const json_t *flag = json_object_get(clause->schema, lower ? "exclusiveMinimum" : "exclusiveMaximum");
     if (!json_is_number(clause->value))
         return schema_clause_fault(clause, "wants a number");
-    if (clause->resource->draft == SCHEMA_DRAFT_4)
-        excluded =
-            json_is_true(json_object_get(clause->schema, lower ? "exclusiveMinimum" : "exclusiveMaximum"));
+    if (clause->resource->draft == SCHEMA_DRAFT_4) {
+        if (flag && !json_is_boolean(flag))
+            return schema_clause_fault(clause, "wants true or false beside it, since this is draft 4");
+        excluded = json_is_true(flag);
+    }
     check_run *run = excluded ? (lower ? run_above : run_below) : (lower ? run_minimum : run_maximum);
     schema_clause_check(clause, TYPES_NUMBER, run)->number = schema_number_of(clause->value);
     return true;

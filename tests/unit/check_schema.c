@@ -178,6 +178,14 @@ static const struct {
     {"{'uniqueItems':true}", "[1,2,3,4,5,6,7,8,9,{'a':1,'b':[2]},{'b':[2.0],'a':1}]", "", "uniqueItems"},
     {"{'uniqueItems':true}", "[1,2,3,4,5,6,7,8,9,{'a':1,'b':[2]},{'b':[2.5],'a':1}]", NULL, NULL},
     {"{'maxLength':2}", "'\\u00e4\\ud83d\\ude00'", NULL, NULL},
+    {"{'anyOf':[{'type':'null'},{'$ref':'#/$defs/o'}],'$defs':{'o':{'type':'object','required':['x']}}}",
+     "{}", "/x", "required"},
+    {"{'oneOf':[{'type':'string'},{'type':'array','items':{'type':'integer'}}]}", "[1,'a']", "/1", "type"},
+    {"{'oneOf':[{'minItems':3},{'type':'array','items':{'type':'integer'}}]}", "[1,'a']", "", "oneOf"},
+    {"{'anyOf':[{'type':'integer'},{'type':'string'}]}", "[]", "", "anyOf"},
+    {"{'enum':['a',1,[2]]}", "[2.0]", NULL, NULL},
+    {"{'enum':['a',1,[2]]}", "'b'", "", "enum"},
+    {"{'format':'regex'}", "'(?<a'", "", "format"},
     {"{'properties':{'a':true},'unevaluatedProperties':false}", "{'a':1,'b':2}", "/b",
      "unevaluatedProperties"},
 };
@@ -236,6 +244,8 @@ static const struct {
     {"{'$schema':'http://json-schema.org/draft-07/schema#','properties':{'a/"
      "~b':{'items':[true,\n{'enum':1}]}}}",
      "/properties/a~1~0b/items/1/enum", "wants a list", 2, 9},
+    {"{'$schema':'http://json-schema.org/draft-04/schema#','minimum':1,'exclusiveMinimum':1}", "/minimum",
+     "draft 4", 1, 64},
     {"{'$defs':{'a':{'$anchor':'x'},'b':{'$anchor':'x'}}}", "/$defs/b", "named twice", 1, 35},
 };
 
