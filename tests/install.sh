@@ -13,7 +13,8 @@ build='gcc make autoconf automake pkg-config libc6-dev linux-libc-dev
 demo='lighttpd curl'
 tests='check clang mandoc openssl python3 python3-jwt python3-cryptography python3-pytest curl git procps
     lighttpd nginx apache2-bin libapache2-mod-fcgid caddy
-    gitweb cgit perl libcgi-pm-perl php-cgi redis-server'
+    gitweb cgit perl libcgi-pm-perl php-cgi redis-server
+    json-schema-test-suite libtest-json-schema-acceptance-perl'
 
 fail() {
     echo "install.sh: $*" >&2
