@@ -149,18 +149,34 @@ static bool rewrite_letter(struct rewriter *rewriter, char letter)
     return true;
 }
 
+/* Whether the escape at the front stands for several characters. */
+static bool is_set(struct text text)
+{
+    return text.length > 1 && text.at[0] == '\\' && text.at[1] && strchr("dDwWsSpP", text.at[1]);
+}
+
+/* Beside a set "-" cannot make a range (ECMA-262, B.1.2); PCRE2 would refuse it. */
+static void rewrite_hyphen(struct rewriter *rewriter)
+{
+    if (rewriter->in_class && text_starts_with(rewriter->rest, TEXT("-")))
+        replace(rewriter, 1, "\\-");
+}
+
 static bool rewrite_escape(struct rewriter *rewriter)
 {
     struct text rest = rewriter->rest;
+    bool set = is_set(rest);
     if (rest.length < 2)
         return error_set(rewriter->error, "the pattern ends in a backslash");
     char next = rest.at[1];
     if (next == '0')
-        replace(rewriter, 2, "\\u{00}");
-    else if ((next >= 'a' && next <= 'z') || (next >= 'A' && next <= 'Z'))
-        return rewrite_letter(rewriter, next);
-    else
+        replace(rewriter, 2, "\\u{0}");
+    else if (!((next >= 'a' && next <= 'z') || (next >= 'A' && next <= 'Z')))
         copy(rewriter, 2);
+    else if (!rewrite_letter(rewriter, next))
+        return false;
+    if (set)
+        rewrite_hyphen(rewriter);
     return true;
 }
 
@@ -181,6 +197,8 @@ static bool rewrite_class(struct rewriter *rewriter)
     char c = rewriter->rest.at[0];
     if (c == '[')
         replace(rewriter, 1, "\\[");
+    else if (c == '-' && is_set(text_from(rewriter->rest, 1)))
+        rewrite_hyphen(rewriter);
     else
         copy(rewriter, 1);
     rewriter->in_class = c != ']';

@@ -13,6 +13,7 @@
 
 #include "data/schema.h"
 #include "data/schema_number.h"
+#include "data/schema_pattern.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
@@ -288,6 +289,60 @@ static struct schema_number number_of(const char *text)
     return number;
 }
 
+static const struct {
+    const char *pattern, *text;
+    bool matches;
+} patterns[] = {
+    {"^[\\w-.]+$", "a-b.c", true},
+    {"^[\\w-.]+$", "a,b", false},
+    {"^[a-z\\s-']+$", "o'neil x-y", true},
+    {"^[+-\\d]+$", "+1-2", true},
+    {"^[+-\\d]+$", "1,2", false},
+    {"^[\\s\\-]$", "-", true},
+    {"^[[]$", "[", true},
+    {"^[[:alpha:]]$", "a]", true},
+    {"^.$", "\xe2\x80\xa8", false},
+    {"^.$", "\xf0\x9f\x98\x80", true},
+    {"^\\s$", "\xef\xbb\xbf", true},
+    {"^[^\\S]$", "\xe2\x80\xa9", true},
+    {"^\\d$", "\xd9\xa1", false},
+    {"^\\ud83d\\ude00$", "\xf0\x9f\x98\x80", true},
+    {"^\\u0041\\x42\\u{43}$", "ABC", true},
+    {"^\\p{Lu}\\p{Script=Greek}$", "A\xce\xb1", true},
+    {"a$", "a\n", false},
+    {"[^]", "x", true},
+    {"(?<y>a)\\k<y>", "aa", true},
+};
+
+START_TEST(test_pattern)
+{
+    struct arena *arena = arena_new();
+    struct error error = {0};
+    struct schema_patterns *all = schema_patterns_new(arena);
+    struct schema_pattern_work work = {0};
+    const struct schema_pattern *pattern =
+        schema_pattern_compile(all, arena, text_of(patterns[_i].pattern), &error);
+    ck_assert_msg(pattern, "%s: %s", patterns[_i].pattern, error.message);
+    ck_assert_int_eq(schema_pattern_match(pattern, &work, text_of(patterns[_i].text)),
+                     patterns[_i].matches ? PATTERN_MATCHES : PATTERN_DIFFERS);
+    schema_pattern_work_free(&work);
+    schema_patterns_free(all);
+    arena_free(arena);
+}
+END_TEST
+
+static const char *const no_patterns[] = {
+    "(",   "[",    "a**",   "a{2}+",   "(?>a)",        "(?i)a", "(?#a)",    "(*FAIL)",
+    "\\a", "\\Z",  "\\K",   "\\Qa\\E", "\\p{Nothing}", "\\pL",  "(?P<a>b)", "\\",
+    "\\C", "(?<a", "[b-a]", "(?R)",    "(?1)",         "(?|a)",
+};
+
+START_TEST(test_no_pattern)
+{
+    ck_assert(!schema_pattern_is_valid(text_of(no_patterns[_i])));
+}
+END_TEST
+
 START_TEST(test_number_order)
 {
     bool equal = ordered[_i].a[0] == '=';
@@ -360,6 +415,8 @@ int main(void)
     tcase_add_loop_test(own, test_number_order, 0, COUNT(ordered));
     tcase_add_loop_test(own, test_number_multiple, 0, COUNT(multiples));
     tcase_add_loop_test(own, test_number_survives, 0, COUNT(survivors));
+    tcase_add_loop_test(own, test_pattern, 0, COUNT(patterns));
+    tcase_add_loop_test(own, test_no_pattern, 0, COUNT(no_patterns));
     suite_add_tcase(suite, own);
     tcase_set_timeout(official, 120);
     tcase_add_loop_test(official, test_suite, 0, COUNT(suites));
