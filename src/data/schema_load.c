@@ -1,7 +1,7 @@
 /*
  * Loading: walks a document along the keywords that hold subschemas, and notes
  * each identifier and anchor; "$id" within an enum or an unknown keyword is not
- * one. Follows references to the value they mean.
+ * one.
  */
 #include "config.h"
 
@@ -89,11 +89,6 @@ bool schema_load_fault(struct loader *loader, const struct resource *resource, c
     return error_set(&fault->error, "%s", message);
 }
 
-static struct text key_of(const json_t *const *value)
-{
-    return (struct text){(const char *)value, sizeof *value};
-}
-
 static struct text key_kept(struct arena *arena, const json_t *value)
 {
     return (struct text){arena_copy(arena, &value, sizeof value), sizeof value};
@@ -157,8 +152,7 @@ static bool find_dialect(struct text uri, enum schema_draft *draft)
     return false;
 }
 
-/* A document from elsewhere; NULL with an error. */
-static json_t *fetch(struct loader *loader, const char *uri, struct error *error)
+json_t *schema_load_fetch(struct loader *loader, const char *uri, struct error *error)
 {
     const struct schema_options *options = loader->options;
     json_t *document = schema_map_get(&loader->fetched, text_of(uri));
@@ -180,7 +174,7 @@ static bool take_own_dialect(struct loader *loader, struct resource *resource, c
 {
     const char *uri = schema_uri_resolve(loader->arena, resource->uri, string_of(name));
     struct error error = {0};
-    const json_t *meta = fetch(loader, uri, &error);
+    const json_t *meta = schema_load_fetch(loader, uri, &error);
     if (!meta)
         return schema_load_fault(loader, resource, resource->root, "$schema", "the dialect is not known");
     const json_t *base = json_object_get(meta, "$schema");
@@ -337,83 +331,4 @@ struct resource *schema_load(struct loader *loader, json_t *document, const char
     if (!take_dialect(loader, resource, document) || !walk(loader, resource, document, 0))
         return NULL;
     return resource;
-}
-
-/* ---- references */
-
-static struct resource *find_resource(struct loader *loader, const struct resource *from, const char *uri,
-                                      const json_t *at)
-{
-    struct resource *resource = schema_map_get(&loader->by_uri, text_of(uri));
-    if (resource)
-        return resource;
-    struct error error = {0};
-    json_t *document = *uri ? fetch(loader, uri, &error) : NULL;
-    if (!document) {
-        schema_load_fault(loader, from, at, NULL, "the reference to %.100s leads nowhere%s%.80s", uri,
-                          error.set ? ": " : "", error.message);
-        return NULL;
-    }
-    return schema_load(loader, document, uri, loader->options->draft);
-}
-
-/* One step of a JSON Pointer (RFC 6901). */
-static const json_t *step(struct arena *arena, const json_t *value, struct text token)
-{
-    uint64_t index;
-    if (json_is_array(value))
-        return text_number(token, SIZE_MAX, &index) && (token.length == 1 || token.at[0] != '0')
-                   ? json_array_get(value, (size_t)index)
-                   : NULL;
-    char *name = arena_alloc(arena, token.length + 1);
-    size_t length = 0;
-    for (size_t i = 0; i < token.length; i++) {
-        name[length++] = token.at[i];
-        if (token.at[i] == '~' && i + 1 < token.length && (token.at[i + 1] == '0' || token.at[i + 1] == '1'))
-            name[length - 1] = token.at[++i] == '0' ? '~' : '/';
-    }
-    return json_object_getn(value, name, length);
-}
-
-static const json_t *follow(struct loader *loader, struct text pointer, struct resource **resource)
-{
-    const json_t *value = (*resource)->root;
-    while (value && pointer.length > 0) {
-        pointer = text_from(pointer, 1);
-        size_t end = text_find(pointer, '/');
-        value = step(loader->arena, value, (struct text){pointer.at, end});
-        pointer = text_from(pointer, end);
-        struct resource *inner = schema_map_get(&loader->by_root, key_of(&value));
-        if (inner && json_is_object(value))
-            *resource = inner;
-    }
-    return value;
-}
-
-const json_t *schema_load_reference(struct loader *loader, const struct resource *from, const char *reference,
-                                    const json_t *at, struct resource **resource, const char **dynamic)
-{
-    struct text fragment;
-    const json_t *value = NULL;
-    *dynamic = NULL;
-    *resource =
-        find_resource(loader, from, schema_uri_resolve(loader->arena, from->uri, text_of(reference)), at);
-    if (!*resource)
-        return NULL;
-    if (!schema_uri_fragment(loader->arena, text_of(reference), &fragment)) {
-        schema_load_fault(loader, from, at, NULL, "the reference has a broken escape");
-        return NULL;
-    }
-    if (fragment.length == 0 || fragment.at[0] == '/') {
-        value = follow(loader, fragment, resource);
-        if (fragment.length == 0 && schema_map_get(&(*resource)->dynamic_anchors, TEXT("")))
-            *dynamic = "";
-    } else {
-        value = schema_map_get(&(*resource)->anchors, fragment);
-        if (schema_map_get(&(*resource)->dynamic_anchors, fragment))
-            *dynamic = fragment.at;
-    }
-    if (!value)
-        schema_load_fault(loader, from, at, NULL, "the reference %.100s leads nowhere", reference);
-    return value;
 }

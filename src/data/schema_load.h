@@ -24,6 +24,9 @@ struct loader {
  * NULL with a fault. */
 struct resource *schema_load(struct loader *, json_t *document, const char *uri, enum schema_draft);
 
+/* A document from elsewhere, which the loader owns; NULL with an error. */
+json_t *schema_load_fetch(struct loader *, const char *uri, struct error *);
+
 /* The value that `reference`, which stands in the subschema `at`, means within `from`, and the resource it is
  * in.
  * `*dynamic` is the name of its dynamic anchor, or NULL. */

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "data/schema.h"
+#include "data/schema_format.h"
 #include "data/schema_number.h"
 #include "data/schema_pattern.h"
 
@@ -265,6 +266,117 @@ START_TEST(test_fault)
 END_TEST
 
 static const struct {
+    const char *format, *good, *bad;
+} formats[] = {
+    {"date-time", "2024-02-29T23:59:60z", "2023-02-29T00:00:00Z"},
+    {"date-time", "1998-12-31T15:59:60.123-08:00", "1998-12-31T22:59:60Z"},
+    {"date", "2000-02-29", "1900-02-29"},
+    {"time", "00:00:00.0+00:00", "12:00:00"},
+    {"duration", "P1Y2M3DT4H5M6S", "P1YT"},
+    {"duration", "P2W", "P1Y2W"},
+    {"duration", "PT1H5M", "PT1H5S"},
+    {"email", "o'neil+x@example.com", "a@b@example.com"},
+    {"email", "\"a b\"@[127.0.0.1]", ".a@example.com"},
+    {"idn-email", "\xc3\xa4@\xc3\xb6.example", "\xc3\xa4"},
+    {"hostname", "a-1.example", "a_b.example"},
+    {"hostname", "xn--nxasmq6b", "xn--x"},
+    {"idn-hostname", "\xc3\xb6sterreich.example", "\xe3\x80\xae"},
+    {"ipv4", "255.0.0.1", "127.0.0.01"},
+    {"ipv6", "::ffff:1.2.3.4", "::1%eth0"},
+    {"uri", "http://[::1]:80/a?b#c", "/a"},
+    {"uri", "urn:a:b", "http://a b/"},
+    {"uri-reference", "../a?b", "a\\b"},
+    {"iri", "http://\xc3\xa4.example/", "\xc3\xa4"},
+    {"uri-template", "/a{?x,y*}{z:3}", "/a{"},
+    {"uuid", "123E4567-e89b-12d3-a456-426614174000", "123e4567e89b12d3a456426614174000"},
+    {"json-pointer", "/a~0~1/", "a"},
+    {"relative-json-pointer", "1/a", "01/a"},
+    {"regex", "^\\d+$", "a)"},
+};
+
+START_TEST(test_format)
+{
+    const struct schema_format *format = schema_format_find(text_of(formats[_i].format));
+    ck_assert_ptr_nonnull(format);
+    ck_assert(format->fits(text_of(formats[_i].good)));
+    ck_assert(!format->fits(text_of(formats[_i].bad)));
+}
+END_TEST
+
+/* ---- options */
+
+static json_t *resolve_own(void *context, const char *uri, struct error *error)
+{
+    unsigned *asked = context;
+    ++*asked;
+    if (strcmp(uri, "http://example.com/schemas/b.json") == 0)
+        return json_pack("{s{s{ss}}}", "$defs", "c", "type", "string");
+    error_set(error, "there is no such file");
+    return NULL;
+}
+
+START_TEST(test_resolve)
+{
+    static const char good[] =
+        "{\"properties\":{\"a\":{\"$ref\":\"b.json#/$defs/c\"},\"b\":{\"$ref\":\"b.json\"}}}";
+    static const char bad[] = "{\"$ref\":\"c.json\"}";
+    unsigned asked = 0;
+    struct schema_options options = {.uri = "http://example.com/schemas/a.json", .resolve = resolve_own};
+    struct schema_fault fault;
+    options.context = &asked;
+    struct schema *schema = schema_parse(text_of(good), &options, &fault);
+    ck_assert_msg(schema, "%s", fault.error.message);
+    ck_assert_uint_eq(asked, 1);
+    json_t *instance = json_pack("{si}", "a", 1);
+    ck_assert(!schema_validate(schema, instance, NULL));
+    json_decref(instance);
+    schema_free(schema);
+    ck_assert_ptr_null(schema_parse(text_of(bad), &options, &fault));
+    ck_assert_str_eq(
+        fault.error.message,
+        "the reference to http://example.com/schemas/c.json leads nowhere: there is no such file");
+}
+END_TEST
+
+START_TEST(test_options)
+{
+    struct schema_options options = {.draft = SCHEMA_DRAFT_4, .formats_annotate = true};
+    struct schema_fault fault;
+    struct schema *schema =
+        schema_parse(TEXT("{\"maximum\":1,\"exclusiveMaximum\":true,\"format\":\"date\"}"), &options, &fault);
+    ck_assert_msg(schema, "%s", fault.error.message);
+    json_t *one = json_integer(1), *text = json_string("x");
+    ck_assert(!schema_validate(schema, one, NULL));
+    ck_assert(schema_validate(schema, text, NULL));
+    json_decref(one);
+    json_decref(text);
+    schema_free(schema);
+}
+END_TEST
+
+/* All errors up to the bound, none of which tells what was sent. */
+START_TEST(test_errors)
+{
+    static const char text[] = "{\"required\":[\"r\"],\"additionalProperties\":{\"type\":\"integer\"}}";
+    struct schema_fault fault;
+    struct arena *arena = arena_new();
+    struct schema *schema = schema_parse(text_of(text), NULL, &fault);
+    json_t *instance = json_pack("{ssssss}", "a", "secret", "b", "secret", "c", "secret");
+    for (size_t limit = 1; limit <= 5; limit++) {
+        struct schema_errors errors = schema_errors_new(arena, limit);
+        ck_assert(!schema_validate(schema, instance, &errors));
+        ck_assert_uint_eq(errors.count, limit < 4 ? limit : 4);
+        ck_assert_int_eq(errors.more, limit < 4);
+        for (size_t i = 0; i < errors.count; i++)
+            ck_assert_ptr_null(strstr(errors.items[i].message, "secret"));
+    }
+    json_decref(instance);
+    schema_free(schema);
+    arena_free(arena);
+}
+END_TEST
+
+static const struct {
     const char *a, *b; /* from small to large, apart from what follows a "=" */
 } ordered[] = {
     {"-1e308", "-9223372036854775808"},
@@ -417,6 +529,10 @@ int main(void)
     tcase_add_loop_test(own, test_number_survives, 0, COUNT(survivors));
     tcase_add_loop_test(own, test_pattern, 0, COUNT(patterns));
     tcase_add_loop_test(own, test_no_pattern, 0, COUNT(no_patterns));
+    tcase_add_loop_test(own, test_format, 0, COUNT(formats));
+    tcase_add_test(own, test_resolve);
+    tcase_add_test(own, test_options);
+    tcase_add_test(own, test_errors);
     suite_add_tcase(suite, own);
     tcase_set_timeout(official, 120);
     tcase_add_loop_test(official, test_suite, 0, COUNT(suites));
