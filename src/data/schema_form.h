@@ -168,7 +168,7 @@ bool schema_clause_subschemas(struct clause *, const json_t *value, struct subsc
 const struct subschema *schema_clause_reference(struct clause *, const char *reference, const char **dynamic);
 
 /* NULL with a fault. */
-const struct schema_pattern *schema_clause_pattern(struct clause *, struct text pattern);
+const struct schema_pattern *schema_clause_pattern(struct clause *, struct text);
 
 /* Sets the fault of the keyword at hand; always false. */
 bool schema_clause_fault(struct clause *, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -216,13 +216,14 @@ static bool is_u_label(struct text text)
 static bool is_a_label(struct text text)
 {
     struct points points = {.count = 0};
-    char unicode[4 * POINTS_LIMIT];
+    char unicode[4 * POINTS_LIMIT] = "";
     bool ascii = true;
     if (!decode(text_from(text, 4), &points))
         return false;
     for (size_t i = 0; i < points.count; i++)
         ascii &= points.at[i] < 0x80;
-    return !ascii && is_u_label((struct text){unicode, write_points(&points, unicode)});
+    size_t length = write_points(&points, unicode);
+    return !ascii && is_u_label((struct text){unicode, length});
 }
 
 static bool is_ascii_label(struct text text)

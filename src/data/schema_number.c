@@ -75,12 +75,13 @@ bool schema_number_read(struct text text, struct schema_number *number)
 static bool of_short_real(double size, struct schema_number *number)
 {
     double power = 1;
-    for (int places = 0; places <= 15 && size * power < 1e15; places++, power *= 10) {
+    for (int places = 0; places <= 15 && size * power < 1e15; places++) {
         uint64_t digits = (uint64_t)(size * power + 0.5);
-        if ((double)digits / power != size)
-            continue;
-        *number = normal(false, digits, -places);
-        return true;
+        if ((double)digits / power == size) {
+            *number = normal(false, digits, -places);
+            return true;
+        }
+        power *= 10;
     }
     return false;
 }
