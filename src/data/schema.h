@@ -5,7 +5,8 @@
  * or the network: what a reference outside of the schema means is told by the
  * caller, or the schema is refused.
  *
- * How it works: schema_load.c gives every resource and anchor its URI;
+ * How it works: schema_load.c gives every resource and anchor its URI,
+ * schema_reference.c follows references to them;
  * schema_compile.c turns each subschema into one list of checks for every JSON
  * type, by the table of keywords in schema_keywords.c; schema_run.c runs the
  * list of the instance's type. Numbers are compared as decimals
@@ -50,7 +51,9 @@ struct schema_fault {
 
 struct schema;
 
-/* The compiled schema, to be ended by schema_free(); NULL with a fault. `value`
+/* Compile before a sandbox forbids new machine code: patterns are matched by
+ * PCRE2's JIT where there is one.
+ * The compiled schema, to be ended by schema_free(); NULL with a fault. `value`
  * is kept by reference and must not be changed while the schema lives. `options`
  * may be NULL for 2020-12 with formats that assert. */
 struct schema *schema_compile(json_t *value, const struct schema_options *options, struct schema_fault *);
@@ -86,8 +89,8 @@ enum {
 
 /* Whether the instance is valid; the reasons why not are added to `errors`, and
  * with NULL the first one ends the work. A limit that is reached (depth, steps,
- * a pattern that backtracks too much) is an error, whatever the schema makes of
- * it. The strings must be UTF-8, as jansson's parser leaves them. Safe from any
+ * a pattern that backtracks too much) is an error with the keyword "limit", whatever
+ * the schema makes of it. The strings must be UTF-8, as jansson's parser leaves them. Safe from any
  * thread; the instance is only read. */
 bool schema_validate(const struct schema *, const json_t *instance, struct schema_errors *errors);
 
