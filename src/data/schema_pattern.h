@@ -15,7 +15,8 @@ struct schema_patterns; /* the patterns of one schema */
 
 /* What one thread needs while it matches; starts as zeros. */
 struct schema_pattern_work {
-    void *data;
+    void *data, *context;
+    unsigned retries; /* matches that took more than their length explains */
 };
 
 struct schema_patterns *schema_patterns_new(struct arena *);
