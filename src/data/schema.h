@@ -44,8 +44,9 @@ struct schema_options {
 /* Why a schema does not compile, and where. */
 struct schema_fault {
     struct error error;
+    const char *keyword;   /* a literal; NULL: it is about a whole subschema */
     char uri[256];         /* of the document it is in; "" for the schema itself */
-    char pointer[256];     /* JSON Pointer of the subschema or keyword in it, cut to fit */
+    char pointer[1024];    /* JSON Pointer of the subschema or value in it, "" where it does not fit */
     unsigned line, column; /* 1-based, in the text given to schema_parse(); else 0 */
 };
 
@@ -58,11 +59,15 @@ struct schema;
  * may be NULL for 2020-12 with formats that assert. */
 struct schema *schema_compile(json_t *value, const struct schema_options *options, struct schema_fault *);
 
-/* The same from JSON text (strict: no duplicate keys), of which nothing is kept. */
+/* The same from JSON text (as schema_json() reads it), of which nothing is kept. */
 struct schema *schema_parse(struct text, const struct schema_options *options, struct schema_fault *);
 
 /* NULL is allowed. */
 void schema_free(struct schema *);
+
+/* The JSON value of a text, strictly: no name twice, but strings with NUL. Where it has an integer beyond 64
+ * bits, its numbers are doubles, of which those beyond 2^53 are not exact. NULL with a problem. */
+json_t *schema_json(struct text, json_error_t *problem);
 
 /* One thing that is wrong with an instance. */
 struct schema_error {

@@ -62,7 +62,7 @@ bool schema_compile_items(struct clause *clause)
     const json_t *first = json_object_get(clause->schema, "prefixItems");
     bool second = first && strcmp(clause->keyword, "items") == 0;
     if (first && (!json_is_array(first) || json_array_size(first) == 0))
-        return schema_clause_fault(clause, "wants a list of schemas that is not empty");
+        return schema_clause_expects(clause, first, "a list of schemas");
     return second || take_items(clause, first, json_object_get(clause->schema, "items"), "items");
 }
 
@@ -103,9 +103,11 @@ static bool take_count(struct clause *clause, const char *keyword, size_t *count
     if (!value || clause->resource->draft > SCHEMA_DRAFT_2019_09 ||
         !(clause->resource->vocabularies & VOCABULARY_VALIDATION))
         return true;
+    struct clause part = *clause;
+    part.keyword = keyword;
     double number = json_number_value(value);
     if (!json_is_number(value) || number < 0 || number > 1e15 || (double)(size_t)number < number)
-        return schema_clause_fault(clause, "%s wants an integer that is not negative", keyword);
+        return schema_clause_expects(&part, value, "an integer that is not negative");
     *count = (size_t)number;
     return true;
 }
@@ -182,7 +184,7 @@ static bool run_unique(struct run *run, const struct check *check, const json_t 
 bool schema_compile_unique(struct clause *clause)
 {
     if (!json_is_boolean(clause->value))
-        return schema_clause_fault(clause, "wants true or false");
+        return schema_clause_expects(clause, clause->value, "true or false");
     if (json_is_true(clause->value))
         schema_clause_check(clause, TYPE_BIT(JSON_ARRAY), run_unique);
     return true;

@@ -10,7 +10,6 @@
 #include <sys/random.h>
 
 #include "data/schema_load.h"
-#include "data/schema_position.h"
 #include "data/schema_uri.h"
 
 enum { CHECK_LIMIT = 96 };
@@ -69,6 +68,12 @@ bool schema_clause_fault(struct clause *clause, const char *format, ...)
                              "%s", message);
 }
 
+bool schema_clause_expects(struct clause *clause, const json_t *value, const char *expected)
+{
+    return schema_load_expects(&clause->compiler->loader, clause->resource, clause->schema, clause->keyword,
+                               value, expected);
+}
+
 static struct subschema *subschema_of(struct compiler *compiler, const json_t *value,
                                       const struct resource *resource)
 {
@@ -95,7 +100,8 @@ static const struct subschema *take_subschema(struct clause *clause, const json_
 {
     struct compiler *compiler = clause->compiler;
     if (!json_is_object(value) && !(booleans && json_is_boolean(value))) {
-        schema_clause_fault(clause, "wants a schema: an object%s", booleans ? " or a boolean" : "");
+        schema_clause_expects(clause, value,
+                              booleans ? "a schema: an object or a boolean" : "a schema: an object");
         return NULL;
     }
     const struct resource *own =
@@ -116,7 +122,7 @@ const struct subschema *schema_clause_boolean_or_subschema(struct clause *clause
 bool schema_clause_subschemas(struct clause *clause, const json_t *value, struct subschemas *list)
 {
     if (!json_is_array(value) || json_array_size(value) == 0)
-        return schema_clause_fault(clause, "wants a list of schemas that is not empty");
+        return schema_clause_expects(clause, value, "a list of schemas");
     list->count = json_array_size(value);
     list->items = arena_array(schema_clause_arena(clause), list->count, sizeof *list->items);
     for (size_t i = 0; i < list->count; i++) {
@@ -132,8 +138,9 @@ const struct subschema *schema_clause_reference(struct clause *clause, const cha
 {
     struct resource *resource;
     const char *name;
-    const json_t *value = schema_load_reference(&clause->compiler->loader, clause->resource, reference,
-                                                clause->schema, &resource, &name);
+    struct origin origin = {clause->resource, clause->schema, clause->keyword};
+    const json_t *value =
+        schema_load_reference(&clause->compiler->loader, &origin, reference, &resource, &name);
     if (!value)
         return NULL;
     if (dynamic)
@@ -265,26 +272,6 @@ struct schema *schema_compile(json_t *value, const struct schema_options *option
     error_set(&fault->error, "there is no memory for the schema");
     schema_free(schema);
     return NULL;
-}
-
-struct schema *schema_parse(struct text text, const struct schema_options *options,
-                            struct schema_fault *fault)
-{
-    json_error_t problem;
-    *fault = (struct schema_fault){0};
-    json_t *value =
-        json_loadb(text.at ? text.at : "", text.length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &problem);
-    if (!value) {
-        fault->line = problem.line > 0 ? (unsigned)problem.line : 1;
-        fault->column = problem.column > 0 ? (unsigned)problem.column : 1;
-        error_set(&fault->error, "is not JSON: %s", problem.text);
-        return NULL;
-    }
-    struct schema *schema = schema_compile(value, options, fault);
-    json_decref(value);
-    if (!schema && fault->uri[0] == '\0')
-        schema_position(text, text_of(fault->pointer), &fault->line, &fault->column);
-    return schema;
 }
 
 void schema_free(struct schema *schema)

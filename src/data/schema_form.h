@@ -173,6 +173,10 @@ const struct schema_pattern *schema_clause_pattern(struct clause *, struct text)
 /* Sets the fault of the keyword at hand; always false. */
 bool schema_clause_fault(struct clause *, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* The same for a value, the keyword's own or one within it: what it is, and what was `expected`. Always
+ * false. */
+bool schema_clause_expects(struct clause *, const json_t *value, const char *expected);
+
 bool schema_clause_asserts_formats(const struct clause *);
 
 /* ---- the keywords (schema_keywords.c) */

@@ -69,6 +69,14 @@ static bool find_pointer(const json_t *value, const json_t *target, struct text 
     return false;
 }
 
+static size_t write_pointer(struct schema_fault *fault, const struct resource *resource, const json_t *value)
+{
+    struct text pointer = {fault->pointer, 0};
+    find_pointer(resource->document_root, value, &pointer, sizeof fault->pointer);
+    fault->pointer[pointer.length] = '\0';
+    return pointer.length;
+}
+
 bool schema_load_fault(struct loader *loader, const struct resource *resource, const json_t *value,
                        const char *keyword, const char *format, ...)
 {
@@ -80,13 +88,34 @@ bool schema_load_fault(struct loader *loader, const struct resource *resource, c
     va_start(arguments, format);
     vsnprintf(message, sizeof message, format, arguments);
     va_end(arguments);
-    snprintf(fault->uri, sizeof fault->uri, "%s", resource->document);
-    struct text pointer = {fault->pointer, 0};
-    find_pointer(resource->document_root, value, &pointer, sizeof fault->pointer);
-    fault->pointer[pointer.length] = '\0';
+    if (resource->document_root != json_array_get(loader->documents, 0))
+        snprintf(fault->uri, sizeof fault->uri, "%s", resource->document);
+    fault->keyword = keyword;
+    size_t length = write_pointer(fault, resource, value);
     if (keyword)
-        snprintf(fault->pointer + pointer.length, sizeof fault->pointer - pointer.length, "/%s", keyword);
+        snprintf(fault->pointer + length, sizeof fault->pointer - length, "/%s", keyword);
     return error_set(&fault->error, "%s", message);
+}
+
+/* "is 5, expected a string"; true, false and null cannot be found again, for there is one of each. */
+bool schema_load_expects(struct loader *loader, const struct resource *resource, const json_t *subschema,
+                         const char *keyword, const json_t *value, const char *expected)
+{
+    char text[40];
+    const char *what = json_is_object(value)        ? "an object"
+                       : json_array_size(value) > 0 ? "a list"
+                       : json_is_array(value)       ? "an empty list"
+                                                    : "a string";
+    size_t length = json_dumpb(value, text, sizeof text, JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
+    bool scalar = !json_is_object(value) && !json_is_array(value), first = !loader->fault->error.set;
+    if (scalar && length > 0 && length < sizeof text) {
+        text[length] = '\0';
+        what = text;
+    }
+    schema_load_fault(loader, resource, subschema, keyword, "is %s, expected %s", what, expected);
+    if (first && !json_is_boolean(value) && !json_is_null(value))
+        write_pointer(loader->fault, resource, value);
+    return false;
 }
 
 static struct text key_kept(struct arena *arena, const json_t *value)
@@ -176,7 +205,8 @@ static bool take_own_dialect(struct loader *loader, struct resource *resource, c
     struct error error = {0};
     const json_t *meta = schema_load_fetch(loader, uri, &error);
     if (!meta)
-        return schema_load_fault(loader, resource, resource->root, "$schema", "the dialect is not known");
+        return schema_load_fault(loader, resource, resource->root, "$schema",
+                                 "the dialect is not known, expected draft 4, 6, 7, 2019-09 or 2020-12");
     const json_t *base = json_object_get(meta, "$schema");
     if (!json_is_string(base) || !find_dialect(string_of(base), &resource->draft))
         return schema_load_fault(loader, resource, resource->root, "$schema",
@@ -190,7 +220,7 @@ static bool take_dialect(struct loader *loader, struct resource *resource, const
     if (!name)
         return true;
     if (!json_is_string(name))
-        return schema_load_fault(loader, resource, resource->root, "$schema", "wants a string");
+        return schema_load_expects(loader, resource, resource->root, "$schema", name, "the URI of a dialect");
     resource->vocabularies = VOCABULARY_ALL;
     return find_dialect(string_of(name), &resource->draft) || take_own_dialect(loader, resource, name);
 }
@@ -238,7 +268,8 @@ static bool add_anchor(struct loader *loader, struct resource *resource, struct 
 {
     const json_t *known = schema_map_get(&resource->anchors, name);
     if (known && known != value)
-        return schema_load_fault(loader, resource, value, NULL, "the anchor is named twice");
+        return schema_load_fault(loader, resource, value, dynamic ? "$dynamicAnchor" : NULL,
+                                 "the anchor is named twice");
     schema_map_set(&resource->anchors, loader->arena, name, (void *)value);
     if (dynamic) {
         schema_map_set(&resource->dynamic_anchors, loader->arena, name, (void *)value);
@@ -247,21 +278,28 @@ static bool add_anchor(struct loader *loader, struct resource *resource, struct 
     return true;
 }
 
+/* Text that is a part of URIs, too. */
+static bool is_name(const json_t *value)
+{
+    return json_string_length(value) > 0 && strlen(json_string_value(value)) == json_string_length(value);
+}
+
 static bool add_anchors(struct loader *loader, struct resource *resource, const json_t *value)
 {
     if (!is_modern(resource->draft))
         return true;
     const json_t *anchor = json_object_get(value, "$anchor"),
                  *dynamic = json_object_get(value, "$dynamicAnchor");
-    if (anchor && (!json_is_string(anchor) || !add_anchor(loader, resource, string_of(anchor), value, false)))
-        return schema_load_fault(loader, resource, value, NULL, "$anchor wants a string");
+    if (anchor && !is_name(anchor))
+        return schema_load_expects(loader, resource, value, "$anchor", anchor, "a name");
+    if (anchor && !add_anchor(loader, resource, string_of(anchor), value, false))
+        return false;
     if (resource->draft == SCHEMA_DRAFT_2019_09)
         return !(value == resource->root && json_is_true(json_object_get(value, "$recursiveAnchor"))) ||
                add_anchor(loader, resource, TEXT(""), value, true);
-    if (dynamic &&
-        (!json_is_string(dynamic) || !add_anchor(loader, resource, string_of(dynamic), value, true)))
-        return schema_load_fault(loader, resource, value, NULL, "$dynamicAnchor wants a string");
-    return true;
+    if (dynamic && !is_name(dynamic))
+        return schema_load_expects(loader, resource, value, "$dynamicAnchor", dynamic, "a name");
+    return !dynamic || add_anchor(loader, resource, string_of(dynamic), value, true);
 }
 
 static struct resource *new_resource(struct loader *loader, const struct resource *outer, const json_t *root,
@@ -298,7 +336,7 @@ static struct resource *identify(struct loader *loader, struct resource *outer, 
     const char *uri = schema_uri_resolve(loader->arena, outer->uri, name);
     struct resource *resource = schema_map_get(&loader->by_uri, text_of(uri));
     if (resource && resource->root != value && resource->root != outer->root) {
-        schema_load_fault(loader, outer, value, NULL, "%s is taken by another subschema", keyword);
+        schema_load_fault(loader, outer, value, keyword, "is the URI of another subschema, too");
         return NULL;
     }
     if (outer->root == value) /* the root of a document names itself */

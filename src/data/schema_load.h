@@ -27,15 +27,25 @@ struct resource *schema_load(struct loader *, json_t *document, const char *uri,
 /* A document from elsewhere, which the loader owns; NULL with an error. */
 json_t *schema_load_fetch(struct loader *, const char *uri, struct error *);
 
-/* The value that `reference`, which stands in the subschema `at`, means within `from`, and the resource it is
- * in.
+/* Where a reference stands. */
+struct origin {
+    const struct resource *resource;
+    const json_t *subschema;
+    const char *keyword;
+};
+
+/* The value that a reference means, and the resource it is in; NULL with a fault.
  * `*dynamic` is the name of its dynamic anchor, or NULL. */
-const json_t *schema_load_reference(struct loader *, const struct resource *from, const char *reference,
-                                    const json_t *at, struct resource **, const char **dynamic);
+const json_t *schema_load_reference(struct loader *, const struct origin *, const char *reference,
+                                    struct resource **, const char **dynamic);
 
 /* Sets the fault, at a keyword (NULL: none) of a subschema of the resource's document. Always false. */
 bool schema_load_fault(struct loader *, const struct resource *, const json_t *subschema, const char *keyword,
                        const char *format, ...) __attribute__((format(printf, 5, 6)));
+
+/* The same about a value of the keyword: what it is, and what was `expected`. Always false. */
+bool schema_load_expects(struct loader *, const struct resource *, const json_t *subschema,
+                         const char *keyword, const json_t *value, const char *expected);
 
 /* The schema about schemas at a URI, as a new reference, or NULL (schema_meta.c). */
 json_t *schema_meta(const char *uri);

@@ -11,10 +11,15 @@ static bool run_subschema(struct run *run, const struct check *check, const json
     return schema_run(run, check->subschema, instance);
 }
 
+static bool is_reference(const json_t *value)
+{
+    return json_is_string(value) && strlen(json_string_value(value)) == json_string_length(value);
+}
+
 bool schema_compile_reference(struct clause *clause)
 {
-    if (!json_is_string(clause->value))
-        return schema_clause_fault(clause, "wants a string");
+    if (!is_reference(clause->value))
+        return schema_clause_expects(clause, clause->value, "a reference, which is a string");
     const struct subschema *subschema =
         schema_clause_reference(clause, json_string_value(clause->value), NULL);
     if (!subschema)
@@ -44,8 +49,8 @@ static bool run_dynamic(struct run *run, const struct check *check, const json_t
 bool schema_compile_dynamic_reference(struct clause *clause)
 {
     const char *name = NULL;
-    if (!json_is_string(clause->value))
-        return schema_clause_fault(clause, "wants a string");
+    if (!is_reference(clause->value))
+        return schema_clause_expects(clause, clause->value, "a reference, which is a string");
     const struct subschema *first = schema_clause_reference(clause, json_string_value(clause->value), &name);
     if (!first)
         return false;
@@ -63,7 +68,7 @@ bool schema_compile_dynamic_reference(struct clause *clause)
 bool schema_compile_definitions(struct clause *clause)
 {
     if (!json_is_object(clause->value))
-        return schema_clause_fault(clause, "wants an object of schemas");
+        return schema_clause_expects(clause, clause->value, "an object of schemas");
     json_t *object = (json_t *)clause->value;
     for (void *at = json_object_iter(object); at; at = json_object_iter_next(object, at))
         if (!schema_clause_subschema(clause, json_object_iter_value(at)))

@@ -41,12 +41,12 @@ static bool run_required(struct run *run, const struct check *check, const json_
 static bool take_names(struct clause *clause, const json_t *value, struct texts *names)
 {
     if (!json_is_array(value))
-        return schema_clause_fault(clause, "wants a list of names");
+        return schema_clause_expects(clause, value, "a list of names");
     names->items = arena_array(schema_clause_arena(clause), json_array_size(value), sizeof *names->items);
     for (size_t i = 0; i < json_array_size(value); i++) {
         const json_t *name = json_array_get(value, i);
         if (!json_is_string(name))
-            return schema_clause_fault(clause, "wants a list of names");
+            return schema_clause_expects(clause, name, "a name, which is a string");
         names->items[names->count++] = string_of(name);
     }
     return true;
@@ -126,7 +126,7 @@ static bool take_properties(struct clause *clause, const json_t *value, struct m
 {
     json_t *object = iterable(value);
     if (value && !json_is_object(value))
-        return schema_clause_fault(clause, "wants an object of schemas");
+        return schema_clause_expects(clause, value, "an object of schemas");
     for (void *at = json_object_iter(object); at; at = json_object_iter_next(object, at)) {
         const struct subschema *subschema = schema_clause_subschema(clause, json_object_iter_value(at));
         if (!subschema)
@@ -140,7 +140,7 @@ static bool take_patterns(struct clause *clause, const json_t *value, struct mem
 {
     json_t *object = iterable(value);
     if (value && !json_is_object(value))
-        return schema_clause_fault(clause, "wants an object of schemas");
+        return schema_clause_expects(clause, value, "an object of schemas");
     members->patterns =
         arena_array(schema_clause_arena(clause), json_object_size(value), sizeof *members->patterns);
     for (void *at = json_object_iter(object); at; at = json_object_iter_next(object, at)) {
@@ -257,7 +257,7 @@ bool schema_compile_dependencies(struct clause *clause)
 {
     json_t *object = iterable(clause->value);
     if (!json_is_object(object))
-        return schema_clause_fault(clause, "wants an object");
+        return schema_clause_expects(clause, object, "an object");
     bool schemas = strcmp(clause->keyword, "dependentRequired") != 0;
     bool names = strcmp(clause->keyword, "dependentSchemas") != 0;
     struct dependencies *dependencies = arena_alloc(schema_clause_arena(clause), sizeof *dependencies);

@@ -12,8 +12,7 @@ static struct text key_of(const json_t *const *value)
     return (struct text){(const char *)value, sizeof *value};
 }
 
-static struct resource *find_resource(struct loader *loader, const struct resource *from, const char *uri,
-                                      const json_t *at)
+static struct resource *find_resource(struct loader *loader, const struct origin *origin, const char *uri)
 {
     struct resource *resource = schema_map_get(&loader->by_uri, text_of(uri));
     if (resource)
@@ -21,8 +20,9 @@ static struct resource *find_resource(struct loader *loader, const struct resour
     struct error error = {0};
     json_t *document = *uri ? schema_load_fetch(loader, uri, &error) : NULL;
     if (!document) {
-        schema_load_fault(loader, from, at, NULL, "the reference to %.100s leads nowhere%s%.80s", uri,
-                          error.set ? ": " : "", error.message);
+        schema_load_fault(loader, origin->resource, origin->subschema, origin->keyword,
+                          "the reference to %.100s leads nowhere%s%.80s", uri, error.set ? ": " : "",
+                          error.message);
         return NULL;
     }
     return schema_load(loader, document, uri, loader->options->draft);
@@ -61,18 +61,19 @@ static const json_t *follow(struct loader *loader, struct text pointer, struct r
     return value;
 }
 
-const json_t *schema_load_reference(struct loader *loader, const struct resource *from, const char *reference,
-                                    const json_t *at, struct resource **resource, const char **dynamic)
+const json_t *schema_load_reference(struct loader *loader, const struct origin *origin, const char *reference,
+                                    struct resource **resource, const char **dynamic)
 {
     struct text fragment;
     const json_t *value = NULL;
     *dynamic = NULL;
-    *resource =
-        find_resource(loader, from, schema_uri_resolve(loader->arena, from->uri, text_of(reference)), at);
+    *resource = find_resource(loader, origin,
+                              schema_uri_resolve(loader->arena, origin->resource->uri, text_of(reference)));
     if (!*resource)
         return NULL;
     if (!schema_uri_fragment(loader->arena, text_of(reference), &fragment)) {
-        schema_load_fault(loader, from, at, NULL, "the reference has a broken escape");
+        schema_load_fault(loader, origin->resource, origin->subschema, origin->keyword,
+                          "the reference has a broken escape");
         return NULL;
     }
     if (fragment.length == 0 || fragment.at[0] == '/') {
@@ -85,6 +86,7 @@ const json_t *schema_load_reference(struct loader *loader, const struct resource
             *dynamic = fragment.at;
     }
     if (!value)
-        schema_load_fault(loader, from, at, NULL, "the reference %.100s leads nowhere", reference);
+        schema_load_fault(loader, origin->resource, origin->subschema, origin->keyword,
+                          "the reference %.100s leads nowhere", reference);
     return value;
 }

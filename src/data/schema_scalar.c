@@ -47,7 +47,7 @@ static bool run_type(struct run *run, const struct check *check, const json_t *i
 static bool add_type(struct clause *clause, struct types *types, const json_t *name)
 {
     for (size_t i = 0; json_is_string(name) && i < sizeof type_names / sizeof *type_names; i++) {
-        if (strcmp(json_string_value(name), type_names[i].name) != 0)
+        if (!text_equal(string_of(name), text_of(type_names[i].name)))
             continue;
         types->bits |= type_names[i].bits;
         types->names = types->names ? arena_printf(schema_clause_arena(clause), "%s or %s", types->names,
@@ -55,7 +55,7 @@ static bool add_type(struct clause *clause, struct types *types, const json_t *n
                                     : type_names[i].phrase;
         return true;
     }
-    return schema_clause_fault(clause, "is none of the seven types");
+    return schema_clause_expects(clause, name, "array, boolean, integer, null, number, object or string");
 }
 
 bool schema_compile_type(struct clause *clause)
@@ -67,7 +67,7 @@ bool schema_compile_type(struct clause *clause)
         if (!add_type(clause, types, json_array_get(clause->value, i)))
             return false;
     if (!types->names)
-        return schema_clause_fault(clause, "wants at least one type");
+        return schema_clause_expects(clause, clause->value, "at least one type");
     schema_clause_check(clause, TYPES_ALL & ~types->bits, run_type)->rules = types;
     return true;
 }
@@ -108,7 +108,7 @@ bool schema_compile_enum(struct clause *clause)
     struct arena *arena = schema_clause_arena(clause);
     struct enumeration *enumeration = arena_alloc(arena, sizeof *enumeration);
     if (!json_is_array(clause->value))
-        return schema_clause_fault(clause, "wants a list of values");
+        return schema_clause_expects(clause, clause->value, "a list of values");
     enumeration->others = arena_array(arena, json_array_size(clause->value), sizeof *enumeration->others);
     for (size_t i = 0; i < json_array_size(clause->value); i++) {
         json_t *value = json_array_get(clause->value, i);
@@ -153,10 +153,11 @@ bool schema_compile_bound(struct clause *clause)
     bool lower = strstr(clause->keyword, "inimum"), excluded = strncmp(clause->keyword, "exclusive", 9) == 0;
     const json_t *flag = json_object_get(clause->schema, lower ? "exclusiveMinimum" : "exclusiveMaximum");
     if (!json_is_number(clause->value))
-        return schema_clause_fault(clause, "wants a number");
+        return schema_clause_expects(clause, clause->value, "a number");
     if (clause->resource->draft == SCHEMA_DRAFT_4) {
         if (flag && !json_is_boolean(flag))
-            return schema_clause_fault(clause, "wants true or false beside it, since this is draft 4");
+            return schema_clause_fault(clause, "has %s beside it, expected true or false there in draft 4",
+                                       lower ? "an exclusiveMinimum" : "an exclusiveMaximum");
         excluded = json_is_true(flag);
     }
     check_run *run = excluded ? (lower ? run_above : run_below) : (lower ? run_minimum : run_maximum);
@@ -175,7 +176,7 @@ bool schema_compile_multiple(struct clause *clause)
     struct schema_number step =
         json_is_number(clause->value) ? schema_number_of(clause->value) : (struct schema_number){0};
     if (step.digits == 0 || step.negative)
-        return schema_clause_fault(clause, "wants a number above 0");
+        return schema_clause_expects(clause, clause->value, "a number above 0");
     schema_clause_check(clause, TYPES_NUMBER, run_multiple)->number = step;
     return true;
 }
@@ -187,7 +188,7 @@ static bool take_limit(struct clause *clause, unsigned types, check_run *run)
     struct schema_number number = json_is_number(clause->value) ? schema_number_of(clause->value)
                                                                 : (struct schema_number){1, -1, false};
     if (number.negative || !schema_number_is_integer(number))
-        return schema_clause_fault(clause, "wants an integer that is not negative");
+        return schema_clause_expects(clause, clause->value, "an integer that is not negative");
     size_t limit = json_is_integer(clause->value) ? (size_t)json_integer_value(clause->value) : SIZE_MAX;
     if (json_is_real(clause->value) && json_real_value(clause->value) < 1e18)
         limit = (size_t)json_real_value(clause->value);
@@ -260,7 +261,7 @@ static bool run_pattern(struct run *run, const struct check *check, const json_t
 bool schema_compile_pattern(struct clause *clause)
 {
     if (!json_is_string(clause->value))
-        return schema_clause_fault(clause, "wants a string");
+        return schema_clause_expects(clause, clause->value, "a string");
     const struct schema_pattern *pattern = schema_clause_pattern(clause, string_of(clause->value));
     if (!pattern)
         return false;
@@ -278,7 +279,7 @@ static bool run_format(struct run *run, const struct check *check, const json_t 
 bool schema_compile_format(struct clause *clause)
 {
     if (!json_is_string(clause->value))
-        return schema_clause_fault(clause, "wants a string");
+        return schema_clause_expects(clause, clause->value, "a string");
     const struct schema_format *format = schema_format_find(string_of(clause->value));
     if (format && schema_clause_asserts_formats(clause))
         schema_clause_check(clause, TYPE_BIT(JSON_STRING), run_format)->rules = format;

@@ -14,7 +14,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void check_instance(const struct schema *schema, struct text text)
 {
-    json_t *instance = json_loadb(text.at, text.length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, NULL);
+    json_error_t problem;
+    json_t *instance = schema_json(text, &problem);
     if (!instance)
         return;
     struct arena *arena = arena_new();

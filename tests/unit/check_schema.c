@@ -190,6 +190,12 @@ static const struct {
     {"{'format':'regex'}", "'(?<a'", "", "format"},
     {"{'properties':{'a':true},'unevaluatedProperties':false}", "{'a':1,'b':2}", "/b",
      "unevaluatedProperties"},
+    {"{'enum':['a\\u0000b']}", "'a\\u0000b'", NULL, NULL},
+    {"{'enum':['a\\u0000b']}", "'a'", "", "enum"},
+    {"{'pattern':'^a\\u0000$'}", "'a\\u0000'", NULL, NULL},
+    {"{'maximum':18446744073709551615}", "9223372036854775807", NULL, NULL},
+    {"{'maximum':18446744073709551615}", "28446744073709551615", "", "maximum"},
+    {"{'type':'integer'}", "123456789012345678901234567890", NULL, NULL},
 };
 
 /* JSON with ' for ". */
@@ -208,11 +214,13 @@ START_TEST(test_case)
     char *text = json_of(cases[_i].schema), *data = json_of(cases[_i].instance);
     struct schema *schema = schema_parse(text_of(text), NULL, &fault);
     ck_assert_msg(schema, "%s: %s", text, fault.error.message);
-    json_t *instance = json_loads(data, JSON_DECODE_ANY, NULL);
+    json_error_t problem;
+    json_t *instance = schema_json(text_of(data), &problem);
     struct arena *arena = arena_new();
     struct schema_errors errors = schema_errors_new(arena, 1);
     ck_assert_ptr_nonnull(instance);
-    ck_assert_int_eq(schema_validate(schema, instance, &errors), cases[_i].pointer == NULL);
+    ck_assert_msg(schema_validate(schema, instance, &errors) == (cases[_i].pointer == NULL), "%s: %s", text,
+                  data);
     ck_assert_int_eq(schema_validate(schema, instance, NULL), cases[_i].pointer == NULL);
     ck_assert_uint_eq(errors.count, cases[_i].pointer != NULL);
     if (cases[_i].pointer) {
@@ -228,27 +236,43 @@ START_TEST(test_case)
 END_TEST
 
 static const struct {
-    const char *schema, *pointer, *message;
+    const char *schema, *pointer, *keyword, *message;
     unsigned line, column;
 } faults[] = {
-    {"{'type':'text'}", "/type", "is none of the seven types", 1, 9},
-    {"{\n 'properties': {\n  'a': {'pattern': '('}}}", "/properties/a/pattern", "does not compile", 3, 20},
-    {"{'$ref':'#/nowhere'}", "", "leads nowhere", 1, 1},
-    {"{'$ref':'http://example.com/x'}", "", "leads nowhere", 1, 1},
-    {"{'minLength':-1}", "/minLength", "not negative", 1, 14},
-    {"{'allOf':[]}", "/allOf", "not empty", 1, 10},
-    {"{'$schema':'http://example.com/'}", "/$schema", "dialect", 1, 12},
-    {"[]", "", "wants a schema", 1, 1},
-    {"{", "", "is not JSON", 1, 1},
-    {"{'a':1,'a':2}", "", "is not JSON", 1, 10},
-    {"{'pattern':'(?>a)'}", "/pattern", "ECMA-262", 1, 12},
-    {"{'properties':{'a/~b':{'items':[\n{'enum':1}]}}}", "/properties/a~1~0b/items", "wants a schema", 1, 32},
+    {"{'type':'text'}", "/type", "type", "is \"text\", expected array,", 1, 9},
+    {"{'type':['null',\n7]}", "/type/1", "type", "is 7, expected array,", 2, 1},
+    {"{'type':'string\\u0000'}", "/type", "type", "expected array,", 1, 9},
+    {"{\n 'properties': {\n  'a': {'pattern': '('}}}", "/properties/a/pattern", "pattern", "does not compile",
+     3, 20},
+    {"{'properties':{'a':{},\n'b':5}}", "/properties/b", "properties", "is 5, expected a schema", 2, 5},
+    {"{'properties':{'a':{},\n'b':null}}", "/properties", "properties", "is null, expected a schema", 1, 15},
+    {"{'$ref':'#/nowhere'}", "/$ref", "$ref", "leads nowhere", 1, 9},
+    {"{'$ref':'http://example.com/x'}", "/$ref", "$ref", "leads nowhere", 1, 9},
+    {"{'$ref':'#\\u0000'}", "/$ref", "$ref", "expected a reference", 1, 9},
+    {"{'$ref':'#%zz'}", "/$ref", "$ref", "broken escape", 1, 9},
+    {"{'minLength':-1}", "/minLength", "minLength", "is -1, expected an integer that is not negative", 1, 14},
+    {"{'contains':true,'minContains':'x'}", "/minContains", "minContains", "is \"x\", expected an integer", 1,
+     32},
+    {"{'required':['a',1]}", "/required/1", "required", "is 1, expected a name", 1, 18},
+    {"{'allOf':[]}", "/allOf", "allOf", "is an empty list, expected", 1, 10},
+    {"{'$schema':'http://example.com/'}", "/$schema", "$schema", "dialect", 1, 12},
+    {"{'$schema':5}", "/$schema", "$schema", "is 5, expected the URI", 1, 12},
+    {"[]", "", NULL, "is an empty list, expected a schema", 1, 1},
+    {"{", "", NULL, "is not JSON", 1, 1},
+    {"{'a':1,'a':2}", "", NULL, "is not JSON", 1, 10},
+    {"{'pattern':'(?>a)'}", "/pattern", "pattern", "ECMA-262", 1, 12},
+    {"{'properties':{'a/~b':{'items':[\n{'enum':1}]}}}", "/properties/a~1~0b/items", "items",
+     "is a list, expected a schema", 1, 32},
     {"{'$schema':'http://json-schema.org/draft-07/schema#','properties':{'a/"
      "~b':{'items':[true,\n{'enum':1}]}}}",
-     "/properties/a~1~0b/items/1/enum", "wants a list", 2, 9},
+     "/properties/a~1~0b/items/1/enum", "enum", "expected a list", 2, 9},
     {"{'$schema':'http://json-schema.org/draft-04/schema#','minimum':1,'exclusiveMinimum':1}", "/minimum",
-     "draft 4", 1, 64},
-    {"{'$defs':{'a':{'$anchor':'x'},'b':{'$anchor':'x'}}}", "/$defs/b", "named twice", 1, 35},
+     "minimum", "draft 4", 1, 64},
+    {"{'$defs':{'a':{'$anchor':'x'},'b':{'$anchor':'x'}}}", "/$defs/b", NULL, "named twice", 1, 35},
+    {"{'$defs':{'a':{'$anchor':''}}}", "/$defs/a/$anchor", "$anchor", "expected a name", 1, 26},
+    {"{'$defs':{'a':{'$dynamicAnchor':'x\\u0000'}}}", "/$defs/a/$dynamicAnchor", "$dynamicAnchor",
+     "expected a name", 1, 33},
+    {"{'$defs':{'a':{'$id':'x:y'},'b':{'$id':'x:y'}}}", "/$defs/b/$id", "$id", "another subschema", 1, 40},
 };
 
 START_TEST(test_fault)
@@ -259,8 +283,9 @@ START_TEST(test_fault)
     ck_assert_msg(strstr(fault.error.message, faults[_i].message), "%s: %s", text, fault.error.message);
     ck_assert_str_eq(fault.pointer, faults[_i].pointer);
     ck_assert_uint_eq(fault.line, faults[_i].line);
-    if (fault.pointer[0])
+    if (faults[_i].keyword)
         ck_assert_uint_eq(fault.column, faults[_i].column);
+    ck_assert_pstr_eq(fault.keyword, faults[_i].keyword);
     free(text);
 }
 END_TEST
@@ -332,6 +357,8 @@ START_TEST(test_resolve)
     json_decref(instance);
     schema_free(schema);
     ck_assert_ptr_null(schema_parse(text_of(bad), &options, &fault));
+    ck_assert_str_eq(fault.uri, "");
+    ck_assert_uint_eq(fault.column, 9);
     ck_assert_str_eq(
         fault.error.message,
         "the reference to http://example.com/schemas/c.json leads nowhere: there is no such file");
