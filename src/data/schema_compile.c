@@ -59,7 +59,7 @@ struct check *schema_clause_check(struct clause *clause, unsigned types, check_r
 
 bool schema_clause_fault(struct clause *clause, const char *format, ...)
 {
-    char message[200];
+    char message[256];
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(message, sizeof message, format, arguments);

@@ -81,7 +81,7 @@ bool schema_load_fault(struct loader *loader, const struct resource *resource, c
                        const char *keyword, const char *format, ...)
 {
     struct schema_fault *fault = loader->fault;
-    char message[200];
+    char message[256];
     va_list arguments;
     if (fault->error.set)
         return false;

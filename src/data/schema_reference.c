@@ -21,7 +21,7 @@ static struct resource *find_resource(struct loader *loader, const struct origin
     json_t *document = *uri ? schema_load_fetch(loader, uri, &error) : NULL;
     if (!document) {
         schema_load_fault(loader, origin->resource, origin->subschema, origin->keyword,
-                          "the reference to %.100s leads nowhere%s%.80s", uri, error.set ? ": " : "",
+                          "the reference to %.80s leads nowhere%s%.160s", uri, error.set ? ": " : "",
                           error.message);
         return NULL;
     }

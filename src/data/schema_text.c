@@ -15,6 +15,10 @@ json_t *schema_json(struct text text, json_error_t *problem)
     json_t *value = json_loadb(at, text.length, flags, problem);
     if (!value && json_error_code(problem) == json_error_numeric_overflow)
         value = json_loadb(at, text.length, flags | JSON_DECODE_INT_AS_REAL, problem);
+    if (!value && problem->line < 1)
+        problem->line = 1;
+    if (!value && problem->column < 1)
+        problem->column = 1;
     return value;
 }
 
@@ -25,8 +29,8 @@ struct schema *schema_parse(struct text text, const struct schema_options *optio
     *fault = (struct schema_fault){0};
     json_t *value = schema_json(text, &problem);
     if (!value) {
-        fault->line = problem.line > 0 ? (unsigned)problem.line : 1;
-        fault->column = problem.column > 0 ? (unsigned)problem.column : 1;
+        fault->line = (unsigned)problem.line;
+        fault->column = (unsigned)problem.column;
         error_set(&fault->error, "is not JSON: %s", problem.text);
         return NULL;
     }
