@@ -128,7 +128,7 @@ bool schema_compile_contains(struct clause *clause)
 
 /* ---- uniqueItems */
 
-enum { FEW_ITEMS = 8 };
+enum { FEW_ITEMS = 8, HASHES_PER_STEP = 4 };
 
 struct hashed {
     uint64_t hash;
@@ -148,6 +148,17 @@ static bool are_few_unique(const json_t *list)
             if (schema_value_equal(json_array_get(list, i), json_array_get(list, k)))
                 return false;
     return true;
+}
+
+/* Each level of a nested list is hashed with all that is below it, so that is work to be counted. */
+static bool hash_items(struct run *run, const json_t *list, struct hashed *items)
+{
+    size_t values = 0;
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        items[i].value = json_array_get(list, i);
+        items[i].hash = schema_value_hash(items[i].value, run->schema->seed, &values);
+    }
+    return schema_run_spend(run, values / HASHES_PER_STEP);
 }
 
 /* The hash is keyed, so values of one hash are equal but for an accident. */
@@ -171,11 +182,7 @@ static bool run_unique(struct run *run, const struct check *check, const json_t 
         struct hashed *items = calloc(count, sizeof *items);
         if (!items)
             return schema_run_exhaust(run, "takes too much memory to be checked");
-        for (size_t i = 0; i < count; i++) {
-            items[i].value = json_array_get(instance, i);
-            items[i].hash = schema_value_hash(items[i].value, run->schema->seed);
-        }
-        unique = are_hashes_unique(items, count);
+        unique = hash_items(run, instance, items) && are_hashes_unique(items, count);
         free(items);
     }
     return unique || schema_run_fail(run, check->keyword, "has two items that are equal");

@@ -126,6 +126,9 @@ bool schema_run_fail_at(struct run *, const char *keyword, struct text name, con
 /* Ends the validation: `reason` is a literal. Always false. */
 bool schema_run_exhaust(struct run *, const char *reason);
 
+/* Counts work, in steps; false when there was too much. */
+bool schema_run_spend(struct run *, size_t steps);
+
 /* Whether a failed check ends the work. */
 bool schema_run_stops(const struct run *);
 

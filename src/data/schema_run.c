@@ -96,6 +96,12 @@ bool schema_run_exhaust(struct run *run, const char *reason)
     return false;
 }
 
+bool schema_run_spend(struct run *run, size_t steps)
+{
+    run->steps += steps;
+    return run->steps <= SCHEMA_STEP_LIMIT || schema_run_exhaust(run, "takes too much work to be checked");
+}
+
 bool schema_run_match(struct run *run, const struct schema_pattern *pattern, struct text text)
 {
     enum pattern_result result = schema_pattern_match(pattern, &run->work, text);
@@ -183,8 +189,8 @@ bool schema_run(struct run *run, const struct subschema *subschema, const json_t
         return true;
     if (run->depth >= SCHEMA_DEPTH_LIMIT)
         return schema_run_exhaust(run, "is nested too deeply to be checked");
-    if (++run->steps > SCHEMA_STEP_LIMIT)
-        return schema_run_exhaust(run, "takes too much work to be checked");
+    if (!schema_run_spend(run, 1))
+        return false;
     struct scope scope = {subschema->resource, run->scope};
     if (!scope.outer || scope.outer->resource != scope.resource)
         run->scope = &scope;

@@ -17,8 +17,8 @@ static struct text string_of(const json_t *value)
 enum { INTEGERS_ONLY = 1u << 16 }; /* beside the bits of jansson's types */
 
 struct types {
-    unsigned bits;
-    const char *names; /* "a string or null" */
+    unsigned bits, seen; /* of jansson's types; of rows in the table below */
+    const char *names;   /* "a string or null" */
 };
 
 static const struct {
@@ -49,6 +49,9 @@ static bool add_type(struct clause *clause, struct types *types, const json_t *n
     for (size_t i = 0; json_is_string(name) && i < sizeof type_names / sizeof *type_names; i++) {
         if (!text_equal(string_of(name), text_of(type_names[i].name)))
             continue;
+        if (types->seen & 1u << i)
+            return true;
+        types->seen |= 1u << i;
         types->bits |= type_names[i].bits;
         types->names = types->names ? arena_printf(schema_clause_arena(clause), "%s or %s", types->names,
                                                    type_names[i].phrase)

@@ -84,23 +84,23 @@ static uint64_t sip(const void *at, size_t length, const uint64_t seed[2])
     return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
-static uint64_t hash_members(const json_t *value, const uint64_t seed[2])
+static uint64_t hash_members(const json_t *value, const uint64_t seed[2], size_t *count)
 {
     json_t *object = (json_t *)value;
     uint64_t sum = json_object_size(object); /* a sum, for the order says nothing */
     for (void *at = json_object_iter(object); at; at = json_object_iter_next(object, at)) {
         uint64_t pair[2] = {sip(json_object_iter_key(at), json_object_iter_key_len(at), seed),
-                            schema_value_hash(json_object_iter_value(at), seed)};
+                            schema_value_hash(json_object_iter_value(at), seed, count)};
         sum += sip(pair, sizeof pair, seed);
     }
     return sum;
 }
 
-static uint64_t hash_items(const json_t *value, const uint64_t seed[2])
+static uint64_t hash_items(const json_t *value, const uint64_t seed[2], size_t *count)
 {
     uint64_t pair[2] = {JSON_ARRAY, 0};
     for (size_t i = 0; i < json_array_size(value); i++) {
-        pair[1] = schema_value_hash(json_array_get(value, i), seed);
+        pair[1] = schema_value_hash(json_array_get(value, i), seed, count);
         pair[0] = sip(pair, sizeof pair, seed);
     }
     return pair[0];
@@ -113,13 +113,14 @@ static uint64_t hash_number(const json_t *value, const uint64_t seed[2])
     return sip(parts, sizeof parts, seed);
 }
 
-uint64_t schema_value_hash(const json_t *value, const uint64_t seed[2])
+uint64_t schema_value_hash(const json_t *value, const uint64_t seed[2], size_t *count)
 {
+    ++*count;
     switch (json_typeof(value)) {
     case JSON_OBJECT:
-        return hash_members(value, seed);
+        return hash_members(value, seed, count);
     case JSON_ARRAY:
-        return hash_items(value, seed);
+        return hash_items(value, seed, count);
     case JSON_STRING:
         return sip(json_string_value(value), json_string_length(value), seed);
     case JSON_INTEGER:

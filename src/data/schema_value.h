@@ -12,7 +12,7 @@
 bool schema_value_equal(const json_t *, const json_t *);
 
 /* A hash that is the same for equal values. With a secret seed nobody can find
- * values that collide. */
-uint64_t schema_value_hash(const json_t *, const uint64_t seed[2]);
+ * values that collide. `count` goes up by how many values it looked at. */
+uint64_t schema_value_hash(const json_t *, const uint64_t seed[2], size_t *count);
 
 #endif

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
 #include "data/schema.h"
 #include "data/schema_format.h"
 #include "data/schema_number.h"
@@ -196,6 +197,7 @@ static const struct {
     {"{'maximum':18446744073709551615}", "9223372036854775807", NULL, NULL},
     {"{'maximum':18446744073709551615}", "28446744073709551615", "", "maximum"},
     {"{'type':'integer'}", "123456789012345678901234567890", NULL, NULL},
+    {"{'type':['string','null','string']}", "null", NULL, NULL},
 };
 
 /* JSON with ' for ". */
@@ -381,6 +383,54 @@ START_TEST(test_options)
 }
 END_TEST
 
+/* An instance is so many levels, and a list of so many nulls in them. */
+static const struct {
+    const char *schema, *opening, *closing;
+    size_t levels, nulls;
+} labours[] = {
+    {"{'uniqueItems':true,'items':{'$ref':'#'}}", "[1,2,3,4,5,6,7,8,", "]", 490, 200000},
+    {"{'properties':{'a':{'$ref':'#'}}}", "{\"a\":", "}", 1100, 1},
+    {"{'$ref':'#/$defs/a','$defs':{'a':{'anyOf':[{'items':{'$ref':'#/$defs/a'}},{'items':{'$ref':'#/$defs/"
+     "a'}}"
+     "],'not':{'type':'null'}}}}",
+     "[", "]", 40, 1},
+};
+
+static json_t *labour(struct arena *arena, size_t index)
+{
+    struct bytes bytes = bytes_new(arena, SIZE_MAX);
+    json_error_t problem;
+    for (size_t i = 0; i < labours[index].levels; i++)
+        bytes_add_text(&bytes, text_of(labours[index].opening));
+    for (size_t i = 0; i < labours[index].nulls; i++)
+        bytes_add_text(&bytes, text_of(i == 0 ? "[null" : ",null"));
+    bytes_add_text(&bytes, TEXT("]"));
+    for (size_t i = 0; i < labours[index].levels; i++)
+        bytes_add_text(&bytes, text_of(labours[index].closing));
+    json_t *value = schema_json(bytes_text(&bytes), &problem);
+    ck_assert_msg(value, "%s", problem.text);
+    return value;
+}
+
+/* A client's value can make some schemas work hard, but not for long. */
+START_TEST(test_labour)
+{
+    struct schema_fault fault;
+    struct arena *arena = arena_new();
+    struct schema_errors errors = schema_errors_new(arena, 1);
+    char *text = json_of(labours[_i].schema);
+    struct schema *schema = schema_parse(text_of(text), NULL, &fault);
+    ck_assert_msg(schema, "%s: %s", text, fault.error.message);
+    json_t *instance = labour(arena, (size_t)_i);
+    ck_assert(!schema_validate(schema, instance, &errors));
+    ck_assert_str_eq(errors.items[0].keyword, "limit");
+    json_decref(instance);
+    schema_free(schema);
+    arena_free(arena);
+    free(text);
+}
+END_TEST
+
 /* All errors up to the bound, none of which tells what was sent. */
 START_TEST(test_errors)
 {
@@ -560,6 +610,7 @@ int main(void)
     tcase_add_test(own, test_resolve);
     tcase_add_test(own, test_options);
     tcase_add_test(own, test_errors);
+    tcase_add_loop_test(own, test_labour, 0, COUNT(labours));
     suite_add_tcase(suite, own);
     tcase_set_timeout(official, 120);
     tcase_add_loop_test(official, test_suite, 0, COUNT(suites));
