@@ -97,12 +97,12 @@ bool documents_read(struct documents *documents, const char *uri, struct text *c
     return error_set(error, "no --resolve is for it");
 }
 
-json_t *documents_resolve(void *context, const char *uri, struct error *error)
+json_t *documents_resolve(void *documents, const char *uri, struct error *error)
 {
     json_error_t problem;
     const char *path;
-    struct text content;
-    if (!documents_read(context, uri, &content, &path, error))
+    struct text content = {0};
+    if (!documents_read(documents, uri, &content, &path, error))
         return NULL;
     json_t *value = schema_json(content, &problem);
     if (!value)

@@ -102,7 +102,7 @@ static bool judge_file(struct job *job, const char *path)
 {
     struct arena *arena = arena_new();
     struct error error = {0};
-    struct text text;
+    struct text text = {0};
     bool told = documents_read_file(arena, path, INSTANCE_LIMIT, &text, &error)
                     ? judge(job, arena, text)
                     : refuse(job, arena, error.number == EFBIG ? "limit" : "file", error.message);
@@ -164,7 +164,7 @@ static void print_fault(struct job *job, struct schema_fault *fault)
 {
     const char *path = job->file;
     struct error error = {0};
-    struct text text;
+    struct text text = {0};
     if (fault->uri[0] && documents_read(&job->documents, fault->uri, &text, &path, &error))
         schema_position(text, text_of(fault->pointer), &fault->line, &fault->column);
     else if (fault->uri[0])
@@ -179,7 +179,7 @@ static void print_fault(struct job *job, struct schema_fault *fault)
 static bool load(struct job *job)
 {
     struct schema_fault fault = {0};
-    struct text text;
+    struct text text = {0};
     if (documents_read_file(job->documents.arena, job->file, FILE_SIZE_LIMIT, &text, &fault.error))
         job->schema = schema_parse(text, &job->options, &fault);
     if (!job->schema)
