@@ -19,7 +19,7 @@ struct command {
 };
 
 extern const struct command serve_command, check_command, explain_command, key_command, limit_command,
-    token_command, help_command, version_command;
+    token_command, validate_command, help_command, version_command;
 
 /* All of them, ended by NULL (main.c). */
 extern const struct command *const commands[];

@@ -13,21 +13,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
-#ifdef HAVE_LINUX_OPENAT2_H
-#include <linux/openat2.h>
-#else
-struct open_how {
-    uint64_t flags, mode, resolve;
-};
-#define RESOLVE_NO_MAGICLINKS 0x02
-#define RESOLVE_BENEATH       0x08
-#endif
-#ifndef SYS_openat2
-#define SYS_openat2 437 /* the same on every architecture */
-#endif
 
+#include "base/beneath.h"
 #include "process/environment.h"
 #include "process/privileges.h"
 
@@ -163,20 +151,6 @@ bool program_recheck(const struct program *program, struct error *error)
 
 /* ---- the search beneath a root */
 
-static int open_beneath(int root, const char *path)
-{
-    const struct open_how how = {
-        .flags = O_PATH | O_CLOEXEC,
-        .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS,
-    };
-    for (int tries = 0;; tries++) {
-        int file = (int)syscall(SYS_openat2, root, path, &how, sizeof how);
-        /* EAGAIN: something was renamed while the kernel looked (openat2(2)). */
-        if (file >= 0 || errno != EAGAIN || tries == 8)
-            return file;
-    }
-}
-
 static int cannot_open_beneath(const char *path, struct error *error)
 {
     if (errno == EXDEV || errno == ELOOP)
@@ -232,7 +206,7 @@ static bool extend(struct search *search, struct text segment)
 /* Opens what the path names and learns what it is. */
 static int look(struct search *search, struct error *error)
 {
-    int file = open_beneath(search->root, search->path);
+    int file = beneath_open(search->root, search->path, O_PATH);
     if (file < 0)
         return cannot_open_beneath(search->path, error);
     if (fstat(file, &search->status) == 0)

@@ -229,7 +229,7 @@ def test_help(program):
     for arguments in (["help"], ["-h"], ["--help"]):
         result = command(program, *arguments)
         assert result.returncode == 0
-        for word in ("serve", "check", "explain", "version", "routes", "exec.timeout", "listen.mode", "threads"):
+        for word in ("serve", "check", "explain", "validate", "version", "routes", "exec.timeout", "listen.mode", "threads"):
             assert word in result.stdout, (arguments, word)
     result = command(program, "help", "exec.timeout")
     assert result.returncode == 0 and "5m" in result.stdout

@@ -1,0 +1,43 @@
+/*
+ * Formats: what a string must look like to be a date, an address or a URI. The
+ * functions take UTF-8 and know nothing of schemas.
+ */
+#ifndef DATA_SCHEMA_FORMAT_H
+#define DATA_SCHEMA_FORMAT_H
+
+#include "base/text.h"
+
+struct schema_format {
+    const char *name;
+    const char *phrase; /* for "is not ...": "an e-mail address" */
+    bool (*fits)(struct text);
+};
+
+/* The format of that name, or NULL: a name that is not known asserts nothing. */
+const struct schema_format *schema_format_find(struct text name);
+
+/* schema_format_time.c: RFC 3339 */
+bool schema_format_is_date(struct text);
+bool schema_format_is_time(struct text);
+bool schema_format_is_date_time(struct text);
+bool schema_format_is_duration(struct text);
+
+/* schema_format_host.c: RFC 5321, 6531, 1123, 5890, 2673, 4291 */
+bool schema_format_is_email(struct text);
+bool schema_format_is_idn_email(struct text);
+bool schema_format_is_hostname(struct text);
+bool schema_format_is_idn_hostname(struct text);
+bool schema_format_is_ipv4(struct text);
+bool schema_format_is_ipv6(struct text);
+
+/* schema_format_idn.c: whether a label is one of RFC 5892, in Unicode. */
+bool schema_format_is_label(struct text);
+
+/* schema_format_uri.c: RFC 3986, 3987, 6570 */
+bool schema_format_is_uri(struct text);
+bool schema_format_is_uri_reference(struct text);
+bool schema_format_is_iri(struct text);
+bool schema_format_is_iri_reference(struct text);
+bool schema_format_is_uri_template(struct text);
+
+#endif
