@@ -6,6 +6,7 @@ import concurrent.futures
 import json
 import re
 import sqlite3
+import threading
 import time
 
 import pytest
@@ -210,22 +211,25 @@ def slow(store, provider, folder, helper):
 
 
 def ask_while_it_comes_back(guard, store, provider, path, who):
-    """The store is out when the request comes, and is back before its caller is known."""
-    key = Key(f"key-{next(tests)}")
-    mended = []
+    """The store is out when the request comes, and is back before its caller is known. Its reply, and
+    whether the provider was asked who it is."""
+    key, begun, done = Key(f"key-{next(tests)}"), threading.Event(), threading.Event()
 
     def answer(handler):
+        begun.set()
         store.mend()
-        harness.wait_until(lambda: ask(guard.address, uri="/free/hello").status == 200, 1.5, "the store is back")
-        mended.append(True)
+        harness.wait_until(lambda: ask(guard.address, uri="/free/hello").status == 200, 15, "the store is back")
+        done.set()
         publish(key)(handler)
-    provider.answer = answer
     time.sleep(1.2)  # the provider is not asked more often than once a second
+    provider.answer = answer
     store.fail()
     reply = ask(guard.address, uri=path, headers={"X-Test": who, "Authorization": "Bearer " + key.token(sub=who)})
-    if not provider.asked[1:]:
+    if begun.is_set():
+        assert done.wait(20)
+    else:
         store.mend()
-    return reply, bool(mended)
+    return reply, begun.is_set()
 
 
 def used_of(guard, who):
@@ -234,16 +238,20 @@ def used_of(guard, who):
 
 def test_early_is_denied(slow, store, provider):
     """Nobody's token is looked at, and nothing is taken."""
-    reply, mended = ask_while_it_comes_back(slow, store, provider, "/deny/hello", "denied")
-    assert reply.status == 503 and json.loads(reply.body)["error"] == "store_failed" and not mended
-    harness.wait_until(lambda: ask(slow.address, uri="/free/hello").status == 200, 10, "the store is back")
+    reply, asked = ask_while_it_comes_back(slow, store, provider, "/deny/hello", "denied")
+    assert reply.status == 503 and json.loads(reply.body)["error"] == "store_failed" and not asked
+    harness.wait_until(lambda: ask(slow.address, uri="/free/hello").status == 200, 15, "the store is back")
     assert used_of(slow, "denied") == {"early": 0, "late": 0}
 
 
 @pytest.mark.parametrize("path", ["/allow/hello", "/local/hello"])
 def test_late_ones_count_again(slow, store, provider, path):
     """What is back counts: the early limit was let pass, or counted here, and the late one is counted there."""
-    who = "back-" + path[1:6]
-    reply, mended = ask_while_it_comes_back(slow, store, provider, path, who)
-    assert reply.status == 200 and mended
+    for attempt in range(5):
+        who = f"back-{path[1:6]}-{attempt}"
+        reply, asked = ask_while_it_comes_back(slow, store, provider, path, who)
+        assert asked
+        if reply.status != 401:  # on a busy machine, the store took longer than `auth` waits: 2 seconds
+            break
+    assert reply.status == 200
     assert used_of(slow, who) == {"early": 0, "late": 1}
