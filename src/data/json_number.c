@@ -121,16 +121,15 @@ static enum json_number judge_decimal(const char *digits, int count, long expone
     snprintf(written, sizeof written, "%c%s%.*se%c%02ld", digits[0], count > 1 ? "." : "", count - 1,
              digits + 1, exponent < 0 ? '-' : '+', labs(exponent));
     double value = strtod(written, NULL);
-    if (isinf(value) || value == 0)
+    if (isinf(value) || value < DBL_MIN) /* below it a double has fewer digits, down to one bit */
         return JSON_NUMBER_RANGE;
-    if (count <= REAL_DIGITS && value >= DBL_MIN)
+    if (count <= REAL_DIGITS)
         return JSON_NUMBER_GOOD;
     snprintf(again, sizeof again, "%.*e", count - 1, value);
     if (strcmp(written, again) != 0)
         return JSON_NUMBER_PRECISION;
-    if (count > 1)
-        snprintf(again, sizeof again, "%.*e", count - 2, value);
-    return count > 1 && strtod(again, NULL) == value ? JSON_NUMBER_PRECISION : JSON_NUMBER_GOOD;
+    snprintf(again, sizeof again, "%.*e", count - 2, value);
+    return strtod(again, NULL) == value ? JSON_NUMBER_PRECISION : JSON_NUMBER_GOOD;
 }
 
 static enum json_number judge_real(const struct number *number)

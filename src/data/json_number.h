@@ -12,7 +12,7 @@
 enum json_number {
     JSON_NUMBER_GOOD,
     JSON_NUMBER_MALFORMED,
-    JSON_NUMBER_RANGE,     /* too large, or so small that nothing of it is left */
+    JSON_NUMBER_RANGE,     /* too large, or so small (subnormal) that digits are lost */
     JSON_NUMBER_PRECISION, /* more digits than a double keeps */
 };
 

@@ -31,7 +31,7 @@ struct json_limits {
  *   json_surrogate          half a surrogate pair (8.2)
  *   json_nul                \u0000
  *   json_number             not a number of JSON (01, +1, .5, 1., NaN)
- *   json_number_range       an integer over 64 bits, or a real number that becomes infinite or 0
+ *   json_number_range       an integer over 64 bits, or a real number too large or too small for a double
  *   json_number_precision   a real number with more digits than are kept
  *   json_depth, json_values, json_members, json_string   over a limit */
 bool json_scan(struct text, const struct json_limits *, struct defect *);
