@@ -100,7 +100,7 @@ bool documents_read(struct documents *documents, const char *uri, struct text *c
 json_t *documents_resolve(void *documents, const char *uri, struct error *error)
 {
     json_error_t problem;
-    const char *path;
+    const char *path = "";
     struct text content = {0};
     if (!documents_read(documents, uri, &content, &path, error))
         return NULL;

@@ -169,11 +169,10 @@ static void print_fault(struct job *job, struct schema_fault *fault)
         schema_position(text, text_of(fault->pointer), &fault->line, &fault->column);
     else if (fault->uri[0])
         path = fault->uri;
-    fprintf(stderr, "%s:", path);
-    if (fault->line)
-        fprintf(stderr, "%u:%u:", fault->line, fault->column);
-    fprintf(stderr, " %s%s%s\n", fault->keyword ? fault->keyword : "", fault->keyword ? ": " : "",
-            fault->error.message);
+    struct findings findings = findings_new(job->documents.arena, path);
+    findings_add_at(&findings, FINDING_ERROR, fault->line, fault->column, "%s%s%s",
+                    fault->keyword ? fault->keyword : "", fault->keyword ? ": " : "", fault->error.message);
+    findings_print(&findings, FINDING_ERROR, stderr);
 }
 
 static bool load(struct job *job)

@@ -65,9 +65,8 @@ struct schema *schema_parse(struct text, const struct schema_options *options, s
 /* NULL is allowed. */
 void schema_free(struct schema *);
 
-/* The JSON value of a text, strictly: no name twice, but strings with NUL. Where it has an integer beyond 64
- * bits, its numbers are doubles, of which those beyond 2^53 are not exact. NULL with a problem, its line and
- * column counted from 1. */
+/* The JSON value of a text, strictly: no name twice, but strings with NUL. Integers beyond 64 bits become
+ * doubles. NULL with a problem, its line and column counted from 1. */
 json_t *schema_json(struct text, json_error_t *problem);
 
 /* One thing that is wrong with an instance. */

@@ -176,6 +176,7 @@ def test_references(program, folder):
     ("{", ":1:1: is not JSON"), ("", ":1:1: is not JSON"), ("[]", ":1:1: is an empty list, expected a schema"),
     ('{"a": 1, "a": 2}', ":1:12: is not JSON: duplicate"), ('{"$schema": "http://example.com/"}', ":1:13: $schema: the dialect"),
     ('{"allOf": [{"pattern": "("}]}', ":1:24: pattern: "),
+    (r'{"$ref": "\u001b[31m\u202e"}', ":1:10: $ref: the reference to ?[31m"), (r'{"type": "\u202e"}', r':1:10: type: is "\u202E", expected'),
 ])
 def test_faults(program, folder, content, pattern):
     file = folder.write("fault.json", content)
