@@ -44,6 +44,7 @@ struct decoder {
     const char *path;          /* of the route that is read; NULL in its defaults */
     struct auth_methods *auth; /* the file's ways to authenticate (guard/auth_method.h), for routes */
     struct limits *limits;     /* the file's limits (guard/limit.h), for routes */
+    struct contents *contents; /* the file's schemas (guard/content.h), for routes */
     const void *memo;          /* of src/process: what it has looked up for this file already */
 };
 
@@ -56,7 +57,7 @@ struct field {
     bool required;
     uint64_t least, most; /* most 0: no bound; FIELD_TEXTS: the fewest there may be */
     const char *choices;
-    const struct section *section;
+    const struct section *section; /* FIELD_OWN: of each item of a map whose names are the user's, for help */
     bool (*own)(struct decoder *, const struct node *, void *member);
     const char *expects; /* FIELD_OWN: what a user may write, for messages and help: "a list of networks" */
 };

@@ -30,10 +30,14 @@ enum schema_draft {
     SCHEMA_DRAFT_4,
 };
 
+struct schema_format;
+
 struct schema_options {
-    enum schema_draft draft; /* of a schema that has no $schema */
-    bool formats_annotate;   /* "format" says nothing about validity */
-    const char *uri;         /* where the schema stands, absolute; NULL: nowhere */
+    enum schema_draft draft;             /* of a schema that has no $schema */
+    bool formats_annotate;               /* "format" says nothing about validity */
+    const struct schema_format *formats; /* beside those of the specifications (schema_format.h), ended by one
+                                          * without a name; NULL: none */
+    const char *uri;                     /* where the schema stands, absolute; NULL: nowhere */
     /* The document at an absolute URI without a fragment, as a new reference
      * that is taken over; NULL with an error when there is none. Asked once a
      * URI, and only while compiling. Without it such references are refused. */

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <sys/random.h>
 
+#include "data/schema_format.h"
 #include "data/schema_load.h"
 #include "data/schema_uri.h"
 
@@ -159,6 +160,15 @@ const struct schema_pattern *schema_clause_pattern(struct clause *clause, struct
     if (!pattern)
         schema_clause_fault(clause, "%s", error.message);
     return pattern;
+}
+
+const struct schema_format *schema_clause_format(const struct clause *clause, struct text name)
+{
+    const struct schema_format *own = clause->compiler->loader.options->formats;
+    for (; own && own->name; own++)
+        if (text_equal(text_of(own->name), name))
+            return own;
+    return schema_format_find(name);
 }
 
 bool schema_clause_asserts_formats(const struct clause *clause)

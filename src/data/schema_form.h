@@ -182,6 +182,10 @@ bool schema_clause_expects(struct clause *, const json_t *value, const char *exp
 
 bool schema_clause_asserts_formats(const struct clause *);
 
+/* A format of the options' or of the specifications, or NULL. */
+struct schema_format;
+const struct schema_format *schema_clause_format(const struct clause *, struct text name);
+
 /* ---- the keywords (schema_keywords.c) */
 
 enum vocabulary {

@@ -3,6 +3,9 @@
  */
 #include "config.h"
 
+#include <stdio.h>
+#include <stdlib.h>
+
 #include "data/schema_form.h"
 #include "data/schema_format.h"
 #include "data/schema_value.h"
@@ -126,28 +129,58 @@ bool schema_compile_enum(struct clause *clause)
 
 /* ---- numbers */
 
+struct bound {
+    struct schema_number number;
+    const char *text; /* as it is told */
+};
+
 static bool run_minimum(struct run *run, const struct check *check, const json_t *instance)
 {
-    return schema_number_compare(schema_number_of(instance), check->number) >= 0 ||
-           schema_run_fail(run, check->keyword, "is too small");
+    const struct bound *bound = check->rules;
+    return schema_number_compare(schema_number_of(instance), bound->number) >= 0 ||
+           schema_run_fail(run, check->keyword, "must be at least %s", bound->text);
 }
 
 static bool run_maximum(struct run *run, const struct check *check, const json_t *instance)
 {
-    return schema_number_compare(schema_number_of(instance), check->number) <= 0 ||
-           schema_run_fail(run, check->keyword, "is too large");
+    const struct bound *bound = check->rules;
+    return schema_number_compare(schema_number_of(instance), bound->number) <= 0 ||
+           schema_run_fail(run, check->keyword, "must be at most %s", bound->text);
 }
 
 static bool run_above(struct run *run, const struct check *check, const json_t *instance)
 {
-    return schema_number_compare(schema_number_of(instance), check->number) > 0 ||
-           schema_run_fail(run, check->keyword, "is too small");
+    const struct bound *bound = check->rules;
+    return schema_number_compare(schema_number_of(instance), bound->number) > 0 ||
+           schema_run_fail(run, check->keyword, "must be more than %s", bound->text);
 }
 
 static bool run_below(struct run *run, const struct check *check, const json_t *instance)
 {
-    return schema_number_compare(schema_number_of(instance), check->number) < 0 ||
-           schema_run_fail(run, check->keyword, "is too large");
+    const struct bound *bound = check->rules;
+    return schema_number_compare(schema_number_of(instance), bound->number) < 0 ||
+           schema_run_fail(run, check->keyword, "must be less than %s", bound->text);
+}
+
+/* With no more digits than it takes to tell it from others. */
+static const char *text_of_number(const json_t *value, struct arena *arena)
+{
+    char text[40];
+    int digits = 15;
+    if (json_is_integer(value))
+        return arena_printf(arena, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+    do
+        snprintf(text, sizeof text, "%.*g", digits, json_real_value(value));
+    while (strtod(text, NULL) != json_real_value(value) && digits++ < 17);
+    return arena_copy(arena, text, strlen(text));
+}
+
+static void add_bound(struct clause *clause, check_run *run)
+{
+    struct bound *bound = arena_alloc(schema_clause_arena(clause), sizeof *bound);
+    bound->number = schema_number_of(clause->value);
+    bound->text = text_of_number(clause->value, schema_clause_arena(clause));
+    schema_clause_check(clause, TYPES_NUMBER, run)->rules = bound;
 }
 
 /* In draft 4 the exclusive ones are flags beside the others. */
@@ -164,14 +197,15 @@ bool schema_compile_bound(struct clause *clause)
         excluded = json_is_true(flag);
     }
     check_run *run = excluded ? (lower ? run_above : run_below) : (lower ? run_minimum : run_maximum);
-    schema_clause_check(clause, TYPES_NUMBER, run)->number = schema_number_of(clause->value);
+    add_bound(clause, run);
     return true;
 }
 
 static bool run_multiple(struct run *run, const struct check *check, const json_t *instance)
 {
-    return schema_number_is_multiple(schema_number_of(instance), check->number) ||
-           schema_run_fail(run, check->keyword, "is not a multiple of the allowed step");
+    const struct bound *bound = check->rules;
+    return schema_number_is_multiple(schema_number_of(instance), bound->number) ||
+           schema_run_fail(run, check->keyword, "must be a multiple of %s", bound->text);
 }
 
 bool schema_compile_multiple(struct clause *clause)
@@ -180,7 +214,7 @@ bool schema_compile_multiple(struct clause *clause)
         json_is_number(clause->value) ? schema_number_of(clause->value) : (struct schema_number){0};
     if (step.digits == 0 || step.negative)
         return schema_clause_expects(clause, clause->value, "a number above 0");
-    schema_clause_check(clause, TYPES_NUMBER, run_multiple)->number = step;
+    add_bound(clause, run_multiple);
     return true;
 }
 
@@ -283,7 +317,7 @@ bool schema_compile_format(struct clause *clause)
 {
     if (!json_is_string(clause->value))
         return schema_clause_expects(clause, clause->value, "a string");
-    const struct schema_format *format = schema_format_find(string_of(clause->value));
+    const struct schema_format *format = schema_clause_format(clause, string_of(clause->value));
     if (format && schema_clause_asserts_formats(clause))
         schema_clause_check(clause, TYPE_BIT(JSON_STRING), run_format)->rules = format;
     return true;

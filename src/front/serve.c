@@ -93,6 +93,8 @@ static struct verdict judge(const struct policy *policy, struct exchange *exchan
     const struct route *route = exchange->route;
     exchange->route_path = route->path;
     exchange->on_store_failure = route->on_store_failure;
+    exchange->validation_status = route->validation_status == 0 ? 400 : 422;
+    exchange->validation_details = route->validation_details;
     verdict = guards_judge(route->guards, ON_HEAD, exchange, passed, access_log_reported);
     if (verdict.kind != VERDICT_PASS || !route_needs_body(route))
         return verdict;

@@ -36,6 +36,9 @@ struct guard {
     /* It is another turn of this guard, with the rules of that, and has no key. */
     const struct guard *again;
 
+    /* Of another turn: whether the rules leave it anything to judge; NULL: always. */
+    bool (*wanted)(const void *rules);
+
     /* Risky but legal rules: adds advice; NULL when there are none. */
     void (*advise)(const void *rules, struct findings *, const struct node *);
 };

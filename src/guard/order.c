@@ -7,12 +7,13 @@
 
 extern const struct guard guard_dotfiles, guard_hosts, guard_https, guard_addresses, guard_methods,
     guard_limits, guard_body, guard_content_types, guard_auth, guard_roles, guard_scopes, guard_claims,
-    guard_match, guard_limits_late;
+    guard_match, guard_parameters, guard_limits_late, guard_body_late;
 
 const struct guard *const guards[] = {
-    &guard_dotfiles, &guard_hosts,  &guard_https,         &guard_addresses,   &guard_methods,
-    &guard_limits,   &guard_body,   &guard_content_types, &guard_auth,        &guard_roles,
-    &guard_scopes,   &guard_claims, &guard_match,         &guard_limits_late, NULL,
+    &guard_dotfiles,  &guard_hosts,  &guard_https,         &guard_addresses,  &guard_methods,
+    &guard_limits,    &guard_body,   &guard_content_types, &guard_auth,       &guard_roles,
+    &guard_scopes,    &guard_claims, &guard_match,         &guard_parameters, &guard_limits_late,
+    &guard_body_late, NULL,
 };
 
 _Static_assert(sizeof guards / sizeof *guards <= GUARDS_LIMIT, "a bit of `passed` for each guard");
@@ -23,14 +24,17 @@ size_t guards_count(void)
 }
 
 /* A guard that only reports leaves the body's limit as it was, or reading the
- * body would enforce it all the same. */
+ * body would enforce it all the same, and says nothing to the client. */
 static struct verdict judge_one(const struct guard *guard, const struct guard_rules *rules,
                                 struct exchange *exchange)
 {
     uint64_t limit = exchange->body.limit;
+    struct text details = exchange->details;
     struct verdict verdict = guard->check(rules->rules, exchange);
-    if (rules->report_only)
+    if (rules->report_only) {
         exchange->body.limit = limit;
+        exchange->details = details;
+    }
     if (!verdict.guard)
         verdict.guard = guard->name;
     if (exchange->observe)

@@ -19,6 +19,8 @@ struct capture {
 
 enum store_failure { STORE_FAILURE_DENY, STORE_FAILURE_ALLOW, STORE_FAILURE_LOCAL };
 
+enum validation_details { VALIDATION_DETAILS_FULL, VALIDATION_DETAILS_FIELDS, VALIDATION_DETAILS_NONE };
+
 /* What is left of the tightest limit that a request draws on; times in seconds. */
 struct allowance {
     const char *name; /* NULL: there is none */
@@ -47,14 +49,16 @@ struct exchange {
     struct capture captures[CAPTURES_LIMIT];
     size_t capture_count;
 
-    bool authorizer;       /* asked in FastCGI's role of an authorizer */
-    bool authorizes;       /* the web server serves what is asked about: 2xx, 401 or 403 */
-    bool authenticates;    /* the route asks who is calling, if it does not insist */
-    struct caller *caller; /* who that is (identity/caller.h); NULL: nobody that we know */
-    struct texts told;     /* variables that tell of callers, whether this one has them or not */
-    struct held *held;     /* what the guard `auth` has to give back */
-    int on_store_failure;  /* enum store_failure: of counters */
-    struct drawn *drawn;   /* what the guard `limits` has to give back */
+    bool authorizer;        /* asked in FastCGI's role of an authorizer */
+    bool authorizes;        /* the web server serves what is asked about: 2xx, 401 or 403 */
+    bool authenticates;     /* the route asks who is calling, if it does not insist */
+    struct caller *caller;  /* who that is (identity/caller.h); NULL: nobody that we know */
+    struct texts told;      /* variables that tell of callers, whether this one has them or not */
+    struct held *held;      /* what the guard `auth` has to give back */
+    int on_store_failure;   /* enum store_failure: of counters */
+    int validation_status;  /* of validation_error */
+    int validation_details; /* enum validation_details */
+    struct drawn *drawn;    /* what the guard `limits` has to give back */
     struct allowance allowance;
     struct text details;   /* of a refusal for what was sent: a JSON list; may be empty */
     struct text challenge; /* WWW-Authenticate of a refusal; may be empty */

@@ -42,7 +42,10 @@ static void load_nodes(struct policy *policy, const char *folder, const struct n
 {
     struct findings *findings = &policy->findings;
     struct loader loader = {.policy = policy,
-                            .decoder = {.arena = policy->arena, .findings = findings, .folder = folder},
+                            .decoder = {.arena = policy->arena,
+                                        .findings = findings,
+                                        .folder = folder,
+                                        .contents = &policy->contents},
                             .root = root};
     if (!root)
         return;
@@ -96,6 +99,7 @@ void policy_free(struct policy *policy)
         return;
     auth_methods_close(&policy->auth);
     limits_close(&policy->limits);
+    contents_free(&policy->contents);
     arena_free(policy->arena);
 }
 
@@ -112,6 +116,10 @@ static void describe_fields(const struct visitor *visitor, const char *prefix, c
         char key[KEY_LIMIT];
         snprintf(key, sizeof key, "%s%s%s", prefix, *prefix ? "." : "", field->key);
         visitor->visit(visitor->context, key, field);
+        if (field->type == FIELD_OWN && field->section) {
+            snprintf(key, sizeof key, "%s%s%s.NAME", prefix, *prefix ? "." : "", field->key);
+            describe_fields(visitor, key, field->section->fields);
+        }
         if (field->type == FIELD_SECTION)
             describe_fields(visitor, key, field->section->fields);
     }

@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "guard/auth_method.h"
+#include "guard/content.h"
 #include "guard/guard.h"
 #include "guard/limit.h"
 #include "handler/handler.h"
@@ -49,9 +50,11 @@ struct route {
     const struct handler *handler;
     void *settings;
     struct secure_headers headers;
-    int on_store_failure; /* enum store_failure */
-    int limit_headers;    /* enum limit_headers */
-    bool pass_errors;     /* the handler's own 5xx bodies go out */
+    int on_store_failure;   /* enum store_failure */
+    int validation_status;  /* 0: 400, 1: 422 */
+    int validation_details; /* enum validation_details */
+    int limit_headers;      /* enum limit_headers */
+    bool pass_errors;       /* the handler's own 5xx bodies go out */
     bool report_only;
     const struct node *node; /* for messages */
 };
@@ -68,6 +71,7 @@ struct policy {
     size_t program_count;
     struct auth_methods auth; /* ways to authenticate */
     struct limits limits;
+    struct contents contents;
     struct findings findings; /* advice is left here; errors too when loading failed */
 };
 

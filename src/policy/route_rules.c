@@ -124,6 +124,10 @@ static const struct field route_fields[] = {
      .help = "security headers of every reply"},
     {FIELD(FIELD_CHOICE, draft, route.on_store_failure, "on_store_failure"), .choices = "deny|allow|local",
      .fallback = "deny", .help = "what becomes of requests with limits while the store is out"},
+    {FIELD(FIELD_CHOICE, draft, route.validation_status, "validation_status"), .choices = "400|422",
+     .fallback = "400", .help = "the status of validation_error"},
+    {FIELD(FIELD_CHOICE, draft, route.validation_details, "validation_details"),
+     .choices = "full|fields|none", .fallback = "full", .help = "what is said of content that is refused"},
     {FIELD(FIELD_CHOICE, draft, route.limit_headers, "limit_headers"), .choices = "draft|legacy|none",
      .fallback = "draft", .help = "what replies say of the tightest limit"},
     {FIELD(FIELD_BOOL, draft, route.pass_errors, "pass_errors"), .fallback = "false",
@@ -377,8 +381,11 @@ static void load_route(struct loader *loader, const struct draft *defaults, cons
     *route = draft.route;
     route->report_only = draft.mode != 0;
     for (size_t i = 0; guards[i]; i++)
-        if (guards[i]->again)
+        if (guards[i]->again) {
             route->guards[i] = route->guards[find_guard(guards[i]->name)];
+            if (route->guards[i].rules && guards[i]->wanted && !guards[i]->wanted(route->guards[i].rules))
+                route->guards[i].rules = NULL;
+        }
     for (size_t i = 0; guards[i]; i++)
         if (!names_mode(route->guards[i].node))
             route->guards[i].report_only = route->report_only;

@@ -25,6 +25,7 @@ static const struct {
     {"body_unseen", "This request is not allowed"},
     {"client_gone", "The connection ended too early"},
     {"client_stalled", "The reply was not read in time"},
+    {"content_coding_not_allowed", "The request's content coding is not accepted here"},
     {"content_length_invalid", "The request's length is not valid"},
     {"content_type_not_allowed", "The request's content type is not accepted here"},
     {"dotfile", "There is nothing at this address"},

@@ -1,0 +1,83 @@
+/*
+ * Content: what a policy says of the values that a request brings, and how
+ * those are had from it. A description is a JSON Schema, from a file or from
+ * the policy's short form; it is compiled once, when the policy is loaded.
+ */
+#ifndef GUARD_CONTENT_H
+#define GUARD_CONTENT_H
+
+#include <jansson.h>
+
+#include "data/decode.h"
+#include "data/form.h"
+#include "data/schema.h"
+#include "data/schema_format.h"
+#include "http/exchange.h"
+
+struct content {
+    struct schema *schema;
+    json_t *source;       /* by which text is converted */
+    struct content *next; /* of the policy */
+};
+
+/* All descriptions of a policy, which owns them. */
+struct contents {
+    struct content *first;
+};
+void contents_free(struct contents *);
+
+/* From the file of JSON Schema that a node names. NULL with findings. */
+const struct content *content_from_file(struct decoder *, const struct node *);
+
+/* From the short form, a map of fields; `unknown` is whether there may be others. NULL with findings. */
+const struct content *content_from_fields(struct decoder *, const struct node *, bool unknown);
+
+/* From a schema that was made; takes over the reference, and adds content_formats. NULL with a finding at the
+ * node. */
+const struct content *content_from_json(struct decoder *, const struct node *, json_t *);
+
+/* The keys of one field, for `fcgiguard help` and the test of the man page. */
+extern const struct section content_field_section;
+
+/* Formats of the short form that JSON Schema has not; ended by one without a name. */
+extern const struct schema_format content_formats[];
+
+/* Texts as the description wants them (man page, CONTENT OF REQUESTS): a new reference to an
+ * object. NULL with a defect of one name: content_repeated. */
+json_t *content_convert(const struct content *, const struct form *, struct arena *, struct defect *);
+
+/* A string of text in UTF-8; a new reference. */
+json_t *content_convert_text(struct text);
+
+/* Judges a value: PASS, or validation_error with the exchange's details. `in` is "body",
+ * "query", "path", "header" or "cookie". */
+struct verdict content_judge(const struct content *, const json_t *value, const char *in, struct exchange *);
+
+/* The same verdict for what could not be read as a value. */
+struct verdict content_refuse(const struct defect *, const char *in, struct exchange *);
+
+/* ---- bodies */
+
+struct content_files {
+    uint64_t most, least, max;
+    struct texts names, types, extensions;
+};
+
+/* How a body is read. */
+struct content_rules {
+    uint64_t depth, values, string, inflated;
+    bool gzip, deflate;
+    struct content_files files; /* most 0: there may be none */
+};
+
+/* The body, which has been collected, as a value by its Content-Type; a new reference. NULL with a verdict.
+ * It can be read again by others. */
+json_t *content_read(const struct content_rules *, const struct content *, struct exchange *,
+                     struct verdict *);
+
+/* Whether a file is one that there may be; else false with a defect. */
+struct multipart_part;
+bool content_judge_file(const struct content_files *, const struct multipart_part *, struct arena *,
+                        struct defect *);
+
+#endif

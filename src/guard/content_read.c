@@ -1,0 +1,228 @@
+/*
+ * The body of a request as a value: by its Content-Type and Content-Encoding,
+ * out of the spool in which it is kept, which it leaves as it was.
+ */
+#include "config.h"
+
+#include "data/json_body.h"
+#include "data/media_type.h"
+#include "data/multipart.h"
+#include "data/parameters.h"
+#include "guard/content.h"
+#include "http/content_coding.h"
+
+enum { NAME_MOST = 256, HEAD_MOST = 4096, SPOOL_MEMORY = 64 * 1024 };
+
+/* What a body may grow by when it is inflated, once this much has come of it. */
+enum { RATIO_MOST = 100, RATIO_GRACE = 64 * 1024 };
+
+struct reading {
+    const struct content_rules *rules;
+    const struct content *content;
+    struct exchange *exchange;
+    struct spool *spool; /* what is to be read */
+    struct text type;    /* of media, in lower case */
+    struct text stated;  /* all of Content-Type */
+    struct defect defect;
+};
+
+/* ---- what it is */
+
+static struct text header(const struct exchange *exchange, const char *name)
+{
+    const struct text *value = headers_get(&exchange->request.headers, name);
+    return value ? *value : TEXT("");
+}
+
+static bool is_utf8_charset(const struct parameters *parameters)
+{
+    const struct text *charset = parameters_get(parameters, "charset");
+    return !charset || text_equal_ignore_case(*charset, TEXT("utf-8")) ||
+           text_equal_ignore_case(*charset, TEXT("us-ascii"));
+}
+
+static struct verdict read_type(struct reading *reading)
+{
+    struct parameters parameters;
+    struct arena *arena = reading->exchange->arena;
+    reading->stated = reading->exchange->request.content_type;
+    const char *wrong = parameters_read(reading->stated, &parameters);
+    if (wrong)
+        return DENY(415, "body", "content_type_not_allowed",
+                    arena_printf(arena, "its Content-Type %s", wrong));
+    reading->type = text_lower(arena, parameters.value);
+    if (!is_utf8_charset(&parameters))
+        return DENY(415, "body", "content_type_not_allowed", "its charset is not UTF-8");
+    return PASS;
+}
+
+static bool is_json(struct text type)
+{
+    return text_equal(type, TEXT("application/json")) ||
+           (text_starts_with(type, TEXT("application/")) && text_ends_with(type, TEXT("+json")));
+}
+
+/* ---- kinds of bodies */
+
+static struct text whole(struct reading *reading)
+{
+    struct spool *spool = reading->spool;
+    char *at = arena_alloc(reading->exchange->arena, (size_t)spool->length + 1);
+    size_t length = 0;
+    ssize_t got;
+    while ((got = spool_read(spool, at + length, (size_t)spool->length - length)) > 0)
+        length += (size_t)got;
+    if (got < 0 || length != spool->length)
+        defect_set_failure(&reading->defect, length, "spool_failed", "the body's spool cannot be read");
+    return (struct text){at, length};
+}
+
+static json_t *read_json(struct reading *reading)
+{
+    const struct content_rules *rules = reading->rules;
+    const struct json_limits limits = {.depth = (size_t)rules->depth,
+                                       .values = (size_t)rules->values,
+                                       .members = (size_t)rules->values,
+                                       .string = (size_t)rules->string};
+    struct text text = whole(reading);
+    return reading->defect.word ? NULL : json_body_read(text, &limits, &reading->defect);
+}
+
+static json_t *read_form(struct reading *reading)
+{
+    struct form form;
+    const struct content_rules *rules = reading->rules;
+    const struct form_limits limits = {
+        .pairs = (size_t)rules->values, .name = NAME_MOST, .value = (size_t)rules->string};
+    struct text text = whole(reading);
+    struct arena *arena = reading->exchange->arena;
+    if (reading->defect.word || !form_read(text, &limits, arena, &form, &reading->defect))
+        return NULL;
+    return content_convert(reading->content, &form, arena, &reading->defect);
+}
+
+static bool take_part(struct reading *reading, const struct multipart_part *part, struct form *form,
+                      uint64_t *files)
+{
+    if (!part->is_file) {
+        form->items[form->count++] =
+            (struct form_pair){.name = part->name, .value = part->value, .offset = (size_t)part->offset};
+        return true;
+    }
+    if (part->filename.length == 0) /* a browser's field in which nothing was chosen */
+        return true;
+    ++*files;
+    return content_judge_file(&reading->rules->files, part, reading->exchange->arena, &reading->defect);
+}
+
+static json_t *read_multipart(struct reading *reading)
+{
+    const struct content_rules *rules = reading->rules;
+    const struct content_files *allowed = &rules->files;
+    struct arena *arena = reading->exchange->arena;
+    const struct multipart_limits limits = {.parts = (size_t)rules->values,
+                                            .files = (size_t)(allowed->most > 0 ? allowed->most : 1),
+                                            .head = HEAD_MOST,
+                                            .headers = MULTIPART_HEADERS_MOST,
+                                            .name = NAME_MOST,
+                                            .filename = NAME_MOST,
+                                            .field = (size_t)rules->string,
+                                            .file = allowed->max,
+                                            .start = MEDIA_TYPE_BYTES};
+    const struct source source = spool_source(reading->spool);
+    struct multipart multipart;
+    struct text boundary;
+    uint64_t files = 0;
+    if (!multipart_boundary(reading->stated, &boundary, &reading->defect) ||
+        !multipart_read(&source, boundary, &limits, arena, &multipart, &reading->defect))
+        return NULL;
+    struct form form = {.items = arena_array(arena, multipart.count, sizeof *form.items)};
+    for (size_t i = 0; i < multipart.count; i++)
+        if (!take_part(reading, &multipart.items[i], &form, &files))
+            return NULL;
+    if (files < allowed->least) {
+        defect_set(&reading->defect, reading->spool->length, "files_missing", "has too few files");
+        return NULL;
+    }
+    return content_convert(reading->content, &form, arena, &reading->defect);
+}
+
+static json_t *read_text(struct reading *reading)
+{
+    struct text text = whole(reading);
+    if (reading->defect.word)
+        return NULL;
+    if (text.length > reading->rules->string)
+        defect_set(&reading->defect, 0, "text_length", "is too long");
+    else if (!text_is_utf8(text) || memchr(text.at, '\0', text.length))
+        defect_set(&reading->defect, 0, "text_utf8", "is not text in UTF-8");
+    else
+        return content_convert_text(text);
+    return NULL;
+}
+
+static json_t *read_kind(struct reading *reading, struct verdict *verdict)
+{
+    if (is_json(reading->type))
+        return read_json(reading);
+    if (text_equal(reading->type, TEXT("application/x-www-form-urlencoded")))
+        return read_form(reading);
+    if (text_equal(reading->type, TEXT("multipart/form-data")))
+        return read_multipart(reading);
+    if (text_starts_with(reading->type, TEXT("text/")))
+        return read_text(reading);
+    *verdict = DENY(415, "body", "content_type_not_allowed", "its content is none that can be judged");
+    return NULL;
+}
+
+/* ---- compressed bodies */
+
+static struct verdict inflate_body(struct reading *reading, enum content_coding coding,
+                                   struct spool *inflated)
+{
+    struct exchange *exchange = reading->exchange;
+    const struct inflate_limits limits = {
+        .size = reading->rules->inflated, .ratio = RATIO_MOST, .grace = RATIO_GRACE};
+    const struct source source = spool_source(reading->spool);
+    *inflated = spool_new(SPOOL_MEMORY, reading->rules->inflated, exchange->spool_folder);
+    if (content_coding_inflate(&source, coding, &limits, exchange->arena, inflated, &reading->defect)) {
+        spool_rewind(inflated);
+        reading->spool = inflated;
+        return PASS;
+    }
+    const char *word = reading->defect.word;
+    if (strcmp(word, "coding_size") == 0 || strcmp(word, "coding_ratio") == 0)
+        return DENY(413, "body", "body_too_large", reading->defect.message);
+    return content_refuse(&reading->defect, "body", exchange);
+}
+
+static struct verdict undo_coding(struct reading *reading, struct spool *inflated)
+{
+    enum content_coding coding = content_coding_of(header(reading->exchange, "content-encoding"));
+    bool allowed = coding == CONTENT_CODING_NONE || (coding == CONTENT_CODING_GZIP && reading->rules->gzip) ||
+                   (coding == CONTENT_CODING_DEFLATE && reading->rules->deflate);
+    if (!allowed)
+        return DENY(415, "body", "content_coding_not_allowed", "its Content-Encoding is not in body.codings");
+    return coding == CONTENT_CODING_NONE ? PASS : inflate_body(reading, coding, inflated);
+}
+
+json_t *content_read(const struct content_rules *rules, const struct content *content,
+                     struct exchange *exchange, struct verdict *verdict)
+{
+    struct reading reading = {
+        .rules = rules, .content = content, .exchange = exchange, .spool = &exchange->body.spool};
+    struct spool inflated = {.file = -1};
+    json_t *value = NULL;
+    spool_rewind(&exchange->body.spool);
+    *verdict = read_type(&reading);
+    if (verdict->kind == VERDICT_PASS)
+        *verdict = undo_coding(&reading, &inflated);
+    if (verdict->kind == VERDICT_PASS) {
+        value = read_kind(&reading, verdict);
+        if (!value && verdict->kind == VERDICT_PASS)
+            *verdict = content_refuse(&reading.defect, "body", exchange);
+    }
+    spool_close(&inflated);
+    spool_rewind(&exchange->body.spool);
+    return value;
+}
