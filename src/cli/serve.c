@@ -81,6 +81,7 @@ static void reset_signals(void)
     for (int number = 1; number < NSIG; number++)
         signal(number, SIG_DFL); /* fails for some, as it should */
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is one that cannot be written */
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
 }

@@ -357,6 +357,8 @@ static struct verdict judge(const struct limits_rules *rules, struct exchange *e
     if (exchange->observe)
         return preview(exchange, drawn);
     drawn->counters = rules->all->counters;
+    if (exchange->waits) /* the disk may hang */
+        exchange->waits(exchange);
     if (!counters_take(drawn->counters, drawn->draws, drawn->count, &drawn->taken, &error))
         return without_store(exchange, drawn, &error);
     return settle(exchange, drawn);

@@ -171,9 +171,10 @@ static void lead(struct counters_queue *queue, struct counters_slot *slot)
 {
     queue->asleep = queue->led = true;
     slot->word = NULL;
+    bool was_idle = queue->tidy_pause > TIDY_MS; /* the thread sleeps longer than it may now */
     carry_out(queue);
     queue->led = false;
-    if (queue->stopping || queue->line.first || !queue->link->connected ||
+    if (was_idle || queue->stopping || queue->line.first || !queue->link->connected ||
         clock_milliseconds() >= tidy_due(queue)) {
         queue->asleep = false;
         counters_word_wake(&queue->bell);
@@ -415,13 +416,14 @@ bool counters_queue_stop(struct counters_queue *queue)
         pthread_cond_wait(&queue->changed, &queue->lock);
     fail_waiting(queue, false, &closed);
     bool ended = queue->ended;
+    pthread_t thread = queue->thread; /* the queue may be freed once the lock is given */
     queue->left = !ended;
     pthread_mutex_unlock(&queue->lock);
     if (!ended) {
-        pthread_detach(queue->thread);
+        pthread_detach(thread);
         return false;
     }
-    pthread_join(queue->thread, NULL);
+    pthread_join(thread, NULL);
     free_queue(queue);
     return true;
 }

@@ -46,11 +46,9 @@ static int flush(struct log *log)
                        : log->file->pMethods->xWrite(log->file, log->waiting, (int)length, log->from);
 }
 
-/* Adds it to what waits, where it follows that. */
+/* Adds it to what waits. */
 static bool join(struct log *log, const void *at, size_t size, sqlite3_int64 offset)
 {
-    if (log->length > 0 && offset != log->from + (sqlite3_int64)log->length)
-        return false;
     if (size > WAITING_MOST - log->length || (!log->waiting && !(log->waiting = malloc(WAITING_MOST))))
         return false;
     if (log->length == 0)
@@ -66,6 +64,10 @@ static int write_log(sqlite3_file *file, const void *at, int size, sqlite3_int64
 {
     static const char nothing[COMMIT_SIZE];
     struct log *log = log_of(file);
+    if (log->length > 0 && offset != log->from + (sqlite3_int64)log->length) {
+        log->length = 0; /* left by a transaction that was not committed */
+        return SQLITE_IOERR_WRITE;
+    }
     bool is_header = size == FRAME_HEADER;
     if (is_header)
         log->commits = memcmp((const char *)at + COMMIT_FIELD, nothing, COMMIT_SIZE) != 0;
@@ -183,6 +185,7 @@ static void make(void)
     own = *standard;
     own.zName = "fcgiguard-counters";
     own.pNext = NULL;
+    own.iVersion = own.iVersion < 3 ? own.iVersion : 3; /* of a later one there is no copy */
     own.xOpen = open_file;
     own.szOsFile += (int)sizeof(struct log);
     if (sqlite3_vfs_register(&own, 0) != SQLITE_OK)

@@ -52,7 +52,7 @@ static const struct content *schema_of(const char *json)
 
 static struct exchange exchange_with(enum validation_details details)
 {
-    return (struct exchange){.arena = arena, .validation_status = 400, .validation_details = details};
+    return (struct exchange){.arena = arena, .validation_status = 400, .validation_details = (int)details};
 }
 
 /* The details of a form that is judged; "" when it is good. */
