@@ -153,6 +153,13 @@ static const json_t *property_of(const struct content *content, const char *name
     return follow(content->source, json_object_get(json_object_get(root, "properties"), name));
 }
 
+/* Names and values are UTF-8: it fails only where there is no memory. */
+static void put(json_t *object, const char *name, json_t *value)
+{
+    if (json_object_set_new(object, name, value) != 0)
+        abort();
+}
+
 static bool add(const struct content *content, json_t *object, const struct form_pair *pair,
                 struct arena *arena, struct defect *defect)
 {
@@ -162,13 +169,16 @@ static bool add(const struct content *content, json_t *object, const struct form
     if (schema && has_type(schema, "array")) {
         const json_t *items = follow(content->source, json_object_get(schema, "items"));
         if (!before)
-            json_object_set_new(object, name, before = json_array());
-        return json_array_append_new(before, convert(items, pair->value)) == 0;
+            put(object, name, before = json_array());
+        if (json_array_append_new(before, convert(items, pair->value)) != 0)
+            abort();
+        return true;
     }
     if (before)
         return defect_set_field(defect, pair->offset, "content_repeated", "is sent more than once",
                                 pair->name);
-    return json_object_set_new(object, name, convert(schema, pair->value)) == 0;
+    put(object, name, convert(schema, pair->value));
+    return true;
 }
 
 json_t *content_convert(const struct content *content, const struct form *form, struct arena *arena,
