@@ -6,10 +6,10 @@
 #include "data/multipart.h"
 #include "data/parameters.h"
 
-/* RFC 2046, 5.1.1: bchars. */
+/* RFC 2046, 5.1.1: bchars, without the comma, at which CGI.pm ends it. */
 static bool is_boundary(struct text text)
 {
-    static const char others[] = "'()+_,-./:=? ";
+    static const char others[] = "'()+_-./:=? ";
     for (size_t i = 0; i < text.length; i++) {
         char byte = text.at[i];
         if (!(byte >= '0' && byte <= '9') && !(byte >= 'a' && byte <= 'z') && !(byte >= 'A' && byte <= 'Z') &&

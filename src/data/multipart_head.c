@@ -78,6 +78,10 @@ static bool read_disposition(struct lines *lines, struct text value)
         return refuse(lines, "multipart_name", "has a name that is too long");
     lines->part->name = keep(lines, *name);
     lines->has_disposition = true;
+    for (size_t i = 0; i < parameters.count; i++) /* some seek the words as they are written here */
+        if (!text_equal(parameters.items[i].name, TEXT("name")) &&
+            !text_equal(parameters.items[i].name, TEXT("filename")))
+            return refuse(lines, "multipart_disposition", "has parameters other than name and filename");
     if (parameters.count != (filename ? 2 : 1))
         return refuse(lines, "multipart_disposition", "has parameters other than name and filename");
     return read_filename(lines, filename);
@@ -136,6 +140,9 @@ static bool read_line(struct lines *lines)
     if (lines->count == lines->limits->headers || lines->count == MULTIPART_HEADERS_MOST)
         return refuse(lines, "multipart_head", "has too many headers in a part");
     lines->names[lines->count++] = name;
+    if (text_trim(text_from(lines->line, colon + 1)).length ==
+        0) /* CGI.pm takes the next line for its value */
+        return refuse(lines, "multipart_header", "has a header without a value");
     return read_header(lines, name, text_trim(text_from(lines->line, colon + 1)));
 }
 

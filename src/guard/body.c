@@ -16,7 +16,7 @@ struct body_rules {
     const struct node *schema, *fields;
     int unknown;
     bool required;
-    struct texts codings;
+    struct texts codings, types;
     struct content_rules reading;
     const struct content *content; /* NULL: whatever it is */
 };
@@ -36,11 +36,11 @@ static const struct field file_fields[] = {
      .help = "how many there must be"},
     {FIELD(FIELD_SIZE, body_rules, reading.files.max, "max"), .fallback = "1mb", .least = 1,
      .help = "bytes of one file"},
-    {FIELD(FIELD_TEXTS, body_rules, reading.files.names, "names"), .most = 1,
+    {FIELD(FIELD_TEXTS, body_rules, reading.files.names, "names"), .least = 1,
      .help = "fields that files may be in"},
-    {FIELD(FIELD_TEXTS, body_rules, reading.files.types, "types"), .most = 1,
+    {FIELD(FIELD_TEXTS, body_rules, reading.files.types, "types"), .least = 1,
      .help = "media types they may have, by their content"},
-    {FIELD(FIELD_TEXTS, body_rules, reading.files.extensions, "extensions"), .most = 1,
+    {FIELD(FIELD_TEXTS, body_rules, reading.files.extensions, "extensions"), .least = 1,
      .help = "ends of names they may have"},
     {0},
 };
@@ -56,6 +56,8 @@ static const struct field fields[] = {
      .help = "fields that are not among `fields`"},
     {FIELD(FIELD_BOOL, body_rules, required, "required"), .fallback = "true",
      .help = "whether POST, PUT and PATCH need a body"},
+    {FIELD(FIELD_TEXTS, body_rules, types, "types"), .least = 1,
+     .help = "json, form, multipart, text: what it may be written as; default json"},
     {FIELD(FIELD_TEXTS, body_rules, codings, "codings"), .help = "gzip, deflate: how it may be compressed"},
     {FIELD(FIELD_SIZE, body_rules, reading.inflated, "inflated"), .fallback = "1mb", .least = 1,
      .help = "bytes that may come of a compressed body"},
@@ -87,11 +89,37 @@ static bool read_codings(struct decoder *decoder, const struct node *node, struc
     return good;
 }
 
+static bool read_types(struct decoder *decoder, const struct node *node, struct body_rules *rules)
+{
+    struct content_rules *reading = &rules->reading;
+    const struct {
+        struct text name;
+        bool *allowed;
+    } rows[] = {{TEXT("json"), &reading->json},
+                {TEXT("form"), &reading->form},
+                {TEXT("multipart"), &reading->multipart},
+                {TEXT("text"), &reading->text}};
+    reading->json = rules->types.count == 0;
+    for (size_t i = 0; i < rules->types.count; i++) {
+        size_t row = 0;
+        while (row < 4 && !text_equal(rules->types.items[i], rows[row].name))
+            row++;
+        if (row == 4)
+            return findings_add(decoder->findings, FINDING_ERROR, node_get(node, "types"),
+                                "\"%.*s\" is not known, expected json, form, multipart or text",
+                                TEXT_ARGUMENTS(rules->types.items[i]));
+        *rows[row].allowed = true;
+    }
+    return rules->reading.files.most == 0 || reading->multipart ||
+           findings_add_key(decoder->findings, FINDING_ERROR, node_get(node, "files"),
+                            "files come with `types: multipart`, which is not there");
+}
+
 /* What is said of a content that is not described would be without effect. */
 static bool check_alone(struct decoder *decoder, const struct node *node)
 {
-    static const char *const keys[] = {"unknown", "required", "codings", "inflated",
-                                       "depth",   "values",   "string",  "files"};
+    static const char *const keys[] = {"unknown", "required", "types",  "codings", "inflated",
+                                       "depth",   "values",   "string", "files"};
     bool good = true;
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         const struct node *item = node_get(node, keys[i]);
@@ -132,7 +160,11 @@ static bool prepare(void *settings, struct decoder *decoder, const struct node *
                                 "this is beside `schema`, expected one of them");
     if (!rules->schema && !rules->fields)
         return node == NULL || node->kind != NODE_MAP || check_alone(decoder, node);
-    bool good = read_codings(decoder, node, rules) && check_files(decoder, node, rules);
+    if (rules->schema && node_get(node, "unknown"))
+        return findings_add_key(decoder->findings, FINDING_ERROR, node_get(node, "unknown"),
+                                "this is for `fields`; a schema has additionalProperties");
+    bool good = read_codings(decoder, node, rules) && read_types(decoder, node, rules) &&
+                check_files(decoder, node, rules);
     rules->content = rules->schema ? content_from_file(decoder, rules->schema)
                                    : content_from_fields(decoder, rules->fields, rules->unknown != 0);
     return good && rules->content;
@@ -180,6 +212,8 @@ static struct verdict check_content(const void *settings, struct exchange *excha
         verdict.detail = "judges the body, which is not here";
         return verdict;
     }
+    if (exchange->body.spool.length > rules->max) /* where that is only reported */
+        return DENY(413, "body", "body_too_large", "it is over body.max");
     if (exchange->body.spool.length == 0)
         return rules->required && needs_body(exchange->request.method)
                    ? content_refuse(&missing, "body", exchange)

@@ -11,6 +11,7 @@
 #include "base/bytes.h"
 #include "data/file.h"
 #include "data/json_body.h"
+#include "guard/presented.h"
 
 enum { ERRORS_TOLD = 20, FIELD_MOST = 200, DETAILS_LIMIT = 16 * 1024, REFERENCES_MOST = 16 };
 
@@ -153,6 +154,32 @@ static const json_t *property_of(const struct content *content, const char *name
     return follow(content->source, json_object_get(json_object_get(root, "properties"), name));
 }
 
+bool content_is_clear(struct text pairs, struct defect *defect)
+{
+    size_t at = text_find(pairs, ';');
+    return at == pairs.length || defect_set(defect, at, "content_semicolon",
+                                            "has a raw semicolon, which some take for the end of a value");
+}
+
+bool content_describes(const struct content *content, struct text name, struct arena *arena)
+{
+    return property_of(content, arena_copy(arena, name.at, name.length)) != NULL;
+}
+
+bool content_disguises(const struct content *content, struct text name)
+{
+    const json_t *root = follow(content->source, content->source);
+    const char *key;
+    json_t *value;
+    bool plain = true;
+    for (size_t i = 0; i < name.length; i++)
+        plain = plain && !memchr(" .[_", name.at[i], 4);
+    if (!plain)
+        json_object_foreach(json_object_get(root, "properties"), key,
+                            value) if (presented_reads_as(name, text_of(key))) return true;
+    return false;
+}
+
 /* Names and values are UTF-8: it fails only where there is no memory. */
 static void put(json_t *object, const char *name, json_t *value)
 {
@@ -166,6 +193,9 @@ static bool add(const struct content *content, json_t *object, const struct form
     const char *name = arena_copy(arena, pair->name.at, pair->name.length);
     const json_t *schema = property_of(content, name);
     json_t *before = json_object_get(object, name);
+    if (!schema && content_disguises(content, pair->name))
+        return defect_set_field(defect, pair->offset, "content_name",
+                                "has a name that may be taken for another's", pair->name);
     if (schema && has_type(schema, "array")) {
         const json_t *items = follow(content->source, json_object_get(schema, "items"));
         if (!before)
@@ -211,6 +241,8 @@ static struct text cut(struct text field)
 
 static void tell(struct telling *telling, struct text field, const char *message)
 {
+    if (telling->bytes.length > DETAILS_LIMIT - 6 * FIELD_MOST - 1024) /* what may come of one with escapes */
+        return;
     if (!telling->pointers && field.length > 0 && field.at[0] == '/')
         field = text_from(field, 1);
     bytes_printf(&telling->bytes, "%s{\"in\":\"%s\",\"field\":", telling->count++ ? "," : "[", telling->in);

@@ -43,8 +43,18 @@ extern const struct section content_field_section;
 extern const struct schema_format content_formats[];
 
 /* Texts as the description wants them (man page, CONTENT OF REQUESTS): a new reference to an
- * object. NULL with a defect of one name: content_repeated. */
+ * object. NULL with a defect of one name: content_repeated, or
+ * content_name for one that programs may take for another that is described. */
 json_t *content_convert(const struct content *, const struct form *, struct arena *, struct defect *);
+
+/* Whether all readers find the same pairs in it: some take ";" for "&". Else false with a defect. */
+bool content_is_clear(struct text pairs, struct defect *);
+
+/* Whether a member of that name is described at the top of a description. */
+bool content_describes(const struct content *, struct text name, struct arena *);
+
+/* Whether a name that is not described is one that programs may take for one that is. */
+bool content_disguises(const struct content *, struct text name);
 
 /* A string of text in UTF-8; a new reference. */
 json_t *content_convert_text(struct text);
@@ -67,7 +77,8 @@ struct content_files {
 struct content_rules {
     uint64_t depth, values, string, inflated;
     bool gzip, deflate;
-    struct content_files files; /* most 0: there may be none */
+    bool json, form, multipart, text; /* kinds of bodies there may be */
+    struct content_files files;       /* most 0: there may be none */
 };
 
 /* The body, which has been collected, as a value by its Content-Type; a new reference. NULL with a verdict.

@@ -84,7 +84,7 @@ static const struct field fields[] = {
      .help = "the least number"},
     {FIELD(FIELD_OWN, written, maximum, "maximum"), .own = decode_bound, .expects = "a number",
      .help = "the largest number"},
-    {FIELD(FIELD_TEXTS, written, values, "enum"), .most = 1, .help = "the values there may be"},
+    {FIELD(FIELD_TEXTS, written, values, "enum"), .least = 1, .help = "the values there may be"},
     {FIELD(FIELD_BOOL, written, https, "https"), .fallback = "false", .help = "url: not http"},
     {FIELD(FIELD_BOOL, written, public, "public"), .fallback = "false",
      .help = "url: not of a private, local or reserved host"},
@@ -104,6 +104,22 @@ static bool is_number(const struct written *written)
 static bool is_text(const struct written *written)
 {
     return !is_number(written) && written->type != FIELD_IS_BOOLEAN;
+}
+
+static json_t *number_of(const struct node *node)
+{
+    return json_loadb(node->text.at, node->text.length, JSON_DECODE_ANY, NULL);
+}
+
+static bool check_range(struct decoder *decoder, const struct node *node, const struct written *written)
+{
+    if (!written->minimum || !written->maximum)
+        return true;
+    json_t *least = number_of(written->minimum), *most = number_of(written->maximum);
+    bool good = json_number_value(least) <= json_number_value(most);
+    json_decref(least);
+    json_decref(most);
+    return good || findings_add(decoder->findings, FINDING_ERROR, node, "`minimum` is more than `maximum`");
 }
 
 static bool check_keys(struct decoder *decoder, const struct node *node, const struct written *written)
@@ -131,7 +147,7 @@ static bool check_keys(struct decoder *decoder, const struct node *node, const s
     }
     if (written->max_length && written->min_length > written->max_length)
         good = findings_add(decoder->findings, FINDING_ERROR, node, "`min_length` is more than `max_length`");
-    return good;
+    return good && check_range(decoder, node, written);
 }
 
 /* ---- as a schema */
@@ -182,11 +198,6 @@ static void add_text_rules(json_t *schema, const struct written *written)
     for (size_t i = 0; i < written->values.count; i++)
         json_array_append_new(values, content_convert_text(written->values.items[i]));
     set(schema, "enum", values);
-}
-
-static json_t *number_of(const struct node *node)
-{
-    return json_loadb(node->text.at, node->text.length, JSON_DECODE_ANY, NULL);
 }
 
 static json_t *schema_of(const struct written *written)

@@ -64,6 +64,8 @@ bool content_judge_file(const struct content_files *files, const struct multipar
     } else if (files->names.count > 0 && !has_name(part->name, &files->names)) {
         word = "file_unexpected";
         message = "is a file, and none is expected in this field";
+    } else if (part->filename.length == 0) {
+        return true; /* nothing was chosen */
     } else if (files->extensions.count > 0 && !has_extension(part->filename, &files->extensions, arena)) {
         word = "file_extension";
         message = "is a file with a name that is not allowed";

@@ -34,11 +34,24 @@ static struct text header(const struct exchange *exchange, const char *name)
     return value ? *value : TEXT("");
 }
 
-static bool is_utf8_charset(const struct parameters *parameters)
+/* One that some seek anywhere in the header, or cut off, would make it another type for them. */
+static const char *find_fault(const struct parameters *parameters, struct text type)
 {
-    const struct text *charset = parameters_get(parameters, "charset");
-    return !charset || text_equal_ignore_case(*charset, TEXT("utf-8")) ||
-           text_equal_ignore_case(*charset, TEXT("us-ascii"));
+    struct text form = TEXT("application/x-www-form-urlencoded"), multipart = TEXT("multipart/form-data");
+    size_t slash = text_find(type, '/');
+    if (!text_is_token((struct text){type.at, slash}) || !text_is_token(text_from(type, slash + 1)))
+        return "is no media type";
+    if (text_starts_with(type, form) && !text_equal(type, form))
+        return "begins like another";
+    for (size_t i = 0; i < parameters->count; i++) {
+        const struct parameter *item = &parameters->items[i];
+        bool boundary = text_equal_ignore_case(item->name, TEXT("boundary"));
+        if (boundary ? !text_equal(type, multipart) : !text_equal_ignore_case(item->name, TEXT("charset")))
+            return "has a parameter that it should not have";
+        if (!boundary && !text_equal_ignore_case(item->value, TEXT("utf-8")))
+            return "has a charset that is not UTF-8";
+    }
+    return NULL;
 }
 
 static struct verdict read_type(struct reading *reading)
@@ -47,13 +60,13 @@ static struct verdict read_type(struct reading *reading)
     struct arena *arena = reading->exchange->arena;
     reading->stated = reading->exchange->request.content_type;
     const char *wrong = parameters_read(reading->stated, &parameters);
-    if (wrong)
-        return DENY(415, "body", "content_type_not_allowed",
-                    arena_printf(arena, "its Content-Type %s", wrong));
-    reading->type = text_lower(arena, parameters.value);
-    if (!is_utf8_charset(&parameters))
-        return DENY(415, "body", "content_type_not_allowed", "its charset is not UTF-8");
-    return PASS;
+    if (!wrong) {
+        reading->type = text_lower(arena, parameters.value);
+        wrong = find_fault(&parameters, reading->type);
+    }
+    return wrong ? DENY(415, "body", "content_type_not_allowed",
+                        arena_printf(arena, "its Content-Type %s", wrong))
+                 : PASS;
 }
 
 static bool is_json(struct text type)
@@ -96,7 +109,8 @@ static json_t *read_form(struct reading *reading)
         .pairs = (size_t)rules->values, .name = NAME_MOST, .value = (size_t)rules->string};
     struct text text = whole(reading);
     struct arena *arena = reading->exchange->arena;
-    if (reading->defect.word || !form_read(text, &limits, arena, &form, &reading->defect))
+    if (reading->defect.word || !content_is_clear(text, &reading->defect) ||
+        !form_read(text, &limits, arena, &form, &reading->defect))
         return NULL;
     return content_convert(reading->content, &form, arena, &reading->defect);
 }
@@ -109,9 +123,10 @@ static bool take_part(struct reading *reading, const struct multipart_part *part
             (struct form_pair){.name = part->name, .value = part->value, .offset = (size_t)part->offset};
         return true;
     }
-    if (part->filename.length == 0) /* a browser's field in which nothing was chosen */
-        return true;
-    ++*files;
+    *files += part->filename.length > 0; /* or it is a browser's field in which nothing was chosen */
+    if (content_describes(reading->content, part->name, reading->exchange->arena))
+        return defect_set_field(&reading->defect, part->offset, "file_unexpected",
+                                "is a file, and none is expected", part->name);
     return content_judge_file(&reading->rules->files, part, reading->exchange->arena, &reading->defect);
 }
 
@@ -163,13 +178,16 @@ static json_t *read_text(struct reading *reading)
 
 static json_t *read_kind(struct reading *reading, struct verdict *verdict)
 {
-    if (is_json(reading->type))
+    const struct content_rules *rules = reading->rules;
+    /* Of other methods CGI.pm takes a form of parts for a form of pairs. */
+    bool is_post = text_equal(reading->exchange->request.method, TEXT("POST"));
+    if (rules->json && is_json(reading->type))
         return read_json(reading);
-    if (text_equal(reading->type, TEXT("application/x-www-form-urlencoded")))
+    if (rules->form && text_equal(reading->type, TEXT("application/x-www-form-urlencoded")))
         return read_form(reading);
-    if (text_equal(reading->type, TEXT("multipart/form-data")))
+    if (rules->multipart && is_post && text_equal(reading->type, TEXT("multipart/form-data")))
         return read_multipart(reading);
-    if (text_starts_with(reading->type, TEXT("text/")))
+    if (rules->text && text_starts_with(reading->type, TEXT("text/")))
         return read_text(reading);
     *verdict = DENY(415, "body", "content_type_not_allowed", "its content is none that can be judged");
     return NULL;

@@ -50,15 +50,33 @@ static bool check_names(struct decoder *decoder, const struct node *map, int kin
         struct text name = map->items[i]->name;
         char braced[NAME_MOST];
         int length = snprintf(braced, sizeof braced, "{%.*s}", TEXT_ARGUMENTS(name));
-        if (kind == HEADERS && !text_equal(name, text_lower(decoder->arena, name)))
-            good = findings_add_key(decoder->findings, FINDING_ERROR, map->items[i],
-                                    "expected the name of a header in lower case");
+        if (kind == HEADERS &&
+            (!text_equal(name, text_lower(decoder->arena, name)) || !text_is_token(name) ||
+             text_find(name, '_') < name.length || text_equal(name, TEXT("content-type")) ||
+             text_equal(name, TEXT("content-length")) || text_equal(name, TEXT("proxy"))))
+            good = findings_add_key(
+                decoder->findings, FINDING_ERROR, map->items[i],
+                "expected the name of a header in lower case, with dashes, and neither content-type, "
+                "content-length nor proxy");
         else if (kind == PATH &&
                  (length < 0 || length >= NAME_MOST || !decoder->path || !strstr(decoder->path, braced)))
             good = findings_add_key(decoder->findings, FINDING_ERROR, map->items[i],
                                     "the route's path has no %s", braced);
     }
     return good;
+}
+
+/* Of headers and cookies only those are judged that `properties` names, so nothing else may speak of them. */
+static bool check_described(struct decoder *decoder, const struct node *node, const struct content *content)
+{
+    static const char *const others[] = {"$ref", "$dynamicRef",       "allOf", "anyOf", "oneOf",
+                                         "not",  "patternProperties", "if"};
+    bool good = json_is_object(json_object_get(content->source, "properties")) &&
+                !json_is_object(json_object_get(content->source, "additionalProperties"));
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        good = good && !json_object_get(content->source, others[i]);
+    return good || findings_add(decoder->findings, FINDING_ERROR, node,
+                                "a schema of headers or cookies is to name them in `properties` alone");
 }
 
 static bool prepare(void *settings, struct decoder *decoder, const struct node *node)
@@ -76,6 +94,8 @@ static bool prepare(void *settings, struct decoder *decoder, const struct node *
             rules->contents[i] =
                 content_from_fields(decoder, item, i == HEADERS || i == COOKIES || rules->unknown != 0);
         good = good && rules->contents[i];
+        if (item->kind == NODE_SCALAR && rules->contents[i] && (i == HEADERS || i == COOKIES))
+            good = check_described(decoder, item, rules->contents[i]) && good;
     }
     return any ? good
                : findings_add(decoder->findings, FINDING_ERROR, node,
@@ -87,7 +107,8 @@ static bool prepare(void *settings, struct decoder *decoder, const struct node *
 static bool read_query(struct exchange *exchange, struct form *form, struct defect *defect)
 {
     static const struct form_limits limits = {.pairs = PAIRS_MOST, .name = NAME_MOST, .value = VALUE_MOST};
-    return form_read(exchange->request.query, &limits, exchange->arena, form, defect);
+    return content_is_clear(exchange->request.query, defect) &&
+           form_read(exchange->request.query, &limits, exchange->arena, form, defect);
 }
 
 static struct form make_form(struct exchange *exchange, size_t count)
@@ -134,7 +155,18 @@ static bool read_headers(const struct content *content, struct exchange *exchang
     return good;
 }
 
-/* RFC 6265, 5.4: "a=1; b=2"; a value may be in quotes, which are part of it. */
+/* RFC 6265, 4.2.1: cookie-pair. What is not in this form is taken apart differently by programs, some of
+ * which decode names and values. */
+static bool is_clear_cookie(struct text name, struct text value, bool described)
+{
+    static const char unclear[] = " \t,\"\\";
+    for (size_t i = 0; i < value.length; i++)
+        if (memchr(unclear, value.at[i], sizeof unclear - 1) || (described && strchr("%+", value.at[i])))
+            return false;
+    return text_is_token(name) && text_find(name, '%') == name.length;
+}
+
+/* RFC 6265, 5.4: "a=1; b=2". */
 static bool read_cookies(const struct content *content, struct exchange *exchange, struct form *form,
                          struct defect *defect)
 {
@@ -149,8 +181,15 @@ static bool read_cookies(const struct content *content, struct exchange *exchang
         piece = text_trim(piece);
         size_t equals = text_find(piece, '=');
         struct text name = text_trim((struct text){piece.at, equals});
-        if (is_described(content, name, exchange->arena))
-            good = add_pair(form, name, text_trim(text_from(piece, equals + 1)), defect);
+        struct text value = text_trim(text_from(piece, equals + 1));
+        bool described = is_described(content, name, exchange->arena);
+        if (piece.length == 0)
+            continue;
+        if (!is_clear_cookie(name, value, described) || (!described && content_disguises(content, name)))
+            good = defect_set_field(defect, 0, "cookie_unclear", "is a cookie that may be read in two ways",
+                                    described ? name : TEXT(""));
+        else if (described)
+            good = add_pair(form, name, value, defect);
     }
     return good;
 }

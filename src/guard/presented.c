@@ -176,7 +176,7 @@ size_t presented_parameter(struct text query, const char *name, struct arena *ar
 /* Whether programs could read the one name as the other. PHP passes over blanks
  * before a name, makes "_" of blanks, dots and a lone "[", and ends it at a NUL;
  * "[" begins what belongs to a name for PHP, Rack and qs. */
-static bool reads_as(struct text text, struct text name)
+bool presented_reads_as(struct text text, struct text name)
 {
     while (text.length > 0 && text.at[0] == ' ')
         text = text_from(text, 1);
@@ -196,7 +196,8 @@ bool presented_is_clear(struct text query, const char *name, struct arena *arena
     while (text_next(&query, '&', &pair)) {
         bool parts = text_find(pair, ';') < pair.length;
         while (text_next(&pair, ';', &part))
-            if (reads_as(decode_form((struct text){part.at, text_find(part, '=')}, arena), text_of(name)))
+            if (presented_reads_as(decode_form((struct text){part.at, text_find(part, '=')}, arena),
+                                   text_of(name)))
                 count += parts ? 2 : 1;
     }
     return count <= 1;

@@ -34,6 +34,10 @@ void presented_remove(const struct places *, struct exchange *);
  * how often it is there: the value is the first one's. */
 size_t presented_parameter(struct text query, const char *name, struct arena *, struct text *value);
 
+/* Whether programs could read the one name as the other: PHP makes "_" of dots and blanks, "[" begins what
+ * belongs to a name. */
+bool presented_reads_as(struct text, struct text name);
+
 /* Whether every program finds at most one parameter of that name, with one value:
  * some end a parameter at ";", too, and some take several names for one. */
 bool presented_is_clear(struct text query, const char *name, struct arena *);

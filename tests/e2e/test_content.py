@@ -45,14 +45,16 @@ def guard(start_guard, helper, schema):
     return start_guard({
         "defaults": {"auth": "none"},
         "routes": [
-            route("/fields/**", body={"fields": FIELDS}),
+            route("/fields/**", body={"fields": FIELDS, "types": ["json", "form", "multipart", "text"]}),
+            route("/json/**", body={"fields": FIELDS}),
+            route("/open/**", body={"fields": {"my_id": "integer"}, "unknown": "allow", "types": ["form", "multipart"]}),
             route("/loose/**", body={"fields": FIELDS, "unknown": "allow", "required": False}),
-            route("/items/**", body={"schema": schema, "max": "100kb", "depth": 8, "values": 100, "string": "1kb"}),
+            route("/items/**", body={"schema": schema, "types": ["json", "form"], "max": "100kb", "depth": 8, "values": 100, "string": "1kb"}),
             route("/zip/**", body={"schema": schema, "codings": ["gzip", "deflate"], "inflated": "10kb"}),
             route("/text/**", body={"fields": FIELDS}, validation_status=422, validation_details="fields"),
             route("/none/**", body={"fields": FIELDS}, validation_details="none"),
             route("/report/**", body={"fields": FIELDS, "mode": "report"}),
-            route("/files/**", body={"fields": {"title": "string"}, "files": picture}),
+            route("/files/**", body={"fields": {"title": "string"}, "files": picture, "types": ["multipart"]}),
             route("/users/{id}", parameters={
                 "path": {"id": "uuid"}, "query": {"page": {"type": "integer", "minimum": 1}, "all": "boolean"},
                 "headers": {"x-tenant": {"required": True, "pattern": "^[a-z]+$"}}, "cookies": {"theme": {"enum": ["dark", "light"]}}}),
@@ -173,7 +175,9 @@ def test_methods_without_a_body(guard):
 # ---- types
 
 @pytest.mark.parametrize("content_type", [
-    None, "application/xml", "image/png", "application/octet-stream", "application/json; charset=latin1", "application/json; charset=utf-16",
+    None, "application/x-www-form-urlencoded,x+json", "application/x-www-form-urlencoded x+json", "application/x-www-form-urlencoded+json",
+    "application/json/x+json", "application/\xe9+json", "text/x,y", 'text/plain; x="multipart/related; boundary=a"', "application/json; boundary=x",
+    "application/xml", "image/png", "application/octet-stream", "application/json; charset=latin1", "application/json; charset=utf-16",
     "application/jsonp", "multipart/mixed; boundary=x", "application/json; a=1; a=2", "text", "json",
 ])
 def test_types_that_cannot_be_judged(guard, content_type):
@@ -185,6 +189,27 @@ def test_types_that_cannot_be_judged(guard, content_type):
 ])
 def test_types_of_json(guard, content_type):
     assert send_json(guard, "/fields/echo", GOOD, content_type=content_type).status == 200
+
+
+def test_json_alone_unless_others_are_named(guard):
+    assert send_json(guard, "/json/echo", GOOD).status == 200
+    for content_type in (FORM, "text/plain", "multipart/form-data; boundary=XX"):
+        details(send(guard, "/json/echo", b"email=a%40example.com", content_type), 415, "content_type_not_allowed")
+
+
+@pytest.mark.parametrize("body", [
+    b"my_id=1&+my_id=x", b"my_id=1&my.id=x", b"my+id=x", b"my[id=x", b"my_id=1&my_id[]=x", b"my_id[x]=x", b"other=1;my_id=x", b"my_id=x",
+])
+def test_names_that_programs_take_for_another(guard, body):
+    assert send(guard, "/open/echo", b"my_id=1&my-id=x&other.x=1", FORM).status == 200
+    assert details(send(guard, "/open/echo", body, FORM))
+
+
+def test_multipart_comes_by_post(guard):
+    body = multipart(field(b"my_id", b"1"))
+    for method, status in (("POST", 200), ("DELETE", 415)):
+        assert send(guard, "/open/echo", body, "multipart/form-data; boundary=XX", method=method).status == status
+    assert send(guard, "/open/echo", body.replace(b"XX", b"X,X"), 'multipart/form-data; boundary="X,X"').status == 400
 
 
 def test_text_is_a_string(guard):
@@ -242,7 +267,8 @@ def test_files(guard):
     [field(b"title", b"x")], [picture(), picture(), picture()], [picture(name=b"other")], [picture(filename=b"a.php")],
     [picture(filename=b"a.png.php")], [picture(filename=b"../a.png")], [picture(filename=b"")], [picture(content_type=b"text/html")],
     [picture(content=b"<html><script>")], [picture(content=b"GIF89a")], [picture(content=PNG + b"x" * 20480)], [picture(), field(b"other", b"x")],
-    [picture(), field(b"title", b"x"), field(b"title", b"y")], [picture(), (b"Content-Type: text/plain", b"x")],
+    [picture(), field(b"title", b"x"), field(b"title", b"y")], [picture(), (b"Content-Type: text/plain", b"x")], [picture(), picture(name=b"admin", filename=b"", content=b"")], [picture(), picture(name=b"title")],
+    [picture(), (b'Content-Disposition: form-data; NAME="title"', b"x")], [picture(), (b'X:\r\nContent-Disposition: form-data; name="title"', b"x")],
     [picture(), (b'Content-Disposition: form-data; name="title"\r\nContent-Transfer-Encoding: base64', b"eA==")],
 ])
 def test_files_that_may_not_be_there(guard, parts):
@@ -307,7 +333,7 @@ def ask_user(guard, uri=USER, **headers):
 
 
 @pytest.mark.parametrize("uri, headers", [
-    (USER, {}), (USER + "?page=2&all=true", {}), (USER + "?", {}), (USER, {"cookie": "a=1; theme=dark; theme2=x"}), (USER, {"x_other": "1"}),
+    (USER, {}), (USER + "?page=2&all=true", {}), (USER + "?", {}), (USER, {"cookie": "a=%41; theme=dark; theme2=x; connect.sid=s%3Ax"}), (USER, {"x_other": "1"}),
 ])
 def test_parameters_that_fit(guard, uri, headers):
     assert ask_user(guard, uri, **headers).status == 200
@@ -318,6 +344,9 @@ def test_parameters_that_fit(guard, uri, headers):
     (USER + "?all=1", {}, "query", "all"), (USER + "?debug=1", {}, "query", "debug"), (USER + "?page", {}, "query", "page"), (USER + "?%zz=1", {}, "query", ""),
     (USER, {"x_tenant": "ACME"}, "header", "x-tenant"), (USER, {"cookie": "theme=red"}, "cookie", "theme"),
     (USER, {"cookie": "theme=dark; theme=light"}, "cookie", "theme"), (USER, {"cookie": "theme=\xff"}, "cookie", "theme"),
+    (USER, {"cookie": "theme=%64ark"}, "cookie", "theme"), (USER, {"cookie": 'theme="dark"'}, "cookie", "theme"), (USER, {"cookie": "theme[]=red; theme=dark"}, "cookie", ""),
+    (USER, {"cookie": "a=1,theme=red"}, "cookie", ""), (USER, {"cookie": "a=1 theme=red"}, "cookie", ""), (USER, {"cookie": "%74heme=red"}, "cookie", ""),
+    (USER + "?page=1;all=x", {}, "query", ""),
 ])
 def test_parameters_that_do_not_fit(guard, uri, headers, place, name):
     assert (place, name) in wrong(ask_user(guard, uri, **headers))

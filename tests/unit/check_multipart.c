@@ -300,7 +300,8 @@ static const struct bad_row bad_rows[] = {
     {HEADERS("Content-Type: multipart/mixed; boundary=c"), "multipart_content_type", "a", 47},
     {HEADERS("Content-Type: message/rfc822"), "multipart_content_type", "a", 47},
     {HEADERS("Content-Type: text"), "multipart_content_type", "a", 47},
-    {HEADERS("Content-Type: "), "multipart_content_type", "a", 47},
+    {HEADERS("Content-Type: "), "multipart_header", "a", 47},
+    {HEADERS("X: "), "multipart_header", "a", 47},
     {HEADERS("Content-Type: text/plain; charset=latin1"), "multipart_content_type", "a", 5},
     {HEADERS("Content-Type: Application/Octet-Stream"), "multipart_content_type", "a", 5},
     /* Content-Disposition. */
