@@ -48,7 +48,6 @@ struct check {
     const char *keyword;
     union {
         size_t limit;
-        struct schema_number number;
         const struct subschema *subschema;
         struct subschemas list;
         const struct schema_pattern *pattern;

@@ -46,18 +46,12 @@ static void refuse(const struct policy *policy, struct exchange *exchange, struc
     exchange->channel->finish(exchange->channel);
 }
 
-static void begin_to_wait(struct exchange *exchange)
-{
-    if (exchange->waits)
-        exchange->waits(exchange);
-}
-
 static struct verdict collect_body(const struct policy *policy, struct exchange *exchange)
 {
     if (exchange->body.spooled)
         return PASS;
     uint64_t silence = policy->server.timeouts.read;
-    begin_to_wait(exchange);
+    exchange_begin_to_wait(exchange);
     return body_collect(&exchange->body, SPOOL_MEMORY, exchange->spool_folder, silence,
                         clock_milliseconds() + BODY_SILENCES * silence);
 }
@@ -128,7 +122,7 @@ static struct verdict hand_over(const struct policy *policy, struct exchange *ex
         verdict = collect_body(policy, exchange);
     if (verdict.kind != VERDICT_PASS)
         return verdict;
-    begin_to_wait(exchange);
+    exchange_begin_to_wait(exchange);
     void *state = handler->begin(route->settings, exchange, &verdict);
     if (!state)
         return verdict;

@@ -331,9 +331,7 @@ static enum jwt_fault verify_once(const struct jwt_settings *settings, struct te
 /* Others shall have the turn of a thread that waits for keys. */
 static void begin_to_wait(void *context)
 {
-    struct exchange *exchange = context;
-    if (exchange->waits)
-        exchange->waits(exchange);
+    exchange_begin_to_wait(context);
 }
 
 static struct verdict verify(const struct jwt_settings *settings, struct text token,

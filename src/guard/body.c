@@ -73,44 +73,48 @@ static const struct field fields[] = {
 
 /* ---- rules */
 
-static bool read_codings(struct decoder *decoder, const struct node *node, struct body_rules *rules)
+struct word {
+    const char *name;
+    bool *allowed;
+};
+
+/* A list of words, each of which allows something. */
+static bool read_words(struct decoder *decoder, const struct node *node, const struct texts *texts,
+                       const struct word words[], const char *expected)
 {
     bool good = true;
-    for (size_t i = 0; i < rules->codings.count; i++) {
-        struct text coding = rules->codings.items[i];
-        if (text_equal(coding, TEXT("gzip")))
-            rules->reading.gzip = true;
-        else if (text_equal(coding, TEXT("deflate")))
-            rules->reading.deflate = true;
-        else if (coding.length > 0)
-            good = findings_add(decoder->findings, FINDING_ERROR, node_get(node, "codings"),
-                                "\"%.*s\" is not known, expected gzip or deflate", TEXT_ARGUMENTS(coding));
+    for (size_t i = 0; i < texts->count; i++) {
+        const struct word *word = words;
+        while (word->name && !text_equal(texts->items[i], text_of(word->name)))
+            word++;
+        if (word->name)
+            *word->allowed = true;
+        else if (texts->items[i].length > 0) /* else that is told */
+            good = findings_add(decoder->findings, FINDING_ERROR, node, "\"%.*s\" is not known, expected %s",
+                                TEXT_ARGUMENTS(texts->items[i]), expected);
     }
     return good;
+}
+
+static bool read_codings(struct decoder *decoder, const struct node *node, struct body_rules *rules)
+{
+    struct content_rules *reading = &rules->reading;
+    const struct word words[] = {{"gzip", &reading->gzip}, {"deflate", &reading->deflate}, {0}};
+    return read_words(decoder, node_get(node, "codings"), &rules->codings, words, "gzip or deflate");
 }
 
 static bool read_types(struct decoder *decoder, const struct node *node, struct body_rules *rules)
 {
     struct content_rules *reading = &rules->reading;
-    const struct {
-        struct text name;
-        bool *allowed;
-    } rows[] = {{TEXT("json"), &reading->json},
-                {TEXT("form"), &reading->form},
-                {TEXT("multipart"), &reading->multipart},
-                {TEXT("text"), &reading->text}};
+    const struct word words[] = {{"json", &reading->json},
+                                 {"form", &reading->form},
+                                 {"multipart", &reading->multipart},
+                                 {"text", &reading->text},
+                                 {0}};
     reading->json = rules->types.count == 0;
-    for (size_t i = 0; i < rules->types.count; i++) {
-        size_t row = 0;
-        while (row < 4 && !text_equal(rules->types.items[i], rows[row].name))
-            row++;
-        if (row == 4)
-            return findings_add(decoder->findings, FINDING_ERROR, node_get(node, "types"),
-                                "\"%.*s\" is not known, expected json, form, multipart or text",
-                                TEXT_ARGUMENTS(rules->types.items[i]));
-        *rows[row].allowed = true;
-    }
-    return rules->reading.files.most == 0 || reading->multipart ||
+    if (!read_words(decoder, node_get(node, "types"), &rules->types, words, "json, form, multipart or text"))
+        return false;
+    return reading->files.most == 0 || reading->multipart ||
            findings_add_key(decoder->findings, FINDING_ERROR, node_get(node, "files"),
                             "files come with `types: multipart`, which is not there");
 }

@@ -148,10 +148,9 @@ static json_t *convert(const json_t *schema, struct text text)
     return value ? value : content_convert_text(text);
 }
 
-static const json_t *property_of(const struct content *content, const char *name)
+static const json_t *properties_of(const struct content *content)
 {
-    const json_t *root = follow(content->source, content->source);
-    return follow(content->source, json_object_get(json_object_get(root, "properties"), name));
+    return json_object_get(follow(content->source, content->source), "properties");
 }
 
 bool content_is_clear(struct text pairs, struct defect *defect)
@@ -163,19 +162,18 @@ bool content_is_clear(struct text pairs, struct defect *defect)
 
 bool content_describes(const struct content *content, struct text name, struct arena *arena)
 {
-    return property_of(content, arena_copy(arena, name.at, name.length)) != NULL;
+    return json_object_get(properties_of(content), arena_copy(arena, name.at, name.length)) != NULL;
 }
 
 bool content_disguises(const struct content *content, struct text name)
 {
-    const json_t *root = follow(content->source, content->source);
     const char *key;
     json_t *value;
     bool plain = true;
     for (size_t i = 0; i < name.length; i++)
         plain = plain && !memchr(" .[_", name.at[i], 4);
     if (!plain)
-        json_object_foreach(json_object_get(root, "properties"), key,
+        json_object_foreach((json_t *)properties_of(content), key,
                             value) if (presented_reads_as(name, text_of(key))) return true;
     return false;
 }
@@ -191,9 +189,10 @@ static bool add(const struct content *content, json_t *object, const struct form
                 struct arena *arena, struct defect *defect)
 {
     const char *name = arena_copy(arena, pair->name.at, pair->name.length);
-    const json_t *schema = property_of(content, name);
+    const json_t *property = json_object_get(properties_of(content), name);
+    const json_t *schema = follow(content->source, property);
     json_t *before = json_object_get(object, name);
-    if (!schema && content_disguises(content, pair->name))
+    if (!property && content_disguises(content, pair->name))
         return defect_set_field(defect, pair->offset, "content_name",
                                 "has a name that may be taken for another's", pair->name);
     if (schema && has_type(schema, "array")) {

@@ -86,8 +86,9 @@ struct content_rules {
 json_t *content_read(const struct content_rules *, const struct content *, struct exchange *,
                      struct verdict *);
 
-/* Whether a file is one that there may be; else false with a defect. */
 struct multipart_part;
+
+/* Whether a file is one that there may be; else false with a defect. */
 bool content_judge_file(const struct content_files *, const struct multipart_part *, struct arena *,
                         struct defect *);
 

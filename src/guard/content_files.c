@@ -11,7 +11,7 @@ static bool is_plain_text(struct text start)
 {
     for (size_t i = 0; i < start.length; i++) {
         unsigned char byte = (unsigned char)start.at[i];
-        if (byte == 0x7f || (byte < 0x20 && !strchr("\t\n\f\r\x1b", byte)))
+        if (byte == 0x7f || (byte < 0x20 && !memchr("\t\n\f\r\x1b", byte, 5)))
             return false;
     }
     /* It may end within a character. */

@@ -292,8 +292,7 @@ static bool wait_turn(struct exchange *exchange, const struct drawn *drawn)
     bool may = atomic_fetch_add(&sleepers, 1) < most;
     if (may) {
         const struct timespec pause = {(time_t)(wait / SECOND), (long)(wait % SECOND * 1000)};
-        if (exchange->waits)
-            exchange->waits(exchange);
+        exchange_begin_to_wait(exchange);
         clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
     }
     atomic_fetch_sub(&sleepers, 1);
@@ -357,8 +356,7 @@ static struct verdict judge(const struct limits_rules *rules, struct exchange *e
     if (exchange->observe)
         return preview(exchange, drawn);
     drawn->counters = rules->all->counters;
-    if (exchange->waits) /* the disk may hang */
-        exchange->waits(exchange);
+    exchange_begin_to_wait(exchange); /* the disk may hang */
     if (!counters_take(drawn->counters, drawn->draws, drawn->count, &drawn->taken, &error))
         return without_store(exchange, drawn, &error);
     return settle(exchange, drawn);

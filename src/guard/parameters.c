@@ -4,7 +4,6 @@
  */
 #include "config.h"
 
-#include "base/bytes.h"
 #include "guard/content.h"
 #include "guard/guard.h"
 
@@ -135,12 +134,6 @@ static bool read_path(struct exchange *exchange, struct form *form, struct defec
 }
 
 /* Only those that are described: the others are none of ours. */
-static bool is_described(const struct content *content, struct text name, struct arena *arena)
-{
-    return json_object_get(json_object_get(content->source, "properties"),
-                           arena_copy(arena, name.at, name.length)) != NULL;
-}
-
 static bool read_headers(const struct content *content, struct exchange *exchange, struct form *form,
                          struct defect *defect)
 {
@@ -149,7 +142,7 @@ static bool read_headers(const struct content *content, struct exchange *exchang
     *form = make_form(exchange, headers->count);
     for (size_t i = 0; good && i < headers->count; i++) {
         struct text name = text_lower(exchange->arena, headers->items[i].name);
-        if (is_described(content, name, exchange->arena))
+        if (content_describes(content, name, exchange->arena))
             good = add_pair(form, name, headers->items[i].value, defect);
     }
     return good;
@@ -182,7 +175,7 @@ static bool read_cookies(const struct content *content, struct exchange *exchang
         size_t equals = text_find(piece, '=');
         struct text name = text_trim((struct text){piece.at, equals});
         struct text value = text_trim(text_from(piece, equals + 1));
-        bool described = is_described(content, name, exchange->arena);
+        bool described = content_describes(content, name, exchange->arena);
         if (piece.length == 0)
             continue;
         if (!is_clear_cookie(name, value, described) || (!described && content_disguises(content, name)))

@@ -52,6 +52,12 @@ void exchange_make_id(struct exchange *exchange)
     *to = '\0';
 }
 
+void exchange_begin_to_wait(struct exchange *exchange)
+{
+    if (exchange->waits)
+        exchange->waits(exchange);
+}
+
 bool exchange_send_head(struct exchange *exchange)
 {
     assert(!exchange->head_sent);

@@ -87,6 +87,9 @@ struct exchange {
 /* Fills `id` from the system's random numbers. */
 void exchange_make_id(struct exchange *);
 
+/* Tells that the exchange is about to wait for something (`waits`). */
+void exchange_begin_to_wait(struct exchange *);
+
 /* Sends the reply's head, once. */
 bool exchange_send_head(struct exchange *);
 

@@ -356,6 +356,9 @@ START_TEST(files_are_judged_by_name_and_content)
         if (rows[i].word)
             ck_assert_str_eq(defect.word, rows[i].word);
     }
+    const struct content_files plain = {.most = 1, .types = list_of("text/plain")};
+    const struct multipart_part nul = file_of((struct text){"a\0b", 3}, "", "a.txt");
+    ck_assert(!content_judge_file(&plain, &nul, arena, &(struct defect){0}));
     struct defect defect = {0};
     const struct multipart_part part = file_of(png, "", "a.png");
     ck_assert(!content_judge_file(&(struct content_files){0}, &part, arena, &defect));
