@@ -35,14 +35,33 @@ static void dress_reply(const struct policy *policy, struct exchange *exchange)
                 text_of(exchange->id));
 }
 
+/* Which guards have passed; of a web server's question, too. */
+struct passed {
+    uint32_t guards, asked_guards;
+    const struct route *asked; /* NULL: nobody asks */
+};
+
+/* Before the reply's end goes out: a client that has it may ask again at once, and
+ * what this request held is free by then. */
+static void release(struct exchange *exchange, struct passed *passed)
+{
+    if (exchange->route)
+        guards_finish(exchange->route->guards, exchange, passed->guards);
+    if (passed->asked)
+        guards_finish(passed->asked->guards, exchange, passed->asked_guards);
+    *passed = (struct passed){0};
+}
+
 /* The reply to a request that no handler answers. */
-static void refuse(const struct policy *policy, struct exchange *exchange, struct verdict verdict)
+static void refuse(const struct policy *policy, struct exchange *exchange, struct verdict verdict,
+                   struct passed *passed)
 {
     exchange->verdict = exchange->authorizes ? authorize_refusal(verdict) : verdict;
     struct text body = error_body(exchange);
     dress_reply(policy, exchange);
     exchange_send_head(exchange);
     exchange_send(exchange, body);
+    release(exchange, passed);
     exchange->channel->finish(exchange->channel);
 }
 
@@ -113,7 +132,7 @@ static void begin_exchange(struct exchange *exchange)
 }
 
 /* The handler's reply, from its first header to its last byte. */
-static struct verdict hand_over(const struct policy *policy, struct exchange *exchange)
+static struct verdict hand_over(const struct policy *policy, struct exchange *exchange, struct passed *passed)
 {
     const struct route *route = exchange->route;
     const struct handler *handler = route->handler;
@@ -133,7 +152,9 @@ static struct verdict hand_over(const struct policy *policy, struct exchange *ex
     } else {
         const char *detail = NULL;
         dress_reply(policy, exchange);
-        if (exchange_send_head(exchange) && handler->relay(state, exchange, &detail)) {
+        bool complete = exchange_send_head(exchange) && handler->relay(state, exchange, &detail);
+        release(exchange, passed);
+        if (complete) {
             exchange->channel->finish(exchange->channel);
         } else {
             exchange->channel->abort(exchange->channel);
@@ -144,12 +165,6 @@ static struct verdict hand_over(const struct policy *policy, struct exchange *ex
     handler->end(state, exchange);
     return verdict;
 }
-
-/* Which guards have passed; of a web server's question, too. */
-struct passed {
-    uint32_t guards, asked_guards;
-    const struct route *asked; /* NULL: nobody asks */
-};
 
 /* The web server asks whether it may serve a request itself: that one is judged in
  * the place of the question. What the question holds is let go before, for it may want the same. */
@@ -177,7 +192,8 @@ static struct verdict judge_any(const struct policy *policy, struct exchange *ex
     return verdict;
 }
 
-static struct verdict let_through(const struct policy *policy, struct exchange *exchange)
+static struct verdict let_through(const struct policy *policy, struct exchange *exchange,
+                                  struct passed *passed)
 {
     struct verdict verdict = authorize_judge(exchange);
     if (verdict.kind != VERDICT_PASS)
@@ -186,6 +202,7 @@ static struct verdict let_through(const struct policy *policy, struct exchange *
     if (!exchange->authorizer)
         dress_reply(policy, exchange);
     exchange_send_head(exchange);
+    release(exchange, passed);
     exchange->channel->finish(exchange->channel);
     return PASS;
 }
@@ -196,21 +213,19 @@ void serve_exchange(const struct policy *policy, struct exchange *exchange, cons
     begin_exchange(exchange);
     struct verdict verdict = judge_any(policy, exchange, params, &passed);
     if (verdict.kind == VERDICT_PASS)
-        verdict = exchange->authorizes ? let_through(policy, exchange) : hand_over(policy, exchange);
+        verdict = exchange->authorizes ? let_through(policy, exchange, &passed)
+                                       : hand_over(policy, exchange, &passed);
     if (verdict.kind != VERDICT_PASS)
-        refuse(policy, exchange, verdict);
-    if (exchange->route)
-        guards_finish(exchange->route->guards, exchange, passed.guards);
-    if (passed.asked)
-        guards_finish(passed.asked->guards, exchange, passed.asked_guards);
+        refuse(policy, exchange, verdict, &passed);
     body_close(&exchange->body);
     access_log_write(exchange);
 }
 
 void serve_refusal(const struct policy *policy, struct exchange *exchange, struct verdict verdict)
 {
+    struct passed passed = {0};
     begin_exchange(exchange);
-    refuse(policy, exchange, verdict);
+    refuse(policy, exchange, verdict, &passed);
     access_log_write(exchange);
 }
 

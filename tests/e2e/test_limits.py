@@ -37,6 +37,7 @@ def policy(folder, helper, **more):
             "logins": {"rate": "4/1h", "by": "header:X-Test", "count": "failures"},
             "good": {"rate": "4/1h", "by": "header:X-Test", "count": "successes"},
             "slots": {"concurrency": 2, "by": "header:X-Test"},
+            "slot": {"concurrency": 1, "by": "header:X-Test"},
             "pair": {"rate": "2/20s", "by": "header:X-Test"},
         },
         "defaults": {"auth": "none", "exec": helper, "methods": ["GET", "POST"]},
@@ -46,6 +47,7 @@ def policy(folder, helper, **more):
             {"path": "/failures/**", "limits": "logins"},
             {"path": "/successes/**", "limits": "good"},
             {"path": "/slots/**", "limits": "slots"},
+            {"path": "/slot/**", "limits": "slot"},
             {"path": "/slots-first/**", "limits": ["slots", "pair"]},
             {"path": "/slots-last/**", "limits": ["pair", "slots"]},
             {"path": "/pair/**", "limits": "pair"},
@@ -294,6 +296,13 @@ def test_slots(guard, who):
         assert statuses(guard, "/slots/hello", 1, {"X-Test": "another"}) == [200]
     harness.wait_until(lambda: statuses(guard, "/slots/hello", 1, who) == [200], 10, "slots come free")
     guard.wait_no_programs()
+
+
+def test_a_slot_is_free_with_the_answer(guard, who):
+    """Who asks again as soon as he is answered is never told that he still asks."""
+    for uri in ("/slot/hello", ANSWERED.replace("/failures", "/slot"), FAILED.replace("/failures", "/slot")):
+        found = statuses(guard, uri, 200, who)
+        assert len(set(found)) == 1 and found[0] in (200, 403), (uri, sorted(set(found)))
 
 
 @pytest.mark.parametrize("path", ["slots-first", "slots-last"])
