@@ -67,7 +67,8 @@ static bool read_pair(struct reader *reader, struct text piece, const struct for
         return false;
     struct kind value = {limits->value, "form_value", "is too long", pair->name};
     pair->offset = (size_t)(piece.at - reader->text.at);
-    return decode(reader, text_from(piece, equals + 1), &value, &pair->value);
+    pair->raw = text_from(piece, equals + 1);
+    return decode(reader, pair->raw, &value, &pair->value);
 }
 
 static size_t count_pieces(struct text text)

@@ -16,6 +16,7 @@ struct form_limits {
 
 struct form_pair {
     struct text name, value; /* "a" is as "a=": a name without a value */
+    struct text raw;         /* the value as it was written; empty in forms that have no escapes */
     size_t offset;           /* in what was read */
 };
 

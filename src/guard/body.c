@@ -169,7 +169,8 @@ static bool prepare(void *settings, struct decoder *decoder, const struct node *
                                 "this is for `fields`; a schema has additionalProperties");
     bool good = read_codings(decoder, node, rules) && read_types(decoder, node, rules) &&
                 check_files(decoder, node, rules);
-    rules->content = rules->schema ? content_from_file(decoder, rules->schema)
+    rules->content = rules->schema ? content_from_file(decoder, rules->schema,
+                                                       rules->reading.form || rules->reading.multipart)
                                    : content_from_fields(decoder, rules->fields, rules->unknown != 0);
     return good && rules->content;
 }

@@ -1,6 +1,5 @@
 /*
- * Descriptions of content, how text becomes the values they are about, and
- * what is told of values that do not fit.
+ * Descriptions of content, and what is told of values that do not fit them.
  */
 #include "config.h"
 
@@ -10,10 +9,8 @@
 
 #include "base/bytes.h"
 #include "data/file.h"
-#include "data/json_body.h"
-#include "guard/presented.h"
 
-enum { ERRORS_TOLD = 20, FIELD_MOST = 200, DETAILS_LIMIT = 16 * 1024, REFERENCES_MOST = 16 };
+enum { ERRORS_TOLD = 20, FIELD_MOST = 200, DETAILS_LIMIT = 16 * 1024 };
 
 /* ---- a policy's */
 
@@ -28,28 +25,40 @@ void contents_free(struct contents *contents)
     contents->first = NULL;
 }
 
-/* Takes over the reference to the source. */
-static const struct content *keep(struct contents *contents, struct schema *schema, json_t *source)
+/* Takes over the reference to the source, and the schema, also where it fails. */
+static struct content *keep(struct decoder *decoder, struct schema *schema, json_t *source)
 {
     struct content *content = malloc(sizeof *content);
     if (!content)
         abort(); /* as an arena would */
-    *content = (struct content){schema, source, contents->first};
-    contents->first = content;
+    *content = (struct content){.schema = schema, .source = source, .next = decoder->contents->first};
+    decoder->contents->first = content;
     return content;
 }
 
-const struct content *content_from_file(struct decoder *decoder, const struct node *node)
+static const struct content *shaped(struct decoder *decoder, const struct node *node, struct content *content)
+{
+    const struct shape_references references = {shape_find_local, content->source};
+    struct error error = {0};
+    if (shape_make(content->source, &references, NULL, decoder->arena, &content->shape, &error))
+        return content;
+    findings_add(decoder->findings, FINDING_ERROR, node, "%s", error.message);
+    return NULL;
+}
+
+const struct content *content_from_file(struct decoder *decoder, const struct node *node, bool text)
 {
     struct schema_fault fault = {0};
-    struct text text;
+    struct text content;
     json_error_t problem;
-    if (!decode_file(decoder, node, FILE_SIZE_LIMIT, &text))
+    if (!decode_file(decoder, node, FILE_SIZE_LIMIT, &content))
         return NULL;
-    struct schema *schema = schema_parse(text, NULL, &fault);
-    json_t *source = schema ? schema_json(text, &problem) : NULL;
-    if (source)
-        return keep(decoder->contents, schema, source);
+    struct schema *schema = schema_parse(content, NULL, &fault);
+    json_t *source = schema ? schema_json(content, &problem) : NULL;
+    if (source) {
+        struct content *kept = keep(decoder, schema, source);
+        return text ? shaped(decoder, node, kept) : kept;
+    }
     schema_free(schema);
     findings_add(decoder->findings, FINDING_ERROR, node, "%.*s:%u:%u: %s%s%s", TEXT_ARGUMENTS(node->text),
                  fault.line, fault.column, fault.keyword ? fault.keyword : "", fault.keyword ? ": " : "",
@@ -63,165 +72,10 @@ const struct content *content_from_json(struct decoder *decoder, const struct no
     struct schema_fault fault = {0};
     struct schema *schema = schema_compile(source, &options, &fault);
     if (schema)
-        return keep(decoder->contents, schema, source);
+        return shaped(decoder, node, keep(decoder, schema, source));
     json_decref(source);
     findings_add(decoder->findings, FINDING_ERROR, node, "%s", fault.error.message);
     return NULL;
-}
-
-/* ---- from text to values */
-
-static const json_t *step(const json_t *from, struct text word)
-{
-    char name[FIELD_MOST];
-    size_t length = 0;
-    for (size_t i = 0; i < word.length && length + 1 < sizeof name; i++) {
-        bool escaped = word.at[i] == '~' && i + 1 < word.length;
-        name[length++] = escaped ? (char)(word.at[++i] == '1' ? '/' : '~') : word.at[i];
-    }
-    name[length] = '\0';
-    return json_is_array(from) ? json_array_get(from, strtoul(name, NULL, 10)) : json_object_get(from, name);
-}
-
-/* The schema that a "$ref" to a place in the same one leads to; NULL where there is none. */
-static const json_t *follow(const json_t *root, const json_t *schema)
-{
-    for (int i = 0; schema && i < REFERENCES_MOST; i++) {
-        const json_t *reference = json_object_get(schema, "$ref");
-        struct text rest = text_of(json_is_string(reference) ? json_string_value(reference) : "");
-        if (!text_starts_with(rest, TEXT("#/")))
-            return schema;
-        schema = root;
-        for (rest = text_from(rest, 1); schema && rest.length > 0;) {
-            rest = text_from(rest, 1);
-            size_t end = text_find(rest, '/');
-            schema = step(schema, (struct text){rest.at, end});
-            rest = text_from(rest, end);
-        }
-    }
-    return schema;
-}
-
-static bool has_type(const json_t *schema, const char *type)
-{
-    const json_t *types = json_object_get(schema, "type");
-    const json_t *item;
-    size_t i;
-    if (json_is_string(types))
-        return strcmp(json_string_value(types), type) == 0;
-    json_array_foreach(types, i, item) if (json_is_string(item) &&
-                                           strcmp(json_string_value(item), type) == 0) return true;
-    return false;
-}
-
-static json_t *number_of(struct text text, bool integer)
-{
-    static const struct json_limits limits = {.depth = 1, .values = 1, .members = 1, .string = 1};
-    struct defect defect = {0};
-    bool digits = text.length > 0 && (text.at[0] == '-' || (text.at[0] >= '0' && text.at[0] <= '9'));
-    for (size_t i = 1; integer && i < text.length; i++)
-        digits = digits && text.at[i] >= '0' && text.at[i] <= '9';
-    if (!digits || strchr(" \t\r\n", text.at[text.length - 1]))
-        return NULL;
-    return json_body_read(text, &limits, &defect);
-}
-
-json_t *content_convert_text(struct text text)
-{
-    json_t *value = json_stringn(text.at, text.length);
-    if (!value)
-        abort(); /* it is UTF-8: there is no memory */
-    return value;
-}
-
-static json_t *convert(const json_t *schema, struct text text)
-{
-    json_t *value = NULL;
-    if (!schema || has_type(schema, "string"))
-        return content_convert_text(text);
-    if (has_type(schema, "integer") || has_type(schema, "number"))
-        value = number_of(text, !has_type(schema, "number"));
-    if (!value && has_type(schema, "boolean"))
-        value = text_equal(text, TEXT("true"))    ? json_true()
-                : text_equal(text, TEXT("false")) ? json_false()
-                                                  : NULL;
-    return value ? value : content_convert_text(text);
-}
-
-static const json_t *properties_of(const struct content *content)
-{
-    return json_object_get(follow(content->source, content->source), "properties");
-}
-
-bool content_is_clear(struct text pairs, struct defect *defect)
-{
-    size_t at = text_find(pairs, ';');
-    return at == pairs.length || defect_set(defect, at, "content_semicolon",
-                                            "has a raw semicolon, which some take for the end of a value");
-}
-
-bool content_describes(const struct content *content, struct text name, struct arena *arena)
-{
-    return json_object_get(properties_of(content), arena_copy(arena, name.at, name.length)) != NULL;
-}
-
-bool content_disguises(const struct content *content, struct text name)
-{
-    const char *key;
-    json_t *value;
-    bool plain = true;
-    for (size_t i = 0; i < name.length; i++)
-        plain = plain && !memchr(" .[_", name.at[i], 4);
-    if (!plain)
-        json_object_foreach((json_t *)properties_of(content), key,
-                            value) if (presented_reads_as(name, text_of(key))) return true;
-    return false;
-}
-
-/* Names and values are UTF-8: it fails only where there is no memory. */
-static void put(json_t *object, const char *name, json_t *value)
-{
-    if (json_object_set_new(object, name, value) != 0)
-        abort();
-}
-
-static bool add(const struct content *content, json_t *object, const struct form_pair *pair,
-                struct arena *arena, struct defect *defect)
-{
-    const char *name = arena_copy(arena, pair->name.at, pair->name.length);
-    const json_t *property = json_object_get(properties_of(content), name);
-    const json_t *schema = follow(content->source, property);
-    json_t *before = json_object_get(object, name);
-    if (!property && content_disguises(content, pair->name))
-        return defect_set_field(defect, pair->offset, "content_name",
-                                "has a name that may be taken for another's", pair->name);
-    if (schema && has_type(schema, "array")) {
-        const json_t *items = follow(content->source, json_object_get(schema, "items"));
-        if (!before)
-            put(object, name, before = json_array());
-        if (json_array_append_new(before, convert(items, pair->value)) != 0)
-            abort();
-        return true;
-    }
-    if (before)
-        return defect_set_field(defect, pair->offset, "content_repeated", "is sent more than once",
-                                pair->name);
-    put(object, name, convert(schema, pair->value));
-    return true;
-}
-
-json_t *content_convert(const struct content *content, const struct form *form, struct arena *arena,
-                        struct defect *defect)
-{
-    json_t *object = json_object();
-    if (!object)
-        abort();
-    for (size_t i = 0; i < form->count; i++)
-        if (!add(content, object, &form->items[i], arena, defect)) {
-            json_decref(object);
-            return NULL;
-        }
-    return object;
 }
 
 /* ---- what is told */

@@ -12,11 +12,14 @@
 #include "data/form.h"
 #include "data/schema.h"
 #include "data/schema_format.h"
+#include "guard/content_shape.h"
 #include "http/exchange.h"
 
 struct content {
     struct schema *schema;
-    json_t *source;       /* by which text is converted */
+    json_t *source;
+    struct shape shape;   /* by which text is converted; empty where none is */
+    bool trims;           /* blanks around the pieces of a list do not count */
     struct content *next; /* of the policy */
 };
 
@@ -26,8 +29,9 @@ struct contents {
 };
 void contents_free(struct contents *);
 
-/* From the file of JSON Schema that a node names. NULL with findings. */
-const struct content *content_from_file(struct decoder *, const struct node *);
+/* From the file of JSON Schema that a node names; `text` is whether text is converted by it. NULL with
+ * findings. */
+const struct content *content_from_file(struct decoder *, const struct node *, bool text);
 
 /* From the short form, a map of fields; `unknown` is whether there may be others. NULL with findings. */
 const struct content *content_from_fields(struct decoder *, const struct node *, bool unknown);
@@ -42,16 +46,20 @@ extern const struct section content_field_section;
 /* Formats of the short form that JSON Schema has not; ended by one without a name. */
 extern const struct schema_format content_formats[];
 
-/* Texts as the description wants them (man page, CONTENT OF REQUESTS): a new reference to an
- * object. NULL with a defect of one name: content_repeated, or
- * content_name for one that programs may take for another that is described. */
-json_t *content_convert(const struct content *, const struct form *, struct arena *, struct defect *);
+/* Texts as the description wants them (man page, CONTENT OF REQUESTS and OPENAPI): a new reference to an
+ * object. NULL with a defect of one name:
+ *   content_repeated   is there more than once, and is no list
+ *   content_name       programs may take it for another that is described
+ *   content_object     should be names and values in turn, and is not
+ *   content_json       should be JSON, and is not
+ *   content_separator  some of its separators are escaped */
+json_t *content_convert(const struct content *, const struct form *, struct defect *);
 
 /* Whether all readers find the same pairs in it: some take ";" for "&". Else false with a defect. */
 bool content_is_clear(struct text pairs, struct defect *);
 
-/* Whether a member of that name is described at the top of a description. */
-bool content_describes(const struct content *, struct text name, struct arena *);
+/* Whether a field of that name is described at the top of a description. */
+bool content_describes(const struct content *, struct text name);
 
 /* Whether a name that is not described is one that programs may take for one that is. */
 bool content_disguises(const struct content *, struct text name);

@@ -112,7 +112,7 @@ static json_t *read_form(struct reading *reading)
     if (reading->defect.word || !content_is_clear(text, &reading->defect) ||
         !form_read(text, &limits, arena, &form, &reading->defect))
         return NULL;
-    return content_convert(reading->content, &form, arena, &reading->defect);
+    return content_convert(reading->content, &form, &reading->defect);
 }
 
 static bool take_part(struct reading *reading, const struct multipart_part *part, struct form *form,
@@ -124,7 +124,7 @@ static bool take_part(struct reading *reading, const struct multipart_part *part
         return true;
     }
     *files += part->filename.length > 0; /* or it is a browser's field in which nothing was chosen */
-    if (content_describes(reading->content, part->name, reading->exchange->arena))
+    if (content_describes(reading->content, part->name))
         return defect_set_field(&reading->defect, part->offset, "file_unexpected",
                                 "is a file, and none is expected", part->name);
     return content_judge_file(&reading->rules->files, part, reading->exchange->arena, &reading->defect);
@@ -159,7 +159,7 @@ static json_t *read_multipart(struct reading *reading)
         defect_set(&reading->defect, reading->spool->length, "files_missing", "has too few files");
         return NULL;
     }
-    return content_convert(reading->content, &form, arena, &reading->defect);
+    return content_convert(reading->content, &form, &reading->defect);
 }
 
 static json_t *read_text(struct reading *reading)

@@ -88,7 +88,7 @@ static bool prepare(void *settings, struct decoder *decoder, const struct node *
         if (!item || (item->kind != NODE_MAP && item->kind != NODE_SCALAR))
             continue;
         if (item->kind == NODE_SCALAR)
-            rules->contents[i] = content_from_file(decoder, item);
+            rules->contents[i] = content_from_file(decoder, item, true);
         else if (check_names(decoder, item, i))
             rules->contents[i] =
                 content_from_fields(decoder, item, i == HEADERS || i == COOKIES || rules->unknown != 0);
@@ -142,7 +142,7 @@ static bool read_headers(const struct content *content, struct exchange *exchang
     *form = make_form(exchange, headers->count);
     for (size_t i = 0; good && i < headers->count; i++) {
         struct text name = text_lower(exchange->arena, headers->items[i].name);
-        if (content_describes(content, name, exchange->arena))
+        if (content_describes(content, name))
             good = add_pair(form, name, headers->items[i].value, defect);
     }
     return good;
@@ -175,7 +175,7 @@ static bool read_cookies(const struct content *content, struct exchange *exchang
         size_t equals = text_find(piece, '=');
         struct text name = text_trim((struct text){piece.at, equals});
         struct text value = text_trim(text_from(piece, equals + 1));
-        bool described = content_describes(content, name, exchange->arena);
+        bool described = content_describes(content, name);
         if (piece.length == 0)
             continue;
         if (!is_clear_cookie(name, value, described) || (!described && content_disguises(content, name)))
@@ -208,7 +208,7 @@ static struct verdict judge(const struct content *content, int kind, struct exch
     struct defect defect = {0};
     json_t *value = NULL;
     if (read_kind(kind, content, exchange, &form, &defect))
-        value = content_convert(content, &form, exchange->arena, &defect);
+        value = content_convert(content, &form, &defect);
     if (!value)
         return content_refuse(&defect, places[kind], exchange);
     struct verdict verdict = content_judge(content, value, places[kind], exchange);

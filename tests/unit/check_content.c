@@ -64,7 +64,7 @@ static const char *judge_form(const struct content *content, const char *pairs, 
     struct defect defect = {0};
     struct form form;
     ck_assert_msg(form_read(text_of(pairs), &limits, arena, &form, &defect), "%s", pairs);
-    json_t *value = content_convert(content, &form, arena, &defect);
+    json_t *value = content_convert(content, &form, &defect);
     struct verdict verdict =
         value ? content_judge(content, value, in, &exchange) : content_refuse(&defect, in, &exchange);
     json_decref(value);
@@ -295,12 +295,131 @@ START_TEST(text_becomes_what_the_schema_wants)
     struct form form;
     const struct content *content = schema_of(convert_rows[_i].schema);
     ck_assert(form_read(text_of(convert_rows[_i].form), &limits, arena, &form, &defect));
-    json_t *value = content_convert(content, &form, arena, &defect);
+    json_t *value = content_convert(content, &form, &defect);
     ck_assert_ptr_nonnull(value);
     char *text = json_dumps(value, JSON_COMPACT | JSON_SORT_KEYS);
     ck_assert_str_eq(text, convert_rows[_i].value);
     free(text);
     json_decref(value);
+}
+END_TEST
+
+/* ---- styles: the rows of OpenAPI 3.1.1, 4.8.12.4, and what is beside them */
+
+#define COLOR(schema_) "{\"properties\":{\"color\":" schema_ "}}"
+#define LIST           COLOR("{\"type\":\"array\",\"items\":{\"type\":\"string\"}}")
+#define NUMBERS        COLOR("{\"type\":\"array\",\"items\":{\"type\":\"integer\"}}")
+#define INNER                                                                                                \
+    "{\"type\":\"object\",\"properties\":{\"R\":{\"type\":\"integer\"},\"G\":{\"type\":\"integer\"},\"T\":{" \
+    "\"type\":"                                                                                              \
+    "\"array\",\"items\":{\"type\":\"boolean\"}}}}"
+#define RGB  COLOR(INNER)
+#define OPEN COLOR("{\"type\":\"object\",\"additionalProperties\":{\"type\":\"integer\"}}")
+#define MAYBE                                                                                                \
+    COLOR("{\"anyOf\":[{\"type\":\"integer\"},{\"type\":\"null\"},{\"allOf\":[{\"$ref\":\"#/properties/"     \
+          "x\"}]}]},\"x\":{"                                                                                 \
+          "\"const\":true}")
+
+enum { PLAIN, EXPLODE, EMPTY };
+
+static const struct {
+    const char *schema;
+    enum content_style style;
+    int more;
+    const char *form, *value; /* or the word of what is wrong */
+} style_rows[] = {
+    {LIST, STYLE_FORM, EXPLODE, "color=blue&color=black", "{\"color\":[\"blue\",\"black\"]}"},
+    {LIST, STYLE_FORM, EXPLODE, "color=blue,black", "{\"color\":[\"blue,black\"]}"},
+    {LIST, STYLE_FORM, PLAIN, "color=blue,black,brown", "{\"color\":[\"blue\",\"black\",\"brown\"]}"},
+    {LIST, STYLE_FORM, PLAIN, "color=blue%2Cblack%2cbrown", "{\"color\":[\"blue\",\"black\",\"brown\"]}"},
+    {LIST, STYLE_FORM, PLAIN, "color=blue%2Cblack,brown", "content_separator"},
+    {LIST, STYLE_FORM, PLAIN, "color=blue&color=black", "content_repeated"},
+    {LIST, STYLE_FORM, PLAIN, "color=", "{\"color\":[\"\"]}"},
+    {LIST, STYLE_FORM, PLAIN, "color=a,", "{\"color\":[\"a\",\"\"]}"},
+    {LIST, STYLE_FORM, PLAIN, "color[]=blue", "content_name"},
+    {LIST, STYLE_SIMPLE, PLAIN, "color=blue,black", "{\"color\":[\"blue\",\"black\"]}"},
+    {LIST, STYLE_SIMPLE, EXPLODE, "color=blue,black", "{\"color\":[\"blue\",\"black\"]}"},
+    {LIST, STYLE_JSON, PLAIN, "color=[\"blue\",%22black%22]", "{\"color\":[\"blue\",\"black\"]}"},
+    {LIST, STYLE_JSON, PLAIN, "color=[\"blue\"", "content_json"},
+    {LIST, STYLE_JSON, PLAIN, "color=", "content_json"},
+    {LIST, STYLE_JSON, PLAIN, "color={\"a\":1,\"a\":2}", "content_json"},
+    {LIST, STYLE_JSON, PLAIN, "color=[]&color=[]", "content_repeated"},
+    {NUMBERS, STYLE_FORM, PLAIN, "color=1,02,-3", "{\"color\":[1,\"02\",-3]}"},
+    {NUMBERS, STYLE_FORM, PLAIN, "color=1,%202", "{\"color\":[1,\" 2\"]}"},
+    {NUMBERS, STYLE_FORM, EMPTY, "color=", "{\"color\":\"\"}"},
+    {NUMBERS, STYLE_FORM, EMPTY, "color=&color=", "content_repeated"},
+    {RGB, STYLE_FORM, PLAIN, "color=R,100,G,200", "{\"color\":{\"G\":200,\"R\":100}}"},
+    {RGB, STYLE_FORM, PLAIN, "color=R,100,T,true,T,false", "{\"color\":{\"R\":100,\"T\":[true,false]}}"},
+    {RGB, STYLE_FORM, PLAIN, "color=R,100,R,200", "content_repeated"},
+    {RGB, STYLE_FORM, PLAIN, "color=R,100,G", "content_object"},
+    {RGB, STYLE_FORM, PLAIN, "color=", "content_object"},
+    {RGB, STYLE_FORM, PLAIN, "color=x,y", "{\"color\":{\"x\":\"y\"}}"},
+    {RGB, STYLE_FORM, EXPLODE, "R=100&G=200", "{\"color\":{\"G\":200,\"R\":100}}"},
+    {RGB, STYLE_FORM, EXPLODE, "R=100&T=true&T=x", "{\"color\":{\"R\":100,\"T\":[true,\"x\"]}}"},
+    {RGB, STYLE_FORM, EXPLODE, "R=100&R=200", "content_repeated"},
+    {RGB, STYLE_FORM, EXPLODE, "R[]=100", "content_name"},
+    {RGB, STYLE_FORM, EXPLODE, "color=1", "{\"color\":\"1\"}"},
+    {RGB, STYLE_FORM, EXPLODE, "color=1&R=1", "content_repeated"},
+    {RGB, STYLE_FORM, EXPLODE, "x=1", "{\"x\":\"1\"}"},
+    {RGB, STYLE_FORM, EXPLODE, "", "{}"},
+    {OPEN, STYLE_FORM, EXPLODE, "R=100&x=2", "{\"color\":{\"R\":100,\"x\":2}}"},
+    {RGB, STYLE_SIMPLE, PLAIN, "color=R,100,G,200", "{\"color\":{\"G\":200,\"R\":100}}"},
+    {RGB, STYLE_SIMPLE, EXPLODE, "color=R=100,G=200", "{\"color\":{\"G\":200,\"R\":100}}"},
+    {RGB, STYLE_SIMPLE, EXPLODE, "color=R=100,G", "content_object"},
+    {RGB, STYLE_DEEP, EXPLODE, "color[R]=100&color%5BG%5D=200", "{\"color\":{\"G\":200,\"R\":100}}"},
+    {RGB, STYLE_DEEP, EXPLODE, "color[T]=true&color[T]=false", "{\"color\":{\"T\":[true,false]}}"},
+    {RGB, STYLE_DEEP, EXPLODE, "color[x]=100", "{\"color\":{\"x\":\"100\"}}"},
+    {RGB, STYLE_DEEP, EXPLODE, "color[R]=1&color[R]=2", "content_repeated"},
+    {RGB, STYLE_DEEP, EXPLODE, "color=1", "{\"color\":\"1\"}"},
+    {RGB, STYLE_DEEP, EXPLODE, "color=1&color[R]=2", "content_repeated"},
+    {RGB, STYLE_DEEP, EXPLODE, "color[R]=2&color=1", "content_repeated"},
+    {RGB, STYLE_DEEP, EXPLODE, "color[R][a]=1", "content_name"},
+    {RGB, STYLE_DEEP, EXPLODE, "color[]=1", "content_name"},
+    {RGB, STYLE_DEEP, EXPLODE, "color[R=1", "content_name"},
+    {RGB, STYLE_DEEP, EXPLODE, "color[R]x=1", "content_name"},
+    {RGB, STYLE_DEEP, EXPLODE, "colo[r]=1", "{\"colo[r]\":\"1\"}"},
+    {MAYBE, STYLE_FORM, EXPLODE, "color=12", "{\"color\":12}"},
+    {MAYBE, STYLE_FORM, EXPLODE, "color=true", "{\"color\":true}"},
+    {MAYBE, STYLE_FORM, EXPLODE, "color=null", "{\"color\":\"null\"}"},
+    {COLOR("{\"enum\":[1,2]}"), STYLE_FORM, EXPLODE, "color=2", "{\"color\":2}"},
+    {COLOR("{\"enum\":[1,\"2\"]}"), STYLE_FORM, EXPLODE, "color=2", "{\"color\":\"2\"}"},
+};
+
+START_TEST(a_style_is_read_as_it_is_written)
+{
+    const struct form_limits limits = {.pairs = 100, .name = 100, .value = 1000};
+    const char *row = style_rows[_i].form;
+    const struct content_writing writings[] = {
+        {"color", style_rows[_i].style, style_rows[_i].more == EXPLODE, style_rows[_i].more == EMPTY}, {0}};
+    json_t *schema = json_loads(style_rows[_i].schema, 0, NULL);
+    const struct shape_references references = {shape_find_local, schema};
+    struct content content = {0};
+    struct error error = {0};
+    struct defect defect = {0};
+    struct form form;
+    ck_assert_msg(schema && shape_make(schema, &references, writings, arena, &content.shape, &error), "%s",
+                  style_rows[_i].schema);
+    ck_assert(form_read(text_of(row), &limits, arena, &form, &defect));
+    json_t *value = content_convert(&content, &form, &defect);
+    char *text = value ? json_dumps(value, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+    ck_assert_str_eq(text ? text : defect.word, style_rows[_i].value);
+    free(text);
+    json_decref(value);
+    json_decref(schema);
+}
+END_TEST
+
+START_TEST(a_schema_of_too_many_branches_is_refused)
+{
+    json_t *schema = json_loads("{\"$ref\":\"#/x\",\"x\":{\"anyOf\":[{\"$ref\":\"#/x\"},{\"$ref\":\"#/x\"},{"
+                                "\"$ref\":\"#/x\"}]}}",
+                                0, NULL);
+    const struct shape_references references = {shape_find_local, schema};
+    struct shape shape;
+    struct error error = {0};
+    ck_assert(!shape_make(schema, &references, NULL, arena, &shape, &error));
+    ck_assert_str_eq(error.message, "the schema has too many branches");
+    json_decref(schema);
 }
 END_TEST
 
@@ -378,6 +497,8 @@ int main(void)
     tcase_add_test(cases, what_was_sent_is_not_repeated);
     tcase_add_test(cases, a_long_name_is_cut);
     tcase_add_loop_test(cases, text_becomes_what_the_schema_wants, 0, (int)COUNT(convert_rows));
+    tcase_add_loop_test(cases, a_style_is_read_as_it_is_written, 0, (int)COUNT(style_rows));
+    tcase_add_test(cases, a_schema_of_too_many_branches_is_refused);
     tcase_add_test(cases, files_are_judged_by_name_and_content);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
