@@ -192,7 +192,8 @@ static void read_all(struct openapi_reader *reader)
         openapi_compile_schemas(reader);
 }
 
-struct openapi *openapi_read(const char *path, struct findings *findings)
+static struct openapi *read_document(const struct text *content, const char *path, bool json,
+                                     struct findings *findings)
 {
     struct arena *arena = arena_new();
     struct openapi *openapi = arena_alloc(arena, sizeof *openapi);
@@ -202,7 +203,7 @@ struct openapi *openapi_read(const char *path, struct findings *findings)
     struct openapi_reader reader = {
         .arena = arena, .openapi = openapi, .findings = findings_new(arena, openapi->file), .folder = -1};
     reader.last = &reader.first;
-    if (openapi_open(&reader, path))
+    if (openapi_open(&reader, content, json))
         read_all(&reader);
     if (reader.folder >= 0)
         close(reader.folder);
@@ -211,6 +212,16 @@ struct openapi *openapi_read(const char *path, struct findings *findings)
         return openapi;
     openapi_free(openapi);
     return NULL;
+}
+
+struct openapi *openapi_read(const char *path, struct findings *findings)
+{
+    return read_document(NULL, path, false, findings);
+}
+
+struct openapi *openapi_parse(struct text content, const char *path, bool json, struct findings *findings)
+{
+    return read_document(&content, path, json, findings);
 }
 
 void openapi_free(struct openapi *openapi)

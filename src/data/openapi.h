@@ -221,6 +221,9 @@ struct openapi {
  * as in `path` and the name from there. Nothing of the result is in their arena. */
 struct openapi *openapi_read(const char *path, struct findings *);
 
+/* The same for a root that is in memory, as if it stood at `path`. */
+struct openapi *openapi_parse(struct text content, const char *path, bool json, struct findings *);
+
 /* NULL is allowed. What openapi_schema() gave out is not touched. */
 void openapi_free(struct openapi *);
 

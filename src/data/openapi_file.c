@@ -14,7 +14,7 @@
 #include "base/beneath.h"
 #include "data/file.h"
 
-enum { PATH_LIMIT = 1024, QUOTE_LIMIT = 200 };
+enum { PATH_LIMIT = 1024, QUOTE_LIMIT = 200, INDEX_LEAST = 32 };
 
 /* ---- reading */
 
@@ -58,33 +58,58 @@ static struct openapi_document *add_document(struct openapi_reader *reader, cons
 }
 
 /* Findings of the parser are told under the file's own name. */
-static void parse(struct openapi_reader *reader, struct openapi_document *document, struct text content)
+static void parse(struct openapi_reader *reader, struct openapi_document *document, struct text content,
+                  bool json)
 {
-    bool json = text_ends_with(text_of(document->path), TEXT(".json"));
     const char *before = reader->findings.file;
     reader->findings.file = document->name;
     document->root = json ? json_parse(content, &reader->findings) : yaml_parse(content, &reader->findings);
     reader->findings.file = before;
 }
 
-bool openapi_open(struct openapi_reader *reader, const char *path)
+static bool is_json(const char *path)
 {
-    const char *slash = strrchr(path, '/'), *problem = NULL;
-    const char *folder = slash ? arena_printf(reader->arena, "%.*s/", (int)(slash - path), path) : ".";
-    struct openapi_document *document = add_document(
-        reader, arena_printf(reader->arena, "%s", slash ? slash + 1 : path), reader->openapi->file);
-    struct text content = {0};
+    return text_ends_with(text_of(path), TEXT(".json"));
+}
+
+static bool refuse(struct openapi_reader *reader, const char *problem)
+{
+    return findings_add_at(&reader->findings, FINDING_ERROR, 0, 0, "%s", problem);
+}
+
+bool openapi_open(struct openapi_reader *reader, const struct text *content, bool json)
+{
+    const char *path = reader->openapi->file, *slash = strrchr(path, '/'), *problem = NULL;
+    struct openapi_document *document = add_document(reader, slash ? slash + 1 : path, path);
+    struct text read = {0};
+    if (content) {
+        parse(reader, document, *content, json);
+        return document->root;
+    }
     int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); /* a FIFO would wait */
-    reader->folder = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (file < 0 || reader->folder < 0)
-        problem = arena_printf(reader->arena, "cannot be opened: %s", strerrordesc_np(errno));
-    if (!problem && read_all(file, reader->arena, &content, &problem))
-        parse(reader, document, content);
-    if (file >= 0)
-        close(file);
+    if (file < 0)
+        return refuse(reader, arena_printf(reader->arena, "cannot be opened: %s", strerrordesc_np(errno)));
+    if (read_all(file, reader->arena, &read, &problem))
+        parse(reader, document, read, is_json(path));
+    close(file);
     if (problem)
-        findings_add_at(&reader->findings, FINDING_ERROR, 0, 0, "%s", problem);
+        refuse(reader, problem);
     return document->root;
+}
+
+/* What a file is called beside the root; "" for the folder itself. */
+static const char *beside(struct openapi_reader *reader, const char *name)
+{
+    const char *root = reader->openapi->file, *slash = strrchr(root, '/');
+    return arena_printf(reader->arena, "%.*s%s", slash ? (int)(slash - root) + 1 : 0, root, name);
+}
+
+static int open_beneath(struct openapi_reader *reader, const char *path)
+{
+    const char *folder = beside(reader, "");
+    if (reader->folder < 0)
+        reader->folder = open(*folder ? folder : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return reader->folder < 0 ? -1 : beneath_open(reader->folder, path, O_RDONLY | O_NONBLOCK);
 }
 
 /* ---- references to files */
@@ -149,24 +174,21 @@ static bool is_same_version(struct openapi_reader *reader, const struct openapi_
 static struct openapi_document *load(struct openapi_reader *reader, struct openapi_spot where,
                                      const char *path)
 {
-    const char *folder = strrchr(reader->openapi->file, '/'), *problem = NULL;
+    const char *problem = NULL;
     struct text content = {0};
     if (reader->document_count >= OPENAPI_FILES_LIMIT) {
         openapi_tell(reader, FINDING_ERROR, where, "there are more than %d files", (int)OPENAPI_FILES_LIMIT);
         return NULL;
     }
-    int file = beneath_open(reader->folder, path, O_RDONLY | O_NONBLOCK);
+    int file = open_beneath(reader, path);
     if (file < 0) {
         openapi_tell(reader, FINDING_ERROR, where, "the file %.200s %s", path,
                      errno == EXDEV ? "leads out of the document's folder" : "cannot be opened");
         return NULL;
     }
-    const char *name =
-        arena_printf(reader->arena, "%.*s%s", folder ? (int)(folder - reader->openapi->file) + 1 : 0,
-                     reader->openapi->file, path);
-    struct openapi_document *document = add_document(reader, path, name);
+    struct openapi_document *document = add_document(reader, path, beside(reader, path));
     if (read_all(file, reader->arena, &content, &problem))
-        parse(reader, document, content);
+        parse(reader, document, content, is_json(path));
     close(file);
     if (problem)
         openapi_tell(reader, FINDING_ERROR, where, "the file %.200s %s", path, problem);
@@ -200,11 +222,28 @@ static struct openapi_document *find_document(struct openapi_reader *reader, str
 
 /* ---- pointers */
 
-static const struct node *enter(const struct node *node, const char *step)
+/* node_get() of a map that many references lead through. */
+static const struct node *find_member(struct openapi_reader *reader, const struct node *map, const char *name)
+{
+    struct text key = {(const char *)&map, sizeof map};
+    if (map->count <= INDEX_LEAST)
+        return node_get(map, name);
+    struct schema_map *index = schema_map_get(&reader->indexes, key);
+    if (!index) {
+        index = arena_alloc(reader->arena, sizeof *index);
+        for (size_t i = 0; i < map->count; i++)
+            schema_map_set(index, reader->arena, map->items[i]->name, map->items[i]);
+        key.at = arena_copy(reader->arena, &map, sizeof map);
+        schema_map_set(&reader->indexes, reader->arena, key, index);
+    }
+    return schema_map_get(index, text_of(name));
+}
+
+static const struct node *enter(struct openapi_reader *reader, const struct node *node, const char *step)
 {
     uint64_t index;
     if (node->kind == NODE_MAP)
-        return node_get(node, step);
+        return find_member(reader, node, step);
     if (node->kind != NODE_LIST || !text_number(text_of(step), node->count, &index) || index == node->count)
         return NULL;
     return node->items[index];
@@ -223,12 +262,12 @@ static bool unescape_step(char *step)
     return true;
 }
 
-static const struct node *point(struct arena *arena, const struct node *node, const char *pointer)
+static const struct node *point(struct openapi_reader *reader, const struct node *node, const char *pointer)
 {
     while (node && *pointer == '/') {
         size_t length = strcspn(pointer + 1, "/");
-        char *step = arena_copy(arena, pointer + 1, length);
-        node = unescape_step(step) ? enter(node, step) : NULL;
+        char *step = arena_copy(reader->arena, pointer + 1, length);
+        node = unescape_step(step) ? enter(reader, node, step) : NULL;
         pointer += 1 + length;
     }
     return *pointer ? NULL : node;
@@ -252,7 +291,7 @@ struct openapi_spot openapi_resolve(struct openapi_reader *reader, struct openap
                      "#/components/schemas/Name");
         return found;
     }
-    found.node = pointer ? point(reader->arena, found.document->root, pointer) : NULL;
+    found.node = pointer ? point(reader, found.document->root, pointer) : NULL;
     if (!found.node)
         openapi_tell(reader, FINDING_ERROR, where, "there is no \"%.*s\"",
                      TEXT_ARGUMENTS(text_cut(all, QUOTE_LIMIT)));

@@ -13,6 +13,8 @@
  *   openapi_schema.c     judges schemas, and finds all that they are made of
  *   openapi_discriminator.c  which value selects which schema
  *   openapi_bundle.c     schemas become JSON Schema 2020-12
+ *   openapi_parts.c      what a schema is made of
+ *   openapi_compile.c    whether the values of keywords are good
  *   openapi_value.c      nodes become JSON
  */
 #ifndef DATA_OPENAPI_READER_H
@@ -76,11 +78,12 @@ struct openapi_reader {
     struct arena *arena;
     struct openapi *openapi;
     struct findings findings;
-    int folder;
+    int folder;                         /* of the root, or -1 until another file is read */
     struct openapi_document *documents; /* the root is the first */
     size_t document_count;
     struct openapi_schema *first, **last;
-    struct schema_map told; /* what is told once */
+    struct schema_map told;    /* what is told once */
+    struct schema_map indexes; /* address of a large map -> its members by name */
 };
 
 /* ---- openapi.c */
@@ -117,8 +120,8 @@ bool openapi_is_extension(const struct node *);
 
 /* ---- openapi_file.c */
 
-/* Reads the root; false with a finding. */
-bool openapi_open(struct openapi_reader *, const char *path);
+/* Reads the root, from its file where no content is given; false with a finding. */
+bool openapi_open(struct openapi_reader *, const struct text *content, bool json);
 
 /* What a reference in this document means; nothing with a finding at `where`. */
 struct openapi_spot openapi_resolve(struct openapi_reader *, struct openapi_spot where,
@@ -210,15 +213,14 @@ bool openapi_schema_is_empty(const struct openapi_schema *);
 
 void openapi_read_discriminator(struct openapi_reader *, struct openapi_schema *);
 
-/* ---- openapi_bundle.c */
+/* ---- openapi_compile.c */
 
 /* All schemas at once, compiled, so that what is wrong with a keyword's value is told by its position. */
 void openapi_compile_schemas(struct openapi_reader *);
 
 /* ---- openapi_value.c */
 
-/* The JSON of a node, as a new reference, by the core schema of YAML 1.2 (10.3); NULL for a number that JSON
- * has not. */
+/* The JSON of a node, as a new reference, by the core schema of YAML 1.2 (10.3). Never NULL. */
 json_t *openapi_value(const struct node *);
 
 /* Whether it is a plain true or false. */
@@ -226,5 +228,9 @@ bool openapi_value_bool(const struct node *, bool *);
 
 /* A new reference that is there: without memory the process ends, as with an arena. */
 json_t *openapi_json(json_t *);
+
+/* Put into an object or a list; the reference is taken over. */
+void openapi_set(json_t *object, const char *key, json_t *);
+void openapi_append(json_t *list, json_t *);
 
 #endif

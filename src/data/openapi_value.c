@@ -19,6 +19,18 @@ json_t *openapi_json(json_t *value)
     return value;
 }
 
+void openapi_set(json_t *object, const char *key, json_t *value)
+{
+    if (json_object_set_new(object, key, openapi_json(value)) != 0)
+        abort();
+}
+
+void openapi_append(json_t *list, json_t *value)
+{
+    if (json_array_append_new(list, openapi_json(value)) != 0)
+        abort();
+}
+
 bool openapi_value_bool(const struct node *node, bool *value)
 {
     static const char *const words[] = {"false", "False", "FALSE", "true", "True", "TRUE"};
@@ -76,32 +88,19 @@ static bool read_decimal(const char *text, double *value)
     return true;
 }
 
-/* YAML 1.2.2, 10.3.2: ".inf" with a sign, ".nan". */
-static bool is_not_finite(const char *text)
-{
-    const char *word = text + (text[0] == '+' || text[0] == '-');
-    static const char *const words[] = {".inf", ".Inf", ".INF", ".nan", ".NaN", ".NAN"};
-    for (size_t i = 0; i < 6; i++)
-        if (strcmp(word, words[i]) == 0 && (i < 3 || word == text))
-            return true;
-    return false;
-}
-
+/* A number that JSON has not, as .inf or 1e999, stays the text that it is: no number is equal to it. */
 static json_t *number_or_string(const struct node *node)
 {
     json_error_t problem;
+    json_t *value = is_json_number(node->text) ? schema_json(node->text, &problem) : NULL;
     long long integer;
     double real;
-    if (is_json_number(node->text))
-        return schema_json(node->text, &problem);
-    if (is_not_finite(node->text.at))
-        return NULL;
+    if (value)
+        return value;
     if (read_based(node->text.at, &integer))
         return openapi_json(json_integer(integer));
-    if (!read_decimal(node->text.at, &real))
+    if (!read_decimal(node->text.at, &real) || !isfinite(real))
         return openapi_json(json_stringn(node->text.at, node->text.length));
-    if (!isfinite(real))
-        return NULL;
     return real == trunc(real) && fabs(real) < 1e15 ? openapi_json(json_integer((json_int_t)real))
                                                     : openapi_json(json_real(real));
 }
@@ -109,24 +108,16 @@ static json_t *number_or_string(const struct node *node)
 static json_t *list_of(const struct node *node)
 {
     json_t *list = openapi_json(json_array());
-    for (size_t i = 0; i < node->count; i++) {
-        if (json_array_append_new(list, openapi_value(node->items[i])) != 0) {
-            json_decref(list);
-            return NULL;
-        }
-    }
+    for (size_t i = 0; i < node->count; i++)
+        openapi_append(list, openapi_value(node->items[i]));
     return list;
 }
 
 static json_t *map_of(const struct node *node)
 {
     json_t *map = openapi_json(json_object());
-    for (size_t i = 0; i < node->count; i++) {
-        if (json_object_set_new(map, node->items[i]->name.at, openapi_value(node->items[i])) != 0) {
-            json_decref(map);
-            return NULL;
-        }
-    }
+    for (size_t i = 0; i < node->count; i++)
+        openapi_set(map, node->items[i]->name.at, openapi_value(node->items[i]));
     return map;
 }
 
