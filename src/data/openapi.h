@@ -73,7 +73,8 @@ struct openapi_member {
 
 /* The schema as JSON Schema 2020-12, as a new reference: self-contained, all that it refers to is in its
  * "$defs". The formats of OpenAPI are part of it: int32, int64 and float are ranges, byte is base64.
- * NULL with an error when it is too large. Each part of every schema of a document that was read compiles. */
+ * NULL with an error when it is too large. Not for several threads at once. Each part of every schema of a
+ * document that was read compiles. */
 json_t *openapi_schema(const struct openapi *, const struct openapi_schema *, struct openapi_view,
                        struct error *);
 

@@ -299,7 +299,7 @@ static void close_object(struct making *making)
     const struct node *node = making->schema->spot.node;
     bool said = node_get(node, "additionalProperties") || node_get(node, "unevaluatedProperties");
     bool wanted = making->bundle->view.closed && !making->role.part && !making->role.asks && !said;
-    if (!wanted || !openapi_describes(making->bundle, (struct openapi_schema *)making->schema))
+    if (!wanted || !openapi_describes(making->bundle, making->schema))
         return;
     /* Alone, the cheaper keyword says the same. */
     bool alone = !making->selects && !openapi_has_parts(making->bundle, making->schema);

@@ -52,13 +52,14 @@ bool openapi_bundle_finish(struct openapi_bundle *, struct error *);
 /* Whether other schemas are about the same value. */
 bool openapi_has_parts(struct openapi_bundle *, const struct openapi_schema *);
 
-/* Whether it, or a part, describes properties. */
-bool openapi_describes(struct openapi_bundle *, struct openapi_schema *);
+/* Whether it, a part, or a schema that its discriminator selects, describes properties. */
+bool openapi_describes(struct openapi_bundle *, const struct openapi_schema *);
 
 /* Whether it is readOnly in a request, or writeOnly in a response. */
 bool openapi_is_guarded(struct openapi_bundle *, struct openapi_schema *);
 
-/* The names that need not be there: those of the whole that it is a part of, and its own. */
+/* The names that need not be there, because they must not: those of the whole that it is a part of, and its
+ * own. */
 struct text openapi_waived_in(struct openapi_bundle *, const struct openapi_schema *, struct openapi_role);
 bool openapi_is_waived(struct text waived, struct text name);
 

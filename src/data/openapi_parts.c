@@ -45,7 +45,6 @@ static void find_parts(struct openapi_bundle *bundle, const struct openapi_schem
                        struct openapi_parts *parts)
 {
     const struct node *node = schema->spot.node;
-    const struct openapi_discriminator *discriminator = schema->discriminator;
     add_part(bundle, parts, schema->target);
     if (schema->target && bundle->openapi->version == OPENAPI_3_0)
         return;
@@ -55,8 +54,6 @@ static void find_parts(struct openapi_bundle *bundle, const struct openapi_schem
             (strcmp(keyword->name, "allOf") == 0 || (!sure && !(keyword->traits & OPENAPI_ASKS))))
             add_parts(bundle, parts, node->items[i], keyword->kind != OPENAPI_KEYWORD_SCHEMA);
     }
-    for (size_t i = 0; discriminator && !discriminator->branches && i < discriminator->count; i++)
-        add_part(bundle, parts, discriminator->choices[i].schema);
 }
 
 static const struct openapi_schema *part_at(const struct openapi_parts *parts, size_t i)
@@ -64,24 +61,35 @@ static const struct openapi_schema *part_at(const struct openapi_parts *parts, s
     return parts->more ? parts->more[i] : parts->items[i];
 }
 
-/* Whether it, or a part, describes properties. */
-bool openapi_describes(struct openapi_bundle *bundle, struct openapi_schema *schema)
+static bool describes(struct openapi_bundle *bundle, struct openapi_schema *schema)
 {
     const struct node *node = schema->spot.node, *properties = node_get(node, "properties"),
                       *patterns = node_get(node, "patternProperties");
     bool found = (properties && properties->count) || (patterns && patterns->count);
     if (schema->describes)
         return schema->describes > 0;
-    schema->describes = found ? 1 : -1; /* already: one that is selected is made of this one */
     struct openapi_parts *parts = arena_alloc(bundle->arena, sizeof *parts);
     find_parts(bundle, schema, false, parts);
     for (size_t i = 0; !found && i < parts->count; i++)
-        found = openapi_describes(bundle, (struct openapi_schema *)part_at(parts, i));
+        found = describes(bundle, (struct openapi_schema *)part_at(parts, i));
     schema->describes = found ? 1 : -1;
     return found;
 }
 
-/* Whether it is readOnly in a request, or writeOnly in a response. */
+/* How many schemas can be selected beside it; those of branches are parts of it anyhow. */
+static size_t count_choices(const struct openapi_schema *schema)
+{
+    return schema->discriminator && !schema->discriminator->branches ? schema->discriminator->count : 0;
+}
+
+bool openapi_describes(struct openapi_bundle *bundle, const struct openapi_schema *schema)
+{
+    bool found = describes(bundle, (struct openapi_schema *)schema);
+    for (size_t i = 0; !found && i < count_choices(schema); i++)
+        found = describes(bundle, (struct openapi_schema *)schema->discriminator->choices[i].schema);
+    return found;
+}
+
 bool openapi_is_guarded(struct openapi_bundle *bundle, struct openapi_schema *schema)
 {
     bool response = bundle->view.response, own = false;
@@ -91,14 +99,12 @@ bool openapi_is_guarded(struct openapi_bundle *bundle, struct openapi_schema *sc
         return false;
     if (*known)
         return *known > 0;
-    *known = -1;
     if (schema->target && bundle->openapi->version == OPENAPI_3_0)
         flag = NULL;
     if (flag)
         openapi_value_bool(flag, &own);
     struct openapi_parts *parts = arena_alloc(bundle->arena, sizeof *parts);
-    if (!schema->discriminator)
-        find_parts(bundle, schema, true, parts);
+    find_parts(bundle, schema, true, parts);
     for (size_t i = 0; !own && i < parts->count; i++)
         own = openapi_is_guarded(bundle, (struct openapi_schema *)part_at(parts, i));
     *known = own ? 1 : -1;
@@ -128,8 +134,7 @@ static void add_waived(struct openapi_bundle *bundle, const struct openapi_schem
     if (schema->target && bundle->openapi->version == OPENAPI_3_0)
         properties = NULL;
     for (size_t i = 0; properties && i < properties->count; i++) {
-        struct openapi_schema *child =
-            (struct openapi_schema *)openapi_schema_known(bundle->openapi->own, properties->items[i]);
+        struct openapi_schema *child = openapi_schema_known(bundle->openapi->own, properties->items[i]);
         if (child && openapi_is_guarded(bundle, child))
             openapi_set(names, properties->items[i]->name.at, json_true());
     }
@@ -159,7 +164,6 @@ static struct text join_names(struct openapi_bundle *bundle, json_t *names)
     return bytes_text(&bytes);
 }
 
-/* Those of the whole, and its own: what is not sent cannot be required. */
 struct text openapi_waived_in(struct openapi_bundle *bundle, const struct openapi_schema *schema,
                               struct openapi_role role)
 {
@@ -172,6 +176,8 @@ struct text openapi_waived_in(struct openapi_bundle *bundle, const struct openap
         openapi_set(names, arena_copy(bundle->arena, name.at, name.length), json_true());
     if (!role.asks)
         add_waived(bundle, schema, &seen, names);
+    for (size_t i = 0; !role.asks && !role.inherited && i < count_choices(schema); i++)
+        add_waived(bundle, schema->discriminator->choices[i].schema, &seen, names);
     struct text waived = join_names(bundle, names);
     waived.at = arena_copy(bundle->arena, waived.at, waived.length);
     json_decref(names);

@@ -112,6 +112,8 @@ static void check_id(struct paths *paths, struct openapi_spot spot, struct opena
     operation->id = openapi_get_text(paths->reader, spot, "operationId");
     if (!operation->id)
         return;
+    if (!*operation->id)
+        openapi_tell(paths->reader, FINDING_ERROR, id, "expected a name");
     struct text key = text_of(operation->id);
     const struct node *other = schema_map_get(&paths->ids, key);
     if (other)

@@ -82,6 +82,7 @@ struct openapi_reader {
     struct openapi_document *documents; /* the root is the first */
     size_t document_count;
     struct openapi_schema *first, **last;
+    unsigned nesting;          /* of openapi_schema_types() */
     struct schema_map told;    /* what is told once */
     struct schema_map indexes; /* address of a large map -> its members by name */
 };

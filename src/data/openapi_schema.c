@@ -140,6 +140,9 @@ unsigned openapi_schema_types(struct openapi_reader *reader, struct openapi_sche
 {
     if (schema->typed)
         return schema->types;
+    if (reader->nesting > OPENAPI_COMPOSITION_LIMIT) /* the judge tells of it */
+        return OPENAPI_ANY_TYPE;
+    reader->nesting++;
     schema->typed = true;
     schema->types = OPENAPI_ANY_TYPE; /* for one that is made of itself, which the judge tells of */
     unsigned types = own_types(node_get(schema->spot.node, "type"));
@@ -153,6 +156,7 @@ unsigned openapi_schema_types(struct openapi_reader *reader, struct openapi_sche
         types &= types_of_list(reader, openapi_get(schema->spot, "allOf"), true) &
                  types_of_list(reader, openapi_get(schema->spot, "anyOf"), false) &
                  types_of_list(reader, openapi_get(schema->spot, "oneOf"), false);
+    reader->nesting--;
     schema->types = types == 1u << JSON_NULL ? types : types & ~(1u << JSON_NULL);
     return schema->types;
 }
