@@ -22,7 +22,8 @@ struct paths {
     struct openapi_reader *reader;
     struct openapi_spot root;
     const char *base;         /* of the document's servers */
-    struct schema_map shapes; /* a template without names -> its node */
+    const char *shape;        /* of the template at hand, without names: "/a/{}" */
+    struct schema_map shapes; /* a shape, also behind a method -> the node of the first */
     struct schema_map ids;    /* operationId -> its node */
     size_t capacity;
 };
@@ -85,23 +86,25 @@ static bool read_template(struct paths *paths, struct openapi_spot spot, struct 
     return true;
 }
 
-/* OpenAPI 3.1.0, 4.8.8.2: templates that are the same but for names are one. */
-static bool is_new_shape(struct paths *paths, struct openapi_spot spot, const struct openapi_operation *path)
+static bool read_shape(struct paths *paths, struct openapi_spot spot, const struct openapi_operation *path)
 {
     struct bytes shape = bytes_new(paths->reader->arena, SHAPE_LIMIT);
     for (size_t i = 0; i < path->segment_count; i++) {
         bytes_add(&shape, "/", 1);
         bytes_add_text(&shape, path->segments[i].parameter ? TEXT("{}") : path->segments[i].literal);
     }
-    if (shape.full)
-        return openapi_tell_key(paths->reader, FINDING_ERROR, spot, "is too long");
-    const struct node *other = schema_map_get(&paths->shapes, bytes_text(&shape));
-    if (other)
-        return openapi_tell_key(paths->reader, FINDING_ERROR, spot,
-                                "is the same as the path in line %u, but for names of parameters",
-                                other->name_line);
-    schema_map_set(&paths->shapes, paths->reader->arena, bytes_text(&shape), (void *)spot.node);
-    return true;
+    paths->shape = arena_copy(paths->reader->arena, shape.at, shape.length);
+    return !shape.full || openapi_tell_key(paths->reader, FINDING_ERROR, spot, "is too long");
+}
+
+/* The path that had this shape first; NULL for the first one itself. */
+static const struct node *take_shape(struct paths *paths, const char *method, struct openapi_spot path)
+{
+    struct text key = text_of(arena_printf(paths->reader->arena, "%s%s", method, paths->shape));
+    const struct node *other = schema_map_get(&paths->shapes, key);
+    if (!other)
+        schema_map_set(&paths->shapes, paths->reader->arena, key, (void *)path.node);
+    return other;
 }
 
 /* ---- operations */
@@ -150,6 +153,17 @@ static void read_body(struct openapi_reader *reader, struct openapi_spot spot,
     openapi_read_body(reader, body, operation);
 }
 
+/* What an operation is known by, and there is only one of. */
+static void check_shape(struct paths *paths, struct openapi_spot path, struct openapi_spot spot,
+                        const char *method)
+{
+    const struct node *other = take_shape(paths, method, path);
+    if (other)
+        openapi_tell_key(paths->reader, FINDING_ERROR, spot,
+                         "the path %s has this method, and is the same but for names of parameters",
+                         other->name.at);
+}
+
 static void read_operation(struct paths *paths, struct openapi_spot item, struct openapi_spot spot,
                            struct openapi_operation path, const char *method)
 {
@@ -194,17 +208,23 @@ static void read_item(struct paths *paths, struct openapi_spot spot)
                                         "delete",  "options",     "head", "patch", "trace",
                                         "servers", "parameters",  NULL};
     struct openapi_operation path = {0};
-    bool good = read_template(paths, spot, &path) && is_new_shape(paths, spot, &path);
+    bool good = read_template(paths, spot, &path) && read_shape(paths, spot, &path);
     struct openapi_spot item = openapi_follow(paths->reader, spot);
     if (!good || !item.node)
         return;
+    const struct node *other = take_shape(paths, "", spot);
+    if (other) /* OpenAPI 3.1.0, 4.8.8.2: must not be; it is clear all the same */
+        openapi_tell_key(paths->reader, FINDING_ADVICE, spot,
+                         "is the same as the path %s, but for names of parameters", other->name.at);
     openapi_check_keys(paths->reader, item, names);
     path.base = openapi_read_servers(paths->reader, item, paths->base);
     for (size_t i = 0; i < item.node->count; i++) {
         struct openapi_spot member = openapi_item(item, i);
         for (size_t j = 0; j < METHOD_COUNT; j++)
-            if (text_equal(member.node->name, text_of(methods[j].key)))
+            if (text_equal(member.node->name, text_of(methods[j].key))) {
+                check_shape(paths, spot, member, methods[j].method);
                 read_operation(paths, item, member, path, methods[j].method);
+            }
     }
 }
 
