@@ -240,27 +240,38 @@ static void add_schemas(struct making *making, const struct openapi_keyword *key
 static json_t *if_selected(struct making *making, const struct openapi_choice *choice, const char *property)
 {
     struct openapi_role role = {.part = true, .inherited = true, .waived = making->role.waived};
-    json_t *rule = json_pack("{s:{s:s,s:[s],s:{s:{s:s}}}}", "if", "type", "object", "required", property,
-                             "properties", property, "const", choice->value);
+    json_t *rule = json_pack("{s:{s:[s],s:{s:{s:s}}}}", "if", "required", property, "properties", property,
+                             "const", choice->value);
     openapi_set(openapi_json(rule), "then", reference(making->bundle, choice->schema, role));
     making->bundle->count += 5;
     return rule;
 }
 
+/* What an object must be: selected, and what it is selected for. */
+static json_t *selected(struct making *making)
+{
+    const struct openapi_discriminator *discriminator = making->schema->discriminator;
+    json_t *values = openapi_json(json_array()), *rules = openapi_json(json_array());
+    for (size_t i = 0; i < discriminator->count; i++) {
+        openapi_append(values, json_string(discriminator->choices[i].value));
+        openapi_append(rules, if_selected(making, &discriminator->choices[i], discriminator->property));
+    }
+    return json_pack("{s:s,s:[s],s:{s:{s:o}},s:o}", "type", "object", "required", discriminator->property,
+                     "properties", discriminator->property, "enum", values, "allOf", rules);
+}
+
 static void add_selection(struct making *making)
 {
     const struct openapi_discriminator *discriminator = making->schema->discriminator;
-    json_t *values = openapi_json(json_array());
-    for (size_t i = 0; i < discriminator->count; i++)
-        openapi_append(values, json_string(discriminator->choices[i].value));
-    json_t *type = openapi_json(json_pack("[s]", "object"));
-    if (discriminator->null)
-        openapi_append(type, json_string("null"));
-    json_t *rule = json_pack("{s:o,s:[s],s:{s:{s:o}}}", "type", type, "required", discriminator->property,
-                             "properties", discriminator->property, "enum", values);
-    openapi_append(making->all, rule);
-    for (size_t i = 0; i < discriminator->count; i++)
-        openapi_append(making->all, if_selected(making, &discriminator->choices[i], discriminator->property));
+    struct openapi_role role = {.part = true, .waived = making->role.waived};
+    json_t *object = openapi_json(selected(making)), *others = openapi_json(json_array());
+    for (size_t i = 0; i < discriminator->other_count; i++)
+        openapi_append(others, reference(making->bundle, discriminator->others[i], role));
+    if (discriminator->other_count > 0)
+        object = json_pack("{s:{s:s},s:o,s:{s:O}}", "if", "type", "object", "then", object, "else", "anyOf",
+                           others);
+    json_decref(others);
+    openapi_append(making->all, object);
 }
 
 static bool selects(const struct making *making)

@@ -68,11 +68,16 @@ static const char *name_in(struct openapi_reader *reader, const struct node *ref
 
 /* ---- oneOf and anyOf */
 
-static bool is_null(const struct node *node)
+/* What is no object has no property to select it by. */
+static bool add_other(struct choices *choices, struct openapi_schema *schema, size_t most)
 {
-    const struct node *type = node_get(node, "type");
-    return node->kind == NODE_MAP && node->count == 1 && type &&
-           (type->kind == NODE_NULL || text_equal(type->text, TEXT("null")));
+    struct openapi_discriminator *discriminator = choices->discriminator;
+    if (openapi_schema_types(choices->reader, schema) & 1u << JSON_OBJECT)
+        return false;
+    if (!discriminator->others)
+        discriminator->others = arena_array(choices->reader->arena, most, sizeof(void *));
+    discriminator->others[discriminator->other_count++] = schema;
+    return true;
 }
 
 static const struct openapi_schema *branch_at(struct choices *choices, struct openapi_spot spot)
@@ -88,9 +93,9 @@ static void add_branches(struct choices *choices, struct openapi_spot list)
         struct openapi_spot spot = openapi_item(list, i);
         const struct openapi_schema *schema = branch_at(choices, spot);
         const char *name = schema ? name_in(choices->reader, node_get(spot.node, "$ref")) : NULL;
-        if (is_null(spot.node))
-            choices->discriminator->null = true;
-        else if (schema && is_chosen(choices, schema))
+        if (add_other(choices, openapi_schema_at(choices->reader, spot), list.node->count))
+            continue;
+        if (schema && is_chosen(choices, schema))
             continue;
         else if (name)
             add_choice(choices, spot, name, schema);

@@ -52,8 +52,9 @@ struct openapi_discriminator {
     const char *property;
     struct openapi_choice *choices;
     size_t count;
-    bool null;     /* null is a branch, too */
-    bool branches; /* of oneOf or anyOf; else of schemas made of this one by allOf */
+    bool branches;                        /* of oneOf or anyOf; else of schemas made of this one by allOf */
+    const struct openapi_schema **others; /* branches of which no object is, as null or a list */
+    size_t other_count;
 };
 
 struct openapi_schema {

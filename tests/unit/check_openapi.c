@@ -599,6 +599,10 @@ END_TEST
     "T: {oneOf: [{$ref: '#/components/schemas/Cat'}, {type: 'null'}], discriminator: {propertyName: "        \
     "kind}}, " BRANCHES
 
+#define OR_LIST                                                                                              \
+    "T: {oneOf: [{$ref: '#/components/schemas/Cats'}, {$ref: '#/components/schemas/Cat'}], discriminator: "  \
+    "{propertyName: kind}}, Cats: {type: array, items: {$ref: '#/components/schemas/Cat'}}, " BRANCHES
+
 static const struct judged selections[] = {
     {OLD, BY_NAME, REQUEST, "{\"kind\": \"Cat\", \"claws\": 1}", true},
     {OLD, BY_NAME, REQUEST, "{\"kind\": \"Cat\", \"bark\": \"x\"}", false},
@@ -624,6 +628,13 @@ static const struct judged selections[] = {
     {NEW, OR_NULL, REQUEST, "null", true},
     {NEW, OR_NULL, REQUEST, "{\"kind\": \"Cat\", \"claws\": 1}", true},
     {NEW, OR_NULL, REQUEST, "{\"kind\": \"Dog\"}", false},
+    {NEW, OR_NULL, REQUEST, "[]", false},
+    {OLD, OR_LIST, REQUEST, "[{\"kind\": \"Cat\", \"claws\": 1}]", true},
+    {OLD, OR_LIST, REQUEST, "[{\"kind\": \"Cat\"}]", false},
+    {OLD, OR_LIST, REQUEST, "{\"kind\": \"Cat\", \"claws\": 1}", true},
+    {OLD, OR_LIST, REQUEST, "{\"kind\": \"Cats\"}", false},
+    {OLD, OR_LIST, CLOSED, "{\"kind\": \"Cat\", \"claws\": 1, \"x\": 1}", false},
+    {OLD, OR_LIST, REQUEST, "1", false},
 };
 
 START_TEST(discriminators_select)
