@@ -1,9 +1,12 @@
 /*
- * check: says whether a policy can be used, and what in it is legal but risky.
+ * check: says whether a policy can be used, and what in it is legal but risky;
+ * or the same of a description of an API.
  */
 #include "config.h"
 
 #include "cli/command.h"
+#include "cli/operations.h"
+#include "data/openapi.h"
 
 static int report(const struct policy *policy, bool quiet)
 {
@@ -22,15 +25,39 @@ static int report(const struct policy *policy, bool quiet)
     return findings->errors ? EXIT_BAD : EXIT_GOOD;
 }
 
+static int check_openapi(const char *file, bool quiet)
+{
+    struct arena *arena = arena_new();
+    struct findings findings = findings_new(arena, file);
+    struct openapi *openapi = openapi_read(file, &findings);
+    findings_print(&findings, FINDING_ERROR, stderr);
+    if (findings.advice && !quiet)
+        puts("advice:");
+    if (!quiet)
+        findings_print(&findings, FINDING_ADVICE, stdout);
+    if (openapi && !quiet)
+        operations_print(openapi, stdout);
+    else if (!quiet)
+        printf("%s: %zu error%s\n", file, findings.errors, findings.errors == 1 ? "" : "s");
+    int status = openapi ? EXIT_GOOD : EXIT_BAD;
+    openapi_free(openapi);
+    arena_free(arena);
+    return status;
+}
+
 static int check(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'}, {"quiet", no_argument, NULL, 'q'}, {0}};
-    const char *file = DEFAULT_POLICY;
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {"openapi", required_argument, NULL, 'o'},
+                                            {"quiet", no_argument, NULL, 'q'},
+                                            {0}};
+    const char *file = NULL, *api = NULL;
     bool quiet = false;
     for (int option; (option = getopt_long(argc, argv, ":c:q", options, NULL)) != -1;) {
         if (option == 'c')
             file = optarg;
+        else if (option == 'o')
+            api = optarg;
         else if (option == 'q')
             quiet = true;
         else
@@ -38,8 +65,12 @@ static int check(int argc, char **argv)
     }
     if (optind < argc)
         return command_misused(&check_command, "\"%s\" is too much", argv[optind]);
+    if (file && api)
+        return command_misused(&check_command, "--config and --openapi do not go together");
+    if (api)
+        return check_openapi(api, quiet);
     struct error error = {0};
-    struct policy *policy = policy_load(file, &error);
+    struct policy *policy = policy_load(file ? file : DEFAULT_POLICY, &error);
     if (!policy) {
         fprintf(stderr, "fcgiguard: %s\n", error.message);
         return EXIT_BAD;
@@ -51,7 +82,7 @@ static int check(int argc, char **argv)
 
 const struct command check_command = {
     .name = "check",
-    .usage = "[-c|--config FILE] [-q|--quiet]",
-    .help = "say what is wrong or risky in a policy",
+    .usage = "[-c|--config FILE | --openapi FILE] [-q|--quiet]",
+    .help = "say what is wrong or risky in a policy or an API's description",
     .run = check,
 };

@@ -16,7 +16,7 @@ struct finding {
     enum finding_kind kind;
     unsigned line, column;
     size_t order; /* in which it was found */
-    const char *path, *message;
+    const char *file, *path, *message;
 };
 
 struct findings findings_new(struct arena *arena, const char *file)
@@ -58,6 +58,7 @@ static void add(struct findings *findings, enum finding_kind kind, unsigned line
                                 .line = line,
                                 .column = column,
                                 .order = findings->errors + findings->advice,
+                                .file = findings->file,
                                 .path = make_printable(arena_printf(findings->arena, "%s", path)),
                                 .message = make_message(findings->arena, format, arguments)};
     findings->first = finding;
@@ -95,10 +96,30 @@ bool findings_add_at(struct findings *findings, enum finding_kind kind, unsigned
     return false;
 }
 
+void findings_take(struct findings *findings, const struct findings *from)
+{
+    struct finding **link = &findings->first;
+    for (const struct finding *other = from->first; other; other = other->next) {
+        struct finding *finding = arena_alloc(findings->arena, sizeof *finding), *rest = *link;
+        *finding = *other;
+        finding->order += findings->errors + findings->advice;
+        finding->file = arena_copy(findings->arena, other->file, strlen(other->file));
+        finding->path = arena_copy(findings->arena, other->path, strlen(other->path));
+        finding->message = arena_copy(findings->arena, other->message, strlen(other->message));
+        finding->next = rest;
+        *link = finding;
+        link = &finding->next;
+    }
+    findings->errors += from->errors;
+    findings->advice += from->advice;
+}
+
 static int compare(const void *left, const void *right)
 {
     const struct finding *a = *(const struct finding *const *)left,
                          *b = *(const struct finding *const *)right;
+    if (strcmp(a->file, b->file) != 0)
+        return strcmp(a->file, b->file);
     if (a->line != b->line)
         return a->line < b->line ? -1 : 1;
     if (a->column != b->column)
@@ -106,9 +127,9 @@ static int compare(const void *left, const void *right)
     return a->order < b->order ? -1 : 1;
 }
 
-static void print_one(const struct findings *findings, const struct finding *finding, FILE *to)
+static void print_one(const struct finding *finding, FILE *to)
 {
-    fprintf(to, "%s:", findings->file);
+    fprintf(to, "%s:", finding->file);
     if (finding->line)
         fprintf(to, "%u:%u:", finding->line, finding->column);
     if (*finding->path)
@@ -126,7 +147,7 @@ void findings_print(const struct findings *findings, enum finding_kind kind, FIL
             sorted[count++] = finding;
     qsort(sorted, count, sizeof *sorted, compare);
     for (size_t i = 0; i < count; i++)
-        print_one(findings, sorted[i], to);
+        print_one(sorted[i], to);
     if (all > count)
         fprintf(to, "%s: and %zu more\n", findings->file, all - count);
 }

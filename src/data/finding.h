@@ -17,7 +17,7 @@ enum finding_kind { FINDING_ERROR, FINDING_ADVICE };
 
 struct findings {
     struct arena *arena;
-    const char *file; /* as the user named it */
+    const char *file; /* as the user named it; of what is added from now on */
     struct finding *first;
     size_t errors, advice; /* counted also past the limit */
 };
@@ -37,7 +37,10 @@ bool findings_add_key(struct findings *, enum finding_kind, const struct node *,
 bool findings_add_at(struct findings *, enum finding_kind, unsigned line, unsigned column, const char *format,
                      ...) __attribute__((format(printf, 5, 6)));
 
-/* Prints all of one kind, sorted by position; the last line says how many more there are. */
+/* Copies all of another list, whose arena may end before. */
+void findings_take(struct findings *, const struct findings *from);
+
+/* Prints all of one kind, sorted by file and position; the last line says how many more there are. */
 void findings_print(const struct findings *, enum finding_kind, FILE *);
 
 /* The nearest of `count` names to `word`, whatever the case of letters (Damerau-Levenshtein distance at most

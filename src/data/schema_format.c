@@ -48,6 +48,20 @@ static bool is_relative_json_pointer(struct text text)
     return text_equal(text, TEXT("#")) || is_json_pointer(text);
 }
 
+/* RFC 4648, 4: base64 with its padding, on one line */
+static bool is_base64(struct text text)
+{
+    size_t padding = text_ends_with(text, TEXT("==")) ? 2 : text_ends_with(text, TEXT("=")) ? 1 : 0;
+    if (text.length % 4 != 0)
+        return false;
+    for (size_t i = 0; i + padding < text.length; i++) {
+        char c = text.at[i], letter = (char)(c | 0x20);
+        if (!(letter >= 'a' && letter <= 'z') && !(c >= '0' && c <= '9') && c != '+' && c != '/')
+            return false;
+    }
+    return true;
+}
+
 static const struct schema_format formats[] = {
     {"date-time", "a date and time of RFC 3339, as 2026-01-31T12:00:00Z", schema_format_is_date_time},
     {"date", "a date, as 2026-01-31", schema_format_is_date},
@@ -67,6 +81,7 @@ static const struct schema_format formats[] = {
     {"iri-reference", "an IRI or a relative reference", schema_format_is_iri_reference},
     {"uri-template", "a URI template of RFC 6570", schema_format_is_uri_template},
     {"uuid", "a UUID", is_uuid},
+    {"byte", "base64", is_base64}, /* of OpenAPI */
     {"regex", "a regular expression", schema_pattern_is_valid},
     {"json-pointer", "a JSON Pointer", is_json_pointer},
     {"relative-json-pointer", "a relative JSON Pointer", is_relative_json_pointer},

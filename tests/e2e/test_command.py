@@ -119,6 +119,50 @@ def test_check_of_no_file(program, folder):
     assert result.returncode == 1 and "none.yaml" in result.stderr and "No such file" in result.stderr
 
 
+API = """openapi: 3.0.3
+servers: [{url: /v1}]
+paths:
+  /pets/{id}:
+    parameters: [{name: id, in: path, required: true, schema: {type: integer}}]
+    put:
+      operationId: keepPet
+      security: [{key: [write]}]
+      requestBody: {content: {application/json: {schema: {type: object}}, application/xml: {schema: {type: object}}}}
+      responses: {200: {description: kept}, default: {description: other, content: {text/plain: {}}}}
+components: {securitySchemes: {key: {type: oauth2, flows: {}}}}
+"""
+
+
+def test_check_of_an_api(program, folder):
+    file = folder.write("api.yaml", API)
+    result = command(program, "check", "--openapi", file)
+    assert result.returncode == 0 and result.stderr == ""
+    assert result.stdout == f"""advice:
+{file}:9:75: paths./pets/{{id}}.put.requestBody.content.application/xml: cannot be judged by a schema, so requests of \
+this media type are refused
+PUT /v1/pets/{{id}} keepPet
+  path id
+  body (optional) application/json: by its schema
+  body (optional) application/xml: not judged
+  200: no content is described
+  default text/plain: any text
+  security: key (write)
+{file}: OpenAPI 3.0, 1 operation, no errors
+"""
+    result = command(program, "check", "-q", "--openapi", file)
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
+def test_check_of_a_bad_api(program, folder):
+    file = folder.write("api.yaml", API.replace("{type: integer}", "{$ref: ../api.yaml}").replace("[write]", "write"))
+    result = command(program, "check", "--openapi", file)
+    assert result.returncode == 1 and result.stdout.endswith(f"{file}: 2 errors\n")
+    assert [line.rsplit(": ", 1)[1] for line in result.stderr.splitlines()] == [
+        "the reference leads out of the document's folder", "expected a list of scopes, [] for none"]
+    assert command(program, "check", "--openapi", folder / "none.yaml").returncode == 1
+    assert command(program, "check", "--openapi", file, "-c", file).returncode == 2
+
+
 def test_check_gives_advice(program, folder, helper):
     file = folder.write("risky.yaml", f"listen: tcp:0.0.0.0:9000\nsandbox: false\nroutes:\n  - path: /**\n    auth: none\n"
                         f"    mode: report\n    exec: {helper}\n")

@@ -510,6 +510,25 @@ START_TEST(findings_are_sorted)
 }
 END_TEST
 
+START_TEST(findings_are_taken_over)
+{
+    struct arena *other = arena_new();
+    struct findings more = findings_new(other, "g");
+    findings_add_at(&findings, FINDING_ERROR, 3, 1, "own");
+    findings_add_at(&more, FINDING_ERROR, 2, 1, "second");
+    findings_add_at(&more, FINDING_ERROR, 1, 1, "first");
+    findings_add_at(&more, FINDING_ADVICE, 1, 1, "advice");
+    more.file = "e";
+    findings_add_at(&more, FINDING_ERROR, 9, 1, "of another file");
+    findings_take(&findings, &more);
+    arena_free(other);
+    ck_assert_uint_eq(findings.errors, 4);
+    ck_assert_uint_eq(findings.advice, 1);
+    ck_assert_str_eq(printed(), "e:9:1: of another file\nf:3:1: own\ng:1:1: first\ng:2:1: second\n");
+    ck_assert_str_eq(printed_kind(FINDING_ADVICE), "g:1:1: advice\n");
+}
+END_TEST
+
 START_TEST(findings_are_limited)
 {
     for (unsigned i = 1; i <= FINDINGS_LIMIT + 7; i++) {
@@ -1145,6 +1164,7 @@ static void add_finding_tests(Suite *suite)
     TCase *tests = new_case(suite, "nodes and findings");
     tcase_add_test(tests, nodes_have_paths);
     tcase_add_test(tests, findings_are_sorted);
+    tcase_add_test(tests, findings_are_taken_over);
     tcase_add_test(tests, findings_are_limited);
     tcase_add_test(tests, findings_are_safe_to_print);
     tcase_add_test(tests, near_names_are_suggested);
