@@ -114,7 +114,8 @@ struct schema_declared {
 /* As schema_validate(), and fills `declared`, which is ended by schema_declared_free() whatever comes
  * back; it is complete where the instance is valid. With `aside`, members that are not declared are no fault
  * by being there, and all of the instance is looked at whatever else is wrong with it: so it tells what is
- * declared once the others are gone. `errors` must not be NULL then. */
+ * declared once the others are gone; `errors` must not be NULL then. Where a limit is
+ * reached, nothing is said of any object. */
 bool schema_validate_declared(const struct schema *, const json_t *instance, bool aside,
                               struct schema_errors *errors, struct schema_declared *declared);
 

@@ -278,6 +278,8 @@ bool schema_validate_declared(const struct schema *schema, const json_t *instanc
     struct run run = {.schema = schema, .errors = errors, .declared = declared, .aside = aside};
     *declared = (struct schema_declared){0};
     bool valid = validate(&run, instance);
+    if (run.exhausted)
+        declared->count = 0;
     schema_declared_sort(declared);
     return valid;
 }

@@ -38,4 +38,8 @@ struct replies_rules {
 /* Reads "200", "4XX" or "default", as OpenAPI writes them (case ignored). */
 bool reply_status_read(struct text, struct reply_status *);
 
+/* Judges the JSON that the exchange has kept; kept->instead is set where something was
+ * removed from it. */
+struct verdict replies_judge(const struct replies_rules *, const struct content *, struct exchange *);
+
 #endif

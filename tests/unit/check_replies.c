@@ -7,6 +7,7 @@
 #include <check.h>
 #include <errno.h>
 
+#include "base/bytes.h"
 #include "data/file.h"
 #include "data/json_body.h"
 #include "data/json_strip.h"
@@ -336,6 +337,26 @@ START_TEST(a_head_is_not_that_of_what_is_stripped)
 }
 END_TEST
 
+START_TEST(nothing_is_stripped_by_half_of_a_judgement)
+{
+    enum { LEVELS = 400 };
+    struct reply_type type = {
+        .content = content_of("{\"properties\":{\"a\":{\"allOf\":[{\"allOf\":[{\"$ref\":\"#\"}]}]}}}")};
+    struct reply_status status = {.first = 200, .last = 200, .types = &type, .type_count = 1};
+    const struct replies_rules rules = {
+        .max = 10000, .values = 1000, .strip = true, .statuses = &status, .status_count = 1};
+    struct bytes body = bytes_new(arena, 10000);
+    ck_assert(media_range_read(TEXT("application/json"), &type.range));
+    for (int i = 0; i < LEVELS; i++)
+        bytes_printf(&body, "{\"x\":1,\"a\":");
+    bytes_printf(&body, "1");
+    for (int i = 0; i < LEVELS; i++)
+        bytes_printf(&body, "}");
+    bytes_add(&body, "", 1);
+    expect(&rules, &(struct answer){.status = 200, .type = "application/json", .body = body.at}, ": limit: ");
+}
+END_TEST
+
 static bool all_stay(const void *context, const json_t *object, size_t place)
 {
     (void)context;
@@ -384,6 +405,7 @@ int main(void)
     tcase_add_test(group, the_closest_status_counts);
     tcase_add_test(group, types_can_be_many);
     tcase_add_loop_test(group, strips_what_is_not_declared, 0, (int)COUNT(strips));
+    tcase_add_test(group, nothing_is_stripped_by_half_of_a_judgement);
     tcase_add_test(group, a_head_is_not_that_of_what_is_stripped);
     tcase_add_test(group, stripping_keeps_the_rest_as_it_was);
     suite_add_tcase(suite, group);
