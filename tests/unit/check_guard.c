@@ -757,8 +757,8 @@ END_TEST
 START_TEST(order_is_as_agreed)
 {
     static const char *const names[] = {
-        "dotfiles", "hosts", "https",  "addresses", "methods", "limits",     "body",   "content_types",
-        "auth",     "roles", "scopes", "claims",    "match",   "parameters", "limits", "body"};
+        "dotfiles", "hosts",  "https",  "addresses", "methods",    "limits", "body", "content_types", "auth",
+        "roles",    "scopes", "claims", "match",     "parameters", "limits", "body", "replies"};
     ck_assert_uint_eq(guards_count(), COUNT(names));
     for (size_t i = 0; i < COUNT(names); i++)
         ck_assert_str_eq(guards[i]->name, names[i]);
