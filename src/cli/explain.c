@@ -174,7 +174,14 @@ static void print_route(const struct policy *policy, const struct exchange *exch
         printf("%-*s none\n", WIDTH, "route");
         return;
     }
-    printf("%-*s %s (%s:%u)\n", WIDTH, "route", route->path, policy->file, route->node->line);
+    const struct openapi_operation *operation = route->operation;
+    if (operation)
+        printf("%-*s %s, %s%s(%s:%u)\n", WIDTH, "route", route->path, operation->id ? operation->id : "",
+               operation->id ? " " : "", operation->position.file, operation->position.line);
+    else
+        printf("%-*s %s%s (%s:%u)\n", WIDTH, "route", route->path,
+               route == policy->undocumented ? ", which is not documented; reported" : "", policy->file,
+               route->node->line);
     for (size_t i = 0; i < exchange->capture_count; i++)
         printf("%-*s {%s} is \"%.*s\"\n", WIDTH, "", exchange->captures[i].name,
                TEXT_ARGUMENTS(exchange->captures[i].value));

@@ -45,7 +45,8 @@ struct decoder {
     struct auth_methods *auth; /* the file's ways to authenticate (guard/auth_method.h), for routes */
     struct limits *limits;     /* the file's limits (guard/limit.h), for routes */
     struct contents *contents; /* the file's schemas (guard/content.h), for routes */
-    const void *memo;          /* of src/process: what it has looked up for this file already */
+    const struct described *described; /* the operation that is read (guard/content_openapi.h); NULL: none */
+    const void *memo;                  /* of src/process: what it has looked up for this file already */
 };
 
 struct field {

@@ -96,6 +96,19 @@ bool findings_add_at(struct findings *findings, enum finding_kind kind, unsigned
     return false;
 }
 
+bool findings_add_in(struct findings *findings, enum finding_kind kind, const char *file, unsigned line,
+                     unsigned column, const char *format, ...)
+{
+    const char *own = findings->file;
+    va_list arguments;
+    va_start(arguments, format);
+    findings->file = file;
+    add(findings, kind, line, column, "", format, arguments);
+    findings->file = own;
+    va_end(arguments);
+    return false;
+}
+
 void findings_take(struct findings *findings, const struct findings *from)
 {
     struct finding **link = &findings->first;

@@ -37,6 +37,10 @@ bool findings_add_key(struct findings *, enum finding_kind, const struct node *,
 bool findings_add_at(struct findings *, enum finding_kind, unsigned line, unsigned column, const char *format,
                      ...) __attribute__((format(printf, 5, 6)));
 
+/* The same in another file, whose name must outlive the findings, too. */
+bool findings_add_in(struct findings *, enum finding_kind, const char *file, unsigned line, unsigned column,
+                     const char *format, ...) __attribute__((format(printf, 6, 7)));
+
 /* Copies all of another list, whose arena may end before. */
 void findings_take(struct findings *, const struct findings *from);
 

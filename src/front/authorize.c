@@ -103,7 +103,7 @@ static void forget(struct exchange *exchange)
     exchange->route = NULL;
     exchange->route_path = NULL;
     exchange->method_known = exchange->authenticates = false;
-    exchange->allow = exchange->script_name = exchange->path_info = (struct text){0};
+    exchange->allow = exchange->script_name = exchange->path_info = exchange->rest = (struct text){0};
     exchange->capture_count = 0;
     exchange->caller = NULL;
     exchange->told = (struct texts){0};

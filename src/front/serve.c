@@ -106,6 +106,9 @@ static struct verdict judge(const struct policy *policy, struct exchange *exchan
         return verdict;
     const struct route *route = exchange->route;
     exchange->route_path = route->path;
+    if (route == policy->undocumented)
+        access_log_reported(exchange,
+                            DENY(404, "route", "undocumented", "no operation of the document has it"));
     exchange->on_store_failure = route->on_store_failure;
     exchange->validation_status = route->validation_status == 0 ? 400 : 422;
     exchange->validation_details = route->validation_details;

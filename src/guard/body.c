@@ -5,7 +5,7 @@
  */
 #include "config.h"
 
-#include "guard/content.h"
+#include "guard/content_openapi.h"
 #include "guard/guard.h"
 
 #define LARGE (UINT64_C(100) << 20)
@@ -17,8 +17,10 @@ struct body_rules {
     int unknown;
     bool required;
     struct texts codings, types;
+    struct content_files files;
     struct content_rules reading;
-    const struct content *content; /* NULL: whatever it is */
+    bool of_operation; /* which has none where there is no media type */
+    bool judged;       /* once it is there */
 };
 
 static bool keep(struct decoder *decoder, const struct node *node, void *member)
@@ -30,17 +32,15 @@ static bool keep(struct decoder *decoder, const struct node *node, void *member)
 
 /* Their offsets are those of the whole struct, so the section begins where it does. */
 static const struct field file_fields[] = {
-    {FIELD(FIELD_NUMBER, body_rules, reading.files.most, "most"), .required = true, .least = 1, .most = 1000,
+    {FIELD(FIELD_NUMBER, body_rules, files.most, "most"), .least = 1, .most = 1000,
      .help = "how many files there may be"},
-    {FIELD(FIELD_NUMBER, body_rules, reading.files.least, "least"), .most = 1000,
-     .help = "how many there must be"},
-    {FIELD(FIELD_SIZE, body_rules, reading.files.max, "max"), .fallback = "1mb", .least = 1,
+    {FIELD(FIELD_NUMBER, body_rules, files.least, "least"), .most = 1000, .help = "how many there must be"},
+    {FIELD(FIELD_SIZE, body_rules, files.max, "max"), .fallback = "1mb", .least = 1,
      .help = "bytes of one file"},
-    {FIELD(FIELD_TEXTS, body_rules, reading.files.names, "names"), .least = 1,
-     .help = "fields that files may be in"},
-    {FIELD(FIELD_TEXTS, body_rules, reading.files.types, "types"), .least = 1,
+    {FIELD(FIELD_TEXTS, body_rules, files.names, "names"), .least = 1, .help = "fields that files may be in"},
+    {FIELD(FIELD_TEXTS, body_rules, files.types, "types"), .least = 1,
      .help = "media types they may have, by their content"},
-    {FIELD(FIELD_TEXTS, body_rules, reading.files.extensions, "extensions"), .least = 1,
+    {FIELD(FIELD_TEXTS, body_rules, files.extensions, "extensions"), .least = 1,
      .help = "ends of names they may have"},
     {0},
 };
@@ -103,20 +103,45 @@ static bool read_codings(struct decoder *decoder, const struct node *node, struc
     return read_words(decoder, node_get(node, "codings"), &rules->codings, words, "gzip or deflate");
 }
 
-static bool read_types(struct decoder *decoder, const struct node *node, struct body_rules *rules)
+enum { KINDS = 4, TYPES_OF_KINDS = 5 };
+
+static bool read_types(struct decoder *decoder, const struct node *node, const struct texts *types,
+                       bool kinds[KINDS])
 {
-    struct content_rules *reading = &rules->reading;
-    const struct word words[] = {{"json", &reading->json},
-                                 {"form", &reading->form},
-                                 {"multipart", &reading->multipart},
-                                 {"text", &reading->text},
+    const struct word words[] = {{"json", &kinds[CONTENT_JSON]},
+                                 {"form", &kinds[CONTENT_FORM]},
+                                 {"multipart", &kinds[CONTENT_MULTIPART]},
+                                 {"text", &kinds[CONTENT_TEXT]},
                                  {0}};
-    reading->json = rules->types.count == 0;
-    if (!read_words(decoder, node_get(node, "types"), &rules->types, words, "json, form, multipart or text"))
-        return false;
-    return reading->files.most == 0 || reading->multipart ||
-           findings_add_key(decoder->findings, FINDING_ERROR, node_get(node, "files"),
-                            "files come with `types: multipart`, which is not there");
+    kinds[CONTENT_JSON] = types->count == 0;
+    return read_words(decoder, node_get(node, "types"), types, words, "json, form, multipart or text");
+}
+
+/* All of one content. */
+static void set_media(struct body_rules *rules, const bool kinds[KINDS], const struct content *content,
+                      struct arena *arena)
+{
+    static const struct {
+        const char *range;
+        enum content_kind kind;
+    } rows[TYPES_OF_KINDS] = {
+        {"application/json", CONTENT_JSON},
+        {"application/*+json", CONTENT_JSON},
+        {"application/x-www-form-urlencoded", CONTENT_FORM},
+        {"multipart/form-data", CONTENT_MULTIPART},
+        {"text/*", CONTENT_TEXT},
+    };
+    struct content_media *media = arena_array(arena, TYPES_OF_KINDS, sizeof *media);
+    for (size_t i = 0; i < TYPES_OF_KINDS; i++) {
+        struct content_media *item = &media[rules->reading.media_count];
+        if (!kinds[rows[i].kind])
+            continue;
+        *item = (struct content_media){.kind = rows[i].kind, .content = content, .files = rules->files};
+        media_range_read(text_of(rows[i].range), &item->range);
+        rules->reading.media_count++;
+    }
+    rules->reading.media = media;
+    rules->judged = true;
 }
 
 /* What is said of a content that is not described would be without effect. */
@@ -136,7 +161,7 @@ static bool check_alone(struct decoder *decoder, const struct node *node)
 
 static bool check_files(struct decoder *decoder, const struct node *node, struct body_rules *rules)
 {
-    struct content_files *files = &rules->reading.files;
+    struct content_files *files = &rules->files;
     struct texts *lists[] = {&files->types, &files->extensions};
     for (size_t list = 0; list < 2; list++)
         for (size_t i = 0; i < lists[list]->count; i++)
@@ -156,9 +181,21 @@ static bool check_files(struct decoder *decoder, const struct node *node, struct
                         "`least` is more than `most`");
 }
 
-static bool prepare(void *settings, struct decoder *decoder, const struct node *node)
+static bool check_own_files(struct decoder *decoder, const struct node *node, const struct body_rules *rules,
+                            bool multipart)
 {
-    struct body_rules *rules = settings;
+    const struct node *files = node_get(node, "files");
+    if (files && rules->files.most == 0)
+        return findings_add(decoder->findings, FINDING_ERROR, files,
+                            "the key `most` is missing, expected a whole number, 1 to 1000");
+    return !files || multipart ||
+           findings_add_key(decoder->findings, FINDING_ERROR, files,
+                            "files come with `types: multipart`, which is not there");
+}
+
+static bool prepare_own(struct body_rules *rules, struct decoder *decoder, const struct node *node)
+{
+    bool kinds[KINDS] = {0};
     if (rules->schema && rules->fields)
         return findings_add_key(decoder->findings, FINDING_ERROR, rules->fields,
                                 "this is beside `schema`, expected one of them");
@@ -167,12 +204,46 @@ static bool prepare(void *settings, struct decoder *decoder, const struct node *
     if (rules->schema && node_get(node, "unknown"))
         return findings_add_key(decoder->findings, FINDING_ERROR, node_get(node, "unknown"),
                                 "this is for `fields`; a schema has additionalProperties");
-    bool good = read_codings(decoder, node, rules) && read_types(decoder, node, rules) &&
+    bool good = read_codings(decoder, node, rules) && read_types(decoder, node, &rules->types, kinds) &&
+                check_own_files(decoder, node, rules, kinds[CONTENT_MULTIPART]) &&
                 check_files(decoder, node, rules);
-    rules->content = rules->schema ? content_from_file(decoder, rules->schema,
-                                                       rules->reading.form || rules->reading.multipart)
-                                   : content_from_fields(decoder, rules->fields, rules->unknown != 0);
-    return good && rules->content;
+    const struct content *content =
+        rules->schema
+            ? content_from_file(decoder, rules->schema, kinds[CONTENT_FORM] || kinds[CONTENT_MULTIPART])
+            : content_from_fields(decoder, rules->fields, rules->unknown != 0);
+    if (content)
+        set_media(rules, kinds, content, decoder->arena);
+    return good && content;
+}
+
+/* What a document says of a body is not said again. */
+static bool describe(struct body_rules *rules, struct decoder *decoder, const struct node *node)
+{
+    static const char *const said[] = {"schema", "fields", "unknown", "required", "types"};
+    bool good = true;
+    for (size_t i = 0; node && i < sizeof said / sizeof *said; i++)
+        if (node_get(node, said[i]))
+            good = findings_add_key(decoder->findings, FINDING_ERROR, node_get(node, said[i]),
+                                    "the OpenAPI document says what the body may be");
+    const struct node *files = node ? node_get(node, "files") : NULL;
+    static const char *const of_files[] = {"least", "names", "types"};
+    for (size_t i = 0; files && i < sizeof of_files / sizeof *of_files; i++)
+        if (node_get(files, of_files[i]))
+            good = findings_add_key(decoder->findings, FINDING_ERROR, node_get(files, of_files[i]),
+                                    "the OpenAPI document says which files there may be");
+    good = good && read_codings(decoder, node, rules) && check_files(decoder, node, rules) &&
+           content_of_body(decoder, node, &rules->files, &rules->reading);
+    rules->required = decoder->described->operation->body_required;
+    rules->of_operation = true;
+    rules->judged = rules->required;
+    for (size_t i = 0; i < rules->reading.media_count; i++)
+        rules->judged = rules->judged || rules->reading.media[i].kind != CONTENT_RAW;
+    return good;
+}
+
+static bool prepare(void *settings, struct decoder *decoder, const struct node *node)
+{
+    return decoder->described ? describe(settings, decoder, node) : prepare_own(settings, decoder, node);
 }
 
 static void advise(const void *settings, struct findings *findings, const struct node *node)
@@ -193,13 +264,16 @@ static struct verdict check(const void *settings, struct exchange *exchange)
     exchange->body.limit = rules->max;
     if (length > 0 && (uint64_t)length > rules->max)
         return DENY(413, "body", "body_too_large", "its Content-Length is over body.max");
-    return PASS;
+    struct verdict verdict = PASS;
+    if (rules->of_operation && !body_is_empty(&exchange->body))
+        content_find_media(&rules->reading, exchange, &verdict);
+    return verdict;
 }
 
-static bool is_described(const void *settings)
+static bool is_judged(const void *settings)
 {
     const struct body_rules *rules = settings;
-    return rules->content != NULL;
+    return rules->judged;
 }
 
 static bool needs_body(struct text method)
@@ -220,13 +294,17 @@ static struct verdict check_content(const void *settings, struct exchange *excha
     if (exchange->body.spool.length > rules->max) /* where that is only reported */
         return DENY(413, "body", "body_too_large", "it is over body.max");
     if (exchange->body.spool.length == 0)
-        return rules->required && needs_body(exchange->request.method)
+        return rules->required && (rules->of_operation || needs_body(exchange->request.method))
                    ? content_refuse(&missing, "body", exchange)
                    : PASS;
-    json_t *value = content_read(&rules->reading, rules->content, exchange, &verdict);
+    const struct content_media *media = content_find_media(&rules->reading, exchange, &verdict);
+    if (!media || media->kind == CONTENT_RAW)
+        return verdict;
+    json_t *value = content_read(&rules->reading, media, exchange, &verdict);
     if (!value)
         return verdict;
-    verdict = content_judge(rules->content, value, "body", exchange);
+    if (media->content)
+        verdict = content_judge(media->content, value, "body", exchange);
     json_decref(value);
     return verdict;
 }
@@ -248,6 +326,6 @@ const struct guard guard_body_late = {
     .help = "how large a request's body may be, and what it may be",
     .stage = ON_BODY,
     .again = &guard_body,
-    .wanted = is_described,
+    .wanted = is_judged,
     .check = check_content,
 };

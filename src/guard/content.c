@@ -36,14 +36,13 @@ static struct content *keep(struct decoder *decoder, struct schema *schema, json
     return content;
 }
 
-static const struct content *shaped(struct decoder *decoder, const struct node *node, struct content *content)
+bool content_shape(struct decoder *decoder, const struct node *node, const json_t *source,
+                   const struct content_writing *writings, struct shape *shape)
 {
-    const struct shape_references references = {shape_find_local, content->source};
+    const struct shape_references references = {shape_find_local, source};
     struct error error = {0};
-    if (shape_make(content->source, &references, NULL, decoder->arena, &content->shape, &error))
-        return content;
-    findings_add(decoder->findings, FINDING_ERROR, node, "%s", error.message);
-    return NULL;
+    return shape_make(source, &references, writings, decoder->arena, shape, &error) ||
+           findings_add(decoder->findings, FINDING_ERROR, node, "%s", error.message);
 }
 
 const struct content *content_from_file(struct decoder *decoder, const struct node *node, bool text)
@@ -57,7 +56,7 @@ const struct content *content_from_file(struct decoder *decoder, const struct no
     json_t *source = schema ? schema_json(content, &problem) : NULL;
     if (source) {
         struct content *kept = keep(decoder, schema, source);
-        return text ? shaped(decoder, node, kept) : kept;
+        return !text || content_shape(decoder, node, source, NULL, &kept->shape) ? kept : NULL;
     }
     schema_free(schema);
     findings_add(decoder->findings, FINDING_ERROR, node, "%.*s:%u:%u: %s%s%s", TEXT_ARGUMENTS(node->text),
@@ -66,16 +65,22 @@ const struct content *content_from_file(struct decoder *decoder, const struct no
     return NULL;
 }
 
-const struct content *content_from_json(struct decoder *decoder, const struct node *node, json_t *source)
+struct content *content_compile(struct decoder *decoder, const struct node *node, json_t *source)
 {
     static const struct schema_options options = {.formats = content_formats};
     struct schema_fault fault = {0};
     struct schema *schema = schema_compile(source, &options, &fault);
     if (schema)
-        return shaped(decoder, node, keep(decoder, schema, source));
+        return keep(decoder, schema, source);
     json_decref(source);
     findings_add(decoder->findings, FINDING_ERROR, node, "%s", fault.error.message);
     return NULL;
+}
+
+const struct content *content_from_json(struct decoder *decoder, const struct node *node, json_t *source)
+{
+    struct content *content = content_compile(decoder, node, source);
+    return content && content_shape(decoder, node, source, NULL, &content->shape) ? content : NULL;
 }
 
 /* ---- what is told */

@@ -13,13 +13,16 @@
 #include "data/schema.h"
 #include "data/schema_format.h"
 #include "guard/content_shape.h"
+#include "guard/media_range.h"
 #include "http/exchange.h"
 
 struct content {
     struct schema *schema;
     json_t *source;
-    struct shape shape;   /* by which text is converted; empty where none is */
-    bool trims;           /* blanks around the pieces of a list do not count */
+    struct shape shape; /* by which text is converted; empty where none is */
+    bool trims;         /* blanks around the pieces of a list do not count */
+    const void *of;     /* a schema of an OpenAPI document; NULL: it is of no such, or not alone */
+    bool of_response, of_closed;
     struct content *next; /* of the policy */
 };
 
@@ -39,6 +42,12 @@ const struct content *content_from_fields(struct decoder *, const struct node *,
 /* From a schema that was made; takes over the reference, and adds content_formats. NULL with a finding at the
  * node. */
 const struct content *content_from_json(struct decoder *, const struct node *, json_t *);
+
+/* The same in two steps: without a shape, and that of a schema. NULL, or false, with a finding at the node.
+ */
+struct content *content_compile(struct decoder *, const struct node *, json_t *);
+bool content_shape(struct decoder *, const struct node *, const json_t *,
+                   const struct content_writing *writings, struct shape *);
 
 /* The keys of one field, for `fcgiguard help` and the test of the man page. */
 extern const struct section content_field_section;
@@ -76,22 +85,44 @@ struct verdict content_refuse(const struct defect *, const char *in, struct exch
 
 /* ---- bodies */
 
+/* Types of the files of one field, where they are told by field. */
+struct content_file {
+    struct text name;
+    struct texts types; /* none: any */
+};
+
 struct content_files {
     uint64_t most, least, max;
     struct texts names, types, extensions;
+    const struct content_file *fields; /* beside what is said of all; each of these fields is a file */
+    size_t field_count;
+};
+
+enum content_kind { CONTENT_JSON, CONTENT_FORM, CONTENT_MULTIPART, CONTENT_TEXT, CONTENT_RAW };
+
+/* A media type that a body may have, and what it must be then. */
+struct content_media {
+    struct media_range range;
+    enum content_kind kind;
+    const struct content *content; /* NULL: whatever it is */
+    struct content_files files;    /* most 0: there may be none */
 };
 
 /* How a body is read. */
 struct content_rules {
     uint64_t depth, values, string, inflated;
     bool gzip, deflate;
-    bool json, form, multipart, text; /* kinds of bodies there may be */
-    struct content_files files;       /* most 0: there may be none */
+    const struct content_media *media;
+    size_t media_count;
 };
 
-/* The body, which has been collected, as a value by its Content-Type; a new reference. NULL with a verdict.
- * It can be read again by others. */
-json_t *content_read(const struct content_rules *, const struct content *, struct exchange *,
+/* What the body may be by its Content-Type, as far as the head tells; NULL with a verdict. */
+const struct content_media *content_find_media(const struct content_rules *, const struct exchange *,
+                                               struct verdict *);
+
+/* The body, which has been collected, as a value of the media type, which is not raw; a new
+ * reference. NULL with a verdict. It can be read again by others. */
+json_t *content_read(const struct content_rules *, const struct content_media *, struct exchange *,
                      struct verdict *);
 
 struct multipart_part;

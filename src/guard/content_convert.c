@@ -165,13 +165,15 @@ static bool add_separated(const struct shape_member *member, json_t *object, con
 }
 
 /* JSON in a text. */
-static bool add_json(json_t *object, const struct form_pair *pair, struct defect *defect)
+static bool add_json(json_t *object, const struct form_pair *pair, bool item, struct defect *defect)
 {
     static const struct json_limits limits = {
         .depth = DEPTH_MOST, .values = VALUES_MOST, .members = VALUES_MOST, .string = STRING_MOST};
     struct defect inner = {0};
     json_t *value = json_body_read(pair->value, &limits, &inner);
-    if (value)
+    if (value && item)
+        append(enter(object, pair->name, json_array), value);
+    else if (value)
         put(object, pair->name, value);
     return value || fault(defect, pair, "content_json", "is not JSON of one meaning");
 }
@@ -190,13 +192,14 @@ static bool add_written(const struct shape_member *member, json_t *object, const
 {
     const struct content_writing *writing = &member->writing;
     bool nests = member->shape.types & (SHAPE_ARRAY | SHAPE_OBJECT);
-    bool repeats = (member->shape.types & SHAPE_ARRAY) && writing->style == STYLE_FORM && writing->explode;
+    bool repeats = (member->shape.types & SHAPE_ARRAY) && writing->explode &&
+                   (writing->style == STYLE_FORM || writing->style == STYLE_JSON);
     if (json_object_getn(object, pair->name.at, pair->name.length) && (!repeats || writing->allow_empty))
         return fault(defect, pair, "content_repeated", "is sent more than once");
     if (pair->value.length == 0 && writing->allow_empty)
         put(object, pair->name, content_convert_text(pair->value));
     else if (writing->style == STYLE_JSON)
-        return add_json(object, pair, defect);
+        return add_json(object, pair, repeats, defect);
     else if (repeats || !nests || writing->style == STYLE_DEEP)
         return add_to(object, pair->name, writing->style == STYLE_DEEP ? NULL : &member->shape, pair->value,
                       pair, defect);

@@ -54,6 +54,21 @@ static bool has_extension(struct text filename, const struct texts *extensions, 
     return false;
 }
 
+/* By what it holds and by what it is said to be. */
+static bool is_typed(const struct multipart_part *part, const struct texts *types)
+{
+    return types->count == 0 ||
+           (is_of(type_of(part), types) && (part->type.length == 0 || is_of(part->type, types)));
+}
+
+static bool fits_field(const struct content_files *files, const struct multipart_part *part)
+{
+    for (size_t i = 0; i < files->field_count; i++)
+        if (text_equal(files->fields[i].name, part->name))
+            return is_typed(part, &files->fields[i].types);
+    return true;
+}
+
 bool content_judge_file(const struct content_files *files, const struct multipart_part *part,
                         struct arena *arena, struct defect *defect)
 {
@@ -69,8 +84,7 @@ bool content_judge_file(const struct content_files *files, const struct multipar
     } else if (files->extensions.count > 0 && !has_extension(part->filename, &files->extensions, arena)) {
         word = "file_extension";
         message = "is a file with a name that is not allowed";
-    } else if (files->types.count > 0 && (!is_of(type_of(part), &files->types) ||
-                                          (part->type.length > 0 && !is_of(part->type, &files->types)))) {
+    } else if (!is_typed(part, &files->types) || !fits_field(files, part)) {
         word = "file_type";
         message = "is a file of a type that is not allowed";
     }

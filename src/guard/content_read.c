@@ -4,6 +4,8 @@
  */
 #include "config.h"
 
+#include <stdlib.h>
+
 #include "data/json_body.h"
 #include "data/media_type.h"
 #include "data/multipart.h"
@@ -18,11 +20,9 @@ enum { RATIO_MOST = 100, RATIO_GRACE = 64 * 1024 };
 
 struct reading {
     const struct content_rules *rules;
-    const struct content *content;
+    const struct content_media *media;
     struct exchange *exchange;
     struct spool *spool; /* what is to be read */
-    struct text type;    /* of media, in lower case */
-    struct text stated;  /* all of Content-Type */
     struct defect defect;
 };
 
@@ -38,9 +38,6 @@ static struct text header(const struct exchange *exchange, const char *name)
 static const char *find_fault(const struct parameters *parameters, struct text type)
 {
     struct text form = TEXT("application/x-www-form-urlencoded"), multipart = TEXT("multipart/form-data");
-    size_t slash = text_find(type, '/');
-    if (!text_is_token((struct text){type.at, slash}) || !text_is_token(text_from(type, slash + 1)))
-        return "is no media type";
     if (text_starts_with(type, form) && !text_equal(type, form))
         return "begins like another";
     for (size_t i = 0; i < parameters->count; i++) {
@@ -54,25 +51,55 @@ static const char *find_fault(const struct parameters *parameters, struct text t
     return NULL;
 }
 
-static struct verdict read_type(struct reading *reading)
-{
-    struct parameters parameters;
-    struct arena *arena = reading->exchange->arena;
-    reading->stated = reading->exchange->request.content_type;
-    const char *wrong = parameters_read(reading->stated, &parameters);
-    if (!wrong) {
-        reading->type = text_lower(arena, parameters.value);
-        wrong = find_fault(&parameters, reading->type);
-    }
-    return wrong ? DENY(415, "body", "content_type_not_allowed",
-                        arena_printf(arena, "its Content-Type %s", wrong))
-                 : PASS;
-}
-
 static bool is_json(struct text type)
 {
     return text_equal(type, TEXT("application/json")) ||
            (text_starts_with(type, TEXT("application/")) && text_ends_with(type, TEXT("+json")));
+}
+
+/* What can be read so, whatever a range admits. Of other methods than POST, CGI.pm takes a form of parts for
+ * a form of pairs. */
+static bool can_be(enum content_kind kind, bool exact, struct text type, struct text method)
+{
+    switch (kind) {
+    case CONTENT_JSON:
+        return is_json(type);
+    case CONTENT_FORM:
+        return text_equal(type, TEXT("application/x-www-form-urlencoded"));
+    case CONTENT_MULTIPART:
+        return text_equal(type, TEXT("multipart/form-data")) && text_equal(method, TEXT("POST"));
+    case CONTENT_TEXT:
+        return exact || text_starts_with(type, TEXT("text/"));
+    case CONTENT_RAW:
+        break;
+    }
+    return true;
+}
+
+const struct content_media *content_find_media(const struct content_rules *rules,
+                                               const struct exchange *exchange, struct verdict *verdict)
+{
+    const struct content_media *best = NULL;
+    struct parameters parameters;
+    struct media_range stated = {0};
+    const char *wrong = parameters_read(exchange->request.content_type, &parameters);
+    struct text type = wrong ? TEXT("") : text_lower(exchange->arena, parameters.value);
+    if (!wrong)
+        wrong = find_fault(&parameters, type);
+    if (!wrong && !media_type_read(type, &stated))
+        wrong = "is no media type";
+    for (size_t i = 0; !wrong && i < rules->media_count; i++) {
+        const struct content_media *media = &rules->media[i];
+        int width = media_range_width(&media->range);
+        if (media_range_fits(&media->range, &stated) && (!best || width < media_range_width(&best->range)) &&
+            can_be(media->kind, width == 0, type, exchange->request.method))
+            best = media;
+    }
+    if (!best)
+        *verdict = DENY(415, "body", "content_type_not_allowed",
+                        wrong ? arena_printf(exchange->arena, "its Content-Type %s", wrong)
+                              : "its content is none that can be judged");
+    return best;
 }
 
 /* ---- kinds of bodies */
@@ -112,28 +139,43 @@ static json_t *read_form(struct reading *reading)
     if (reading->defect.word || !content_is_clear(text, &reading->defect) ||
         !form_read(text, &limits, arena, &form, &reading->defect))
         return NULL;
-    return content_convert(reading->content, &form, &reading->defect);
+    return content_convert(reading->media->content, &form, &reading->defect);
 }
 
+static const struct content_file *find_file(const struct content_files *files, struct text name)
+{
+    for (size_t i = 0; i < files->field_count; i++)
+        if (text_equal(files->fields[i].name, name))
+            return &files->fields[i];
+    return NULL;
+}
+
+/* A file that is described as a field is there as an empty text, to be counted and missed. */
 static bool take_part(struct reading *reading, const struct multipart_part *part, struct form *form,
                       uint64_t *files)
 {
-    if (!part->is_file) {
-        form->items[form->count++] =
-            (struct form_pair){.name = part->name, .value = part->value, .offset = (size_t)part->offset};
+    const struct content_media *media = reading->media;
+    bool is_chosen = part->filename.length > 0; /* or it is a browser's field in which nothing was chosen */
+    bool is_field = find_file(&media->files, part->name) != NULL;
+    if (!part->is_file && is_field)
+        return defect_set_field(&reading->defect, part->offset, "file_missing", "must be a file", part->name);
+    if (!part->is_file || (is_field && is_chosen))
+        form->items[form->count++] = (struct form_pair){.name = part->name,
+                                                        .value = part->is_file ? TEXT("") : part->value,
+                                                        .offset = (size_t)part->offset};
+    if (!part->is_file)
         return true;
-    }
-    *files += part->filename.length > 0; /* or it is a browser's field in which nothing was chosen */
-    if (content_describes(reading->content, part->name))
+    *files += is_chosen;
+    if (!is_field && content_describes(media->content, part->name))
         return defect_set_field(&reading->defect, part->offset, "file_unexpected",
                                 "is a file, and none is expected", part->name);
-    return content_judge_file(&reading->rules->files, part, reading->exchange->arena, &reading->defect);
+    return content_judge_file(&media->files, part, reading->exchange->arena, &reading->defect);
 }
 
 static json_t *read_multipart(struct reading *reading)
 {
     const struct content_rules *rules = reading->rules;
-    const struct content_files *allowed = &rules->files;
+    const struct content_files *allowed = &reading->media->files;
     struct arena *arena = reading->exchange->arena;
     const struct multipart_limits limits = {.parts = (size_t)rules->values,
                                             .files = (size_t)(allowed->most > 0 ? allowed->most : 1),
@@ -148,7 +190,7 @@ static json_t *read_multipart(struct reading *reading)
     struct multipart multipart;
     struct text boundary;
     uint64_t files = 0;
-    if (!multipart_boundary(reading->stated, &boundary, &reading->defect) ||
+    if (!multipart_boundary(reading->exchange->request.content_type, &boundary, &reading->defect) ||
         !multipart_read(&source, boundary, &limits, arena, &multipart, &reading->defect))
         return NULL;
     struct form form = {.items = arena_array(arena, multipart.count, sizeof *form.items)};
@@ -159,7 +201,7 @@ static json_t *read_multipart(struct reading *reading)
         defect_set(&reading->defect, reading->spool->length, "files_missing", "has too few files");
         return NULL;
     }
-    return content_convert(reading->content, &form, &reading->defect);
+    return content_convert(reading->media->content, &form, &reading->defect);
 }
 
 static json_t *read_text(struct reading *reading)
@@ -176,21 +218,21 @@ static json_t *read_text(struct reading *reading)
     return NULL;
 }
 
-static json_t *read_kind(struct reading *reading, struct verdict *verdict)
+static json_t *read_kind(struct reading *reading)
 {
-    const struct content_rules *rules = reading->rules;
-    /* Of other methods CGI.pm takes a form of parts for a form of pairs. */
-    bool is_post = text_equal(reading->exchange->request.method, TEXT("POST"));
-    if (rules->json && is_json(reading->type))
+    switch (reading->media->kind) {
+    case CONTENT_JSON:
         return read_json(reading);
-    if (rules->form && text_equal(reading->type, TEXT("application/x-www-form-urlencoded")))
+    case CONTENT_FORM:
         return read_form(reading);
-    if (rules->multipart && is_post && text_equal(reading->type, TEXT("multipart/form-data")))
+    case CONTENT_MULTIPART:
         return read_multipart(reading);
-    if (rules->text && text_starts_with(reading->type, TEXT("text/")))
+    case CONTENT_TEXT:
         return read_text(reading);
-    *verdict = DENY(415, "body", "content_type_not_allowed", "its content is none that can be judged");
-    return NULL;
+    case CONTENT_RAW:
+        break;
+    }
+    abort(); /* it is not to be read */
 }
 
 /* ---- compressed bodies */
@@ -224,20 +266,18 @@ static struct verdict undo_coding(struct reading *reading, struct spool *inflate
     return coding == CONTENT_CODING_NONE ? PASS : inflate_body(reading, coding, inflated);
 }
 
-json_t *content_read(const struct content_rules *rules, const struct content *content,
+json_t *content_read(const struct content_rules *rules, const struct content_media *media,
                      struct exchange *exchange, struct verdict *verdict)
 {
     struct reading reading = {
-        .rules = rules, .content = content, .exchange = exchange, .spool = &exchange->body.spool};
+        .rules = rules, .media = media, .exchange = exchange, .spool = &exchange->body.spool};
     struct spool inflated = {.file = -1};
     json_t *value = NULL;
     spool_rewind(&exchange->body.spool);
-    *verdict = read_type(&reading);
-    if (verdict->kind == VERDICT_PASS)
-        *verdict = undo_coding(&reading, &inflated);
+    *verdict = undo_coding(&reading, &inflated);
     if (verdict->kind == VERDICT_PASS) {
-        value = read_kind(&reading, verdict);
-        if (!value && verdict->kind == VERDICT_PASS)
+        value = read_kind(&reading);
+        if (!value)
             *verdict = content_refuse(&reading.defect, "body", exchange);
     }
     spool_close(&inflated);

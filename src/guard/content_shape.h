@@ -16,7 +16,7 @@ enum content_style {
     STYLE_FORM,   /* a=1&a=2 or a=1,2; an object's members as fields of their own, or a=x,1,y,2 */
     STYLE_SIMPLE, /* 1,2; x,1,y,2 or x=1,y=2 */
     STYLE_DEEP,   /* a[x]=1&a[y]=2 */
-    STYLE_JSON,   /* the text is JSON */
+    STYLE_JSON,   /* the text is JSON; with `explode` each item of a list is a text of its own */
 };
 
 /* How one field is written; where nothing is said of a field, as a form with `explode`. */

@@ -54,3 +54,12 @@ bool media_range_fits(const struct media_range *range, const struct media_range 
     return (text_equal(range->type, TEXT("*")) || text_equal_ignore_case(range->type, type->type)) &&
            subtype_fits(range->subtype, type->subtype);
 }
+
+int media_range_width(const struct media_range *range)
+{
+    if (text_equal(range->type, TEXT("*")))
+        return 3;
+    if (text_equal(range->subtype, TEXT("*")))
+        return 2;
+    return has_star(range->subtype) ? 1 : 0;
+}

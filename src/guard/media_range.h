@@ -23,4 +23,7 @@ bool media_range_read(struct text, struct media_range *);
 /* Whether a type that was read is in it, case ignored. */
 bool media_range_fits(const struct media_range *, const struct media_range *type);
 
+/* How much a range leaves open: 0 nothing, 1 what stands before a suffix, 2 the subtype, 3 all. */
+int media_range_width(const struct media_range *);
+
 #endif

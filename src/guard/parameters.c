@@ -4,7 +4,7 @@
  */
 #include "config.h"
 
-#include "guard/content.h"
+#include "guard/content_openapi.h"
 #include "guard/guard.h"
 
 enum { QUERY, PATH, HEADERS, COOKIES, KINDS };
@@ -16,6 +16,7 @@ struct parameters_rules {
     const struct node *nodes[KINDS];
     int unknown;
     const struct content *contents[KINDS];
+    const struct content *described[KINDS]; /* by an OpenAPI document; judged besides */
 };
 
 static bool keep(struct decoder *decoder, const struct node *node, void *member)
@@ -78,10 +79,31 @@ static bool check_described(struct decoder *decoder, const struct node *node, co
                                 "a schema of headers or cookies is to name them in `properties` alone");
 }
 
+/* What a document says is not said again; headers and cookies there may be besides. */
+static bool describe(struct parameters_rules *rules, struct decoder *decoder, const struct node *node)
+{
+    static const enum openapi_place of_kind[] = {[QUERY] = OPENAPI_QUERY,
+                                                 [PATH] = OPENAPI_PATH,
+                                                 [HEADERS] = OPENAPI_HEADER,
+                                                 [COOKIES] = OPENAPI_COOKIE};
+    bool good = true;
+    for (int i = 0; i < KINDS; i++) {
+        if (rules->nodes[i] && (i == QUERY || i == PATH))
+            good = findings_add_key(decoder->findings, FINDING_ERROR, rules->nodes[i],
+                                    "the OpenAPI document says what this may be, expected headers, cookies, "
+                                    "unknown or mode");
+        bool others = i != QUERY || rules->unknown != 0;
+        good = content_of_parameters(decoder, node, of_kind[i], others, &rules->described[i]) && good;
+    }
+    return good;
+}
+
 static bool prepare(void *settings, struct decoder *decoder, const struct node *node)
 {
     struct parameters_rules *rules = settings;
-    bool good = true, any = false;
+    bool good = true, any = decoder->described != NULL;
+    if (any && !describe(rules, decoder, node))
+        return false;
     for (int i = 0; i < KINDS; i++) {
         const struct node *item = rules->nodes[i];
         any = any || item;
@@ -219,14 +241,14 @@ static struct verdict judge(const struct content *content, int kind, struct exch
 static struct verdict check(const void *settings, struct exchange *exchange)
 {
     const struct parameters_rules *rules = settings;
-    for (int i = 0; i < KINDS; i++) {
-        if (!rules->contents[i])
-            continue;
-        struct verdict verdict = judge(rules->contents[i], i, exchange);
-        if (verdict.kind != VERDICT_PASS)
-            return verdict;
+    struct verdict verdict = PASS;
+    for (int i = 0; i < KINDS && verdict.kind == VERDICT_PASS; i++) {
+        if (rules->described[i])
+            verdict = judge(rules->described[i], i, exchange);
+        if (rules->contents[i] && verdict.kind == VERDICT_PASS)
+            verdict = judge(rules->contents[i], i, exchange);
     }
-    return PASS;
+    return verdict;
 }
 
 const struct guard guard_parameters = {

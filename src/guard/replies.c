@@ -164,6 +164,8 @@ static bool prepare(void *settings, struct decoder *decoder, const struct node *
     static const char *const others[] = {"schema", "fields", "unknown"};
     struct replies_rules *rules = settings;
     bool good = true;
+    if (decoder->described)
+        return replies_describe(rules, decoder, node);
     if (!node)
         return true;
     if (!rules->by_status && !rules->schema && !rules->fields)

@@ -38,6 +38,9 @@ struct replies_rules {
 /* Reads "200", "4XX" or "default", as OpenAPI writes them (case ignored). */
 bool reply_status_read(struct text, struct reply_status *);
 
+/* Takes what an OpenAPI document says of the replies to decoder->described. False with a finding. */
+bool replies_describe(struct replies_rules *, struct decoder *, const struct node *);
+
 /* Judges the JSON that the exchange has kept; kept->instead is set where something was
  * removed from it. */
 struct verdict replies_judge(const struct replies_rules *, const struct content *, struct exchange *);

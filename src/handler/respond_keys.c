@@ -333,7 +333,7 @@ static struct text key_of(const struct exchange *exchange)
     for (size_t i = 0; i < exchange->capture_count; i++)
         if (strcmp(exchange->captures[i].name, "id") == 0)
             return exchange->captures[i].value;
-    return text_from(exchange->path_info, 1);
+    return text_from(exchange->rest, 1);
 }
 
 struct verdict respond_keys(const struct respond_settings *settings, struct exchange *exchange,

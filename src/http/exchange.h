@@ -52,8 +52,9 @@ struct exchange {
     const char *route_path;    /* the route's path as the policy has it */
     bool method_known;         /* the route was found by path and method */
     struct text allow;         /* methods of all routes with this path, "GET, HEAD, POST" */
-    struct text script_name;   /* the part of the path before what ** matched, without trailing "/" */
-    struct text path_info;     /* what ** matched, with its leading "/"; empty when there is no ** */
+    struct text script_name;   /* the part of the path before path_info, without trailing "/" */
+    struct text path_info;     /* what ** matched, or stands behind the base of an OpenAPI document */
+    struct text rest;          /* what ** matched, with its leading "/"; empty when there is no ** */
     struct capture captures[CAPTURES_LIMIT];
     size_t capture_count;
 

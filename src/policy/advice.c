@@ -117,11 +117,12 @@ static bool any_route_has(const struct policy *policy, const char *guard)
 static void advise_routes(const struct loader *loader)
 {
     const struct policy *policy = loader->policy;
+    const struct node *routes = loader->routes ? loader->routes : node_get(loader->root, "openapi");
     if (!any_route_has(policy, "hosts"))
-        findings_add_key(findings_of(loader), FINDING_ADVICE, loader->routes,
+        findings_add_key(findings_of(loader), FINDING_ADVICE, routes,
                          "no route names its `hosts`, so whatever a client writes in Host is served");
     if (!any_route_has(policy, "https"))
-        findings_add_key(findings_of(loader), FINDING_ADVICE, loader->routes,
+        findings_add_key(findings_of(loader), FINDING_ADVICE, routes,
                          "no route says `https: require`, so requests without encryption are served");
 }
 
@@ -152,13 +153,11 @@ static void advise_keys(const struct loader *loader, const struct node *map)
 
 static void advise_route(const struct loader *loader, const struct route *route)
 {
-    const struct node *path = node_get(route->node, "path");
-    advise_keys(loader, route->node);
     if (strcmp(route->path, "/**") == 0)
-        findings_add(findings_of(loader), FINDING_ADVICE, path, "admits every path of the site");
+        route_tell(findings_of(loader), FINDING_ADVICE, route, "path", "admits every path of the site");
     if (names_method(route, TEXT("TRACE")) || names_method(route, TEXT("CONNECT")))
-        findings_add(findings_of(loader), FINDING_ADVICE, path,
-                     "TRACE and CONNECT are no methods for programs");
+        route_tell(findings_of(loader), FINDING_ADVICE, route, "path",
+                   "TRACE and CONNECT are no methods for programs");
 }
 
 /* The place of a guard in a route's rules. */
@@ -201,9 +200,8 @@ static void advise_authorizer(const struct loader *loader)
     }
     for (size_t i = 0; asked && i < policy->route_count; i++)
         if (route_needs_body(&policy->routes[i]))
-            findings_add(
-                findings_of(loader), FINDING_ADVICE, policy->routes[i].node,
-                "this judges the body, so a web server that only asks whether it may serve gets 403");
+            route_tell(findings_of(loader), FINDING_ADVICE, &policy->routes[i], NULL,
+                       "this judges the body, so a web server that only asks whether it may serve gets 403");
 }
 
 static void advise_auth(const struct loader *loader)
@@ -236,6 +234,8 @@ void advice_give(const struct loader *loader)
     advise_redirects(loader);
     if (loader->defaults)
         advise_keys(loader, loader->defaults);
+    for (size_t i = 0; loader->routes && i < loader->routes->count; i++)
+        advise_keys(loader, loader->routes->items[i]);
     for (size_t i = 0; i < loader->policy->route_count; i++)
         advise_route(loader, &loader->policy->routes[i]);
 }

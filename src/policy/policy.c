@@ -55,6 +55,7 @@ static void load_nodes(struct policy *policy, const char *folder, const struct n
     }
     auth_rules_load(&loader);
     limit_rules_load(&loader);
+    openapi_rules_load(&loader);
     route_rules_load(&loader);
     router_build(policy);
     if (findings->errors == 0)
@@ -97,6 +98,7 @@ void policy_free(struct policy *policy)
     auth_methods_close(&policy->auth);
     limits_close(&policy->limits);
     contents_free(&policy->contents);
+    openapi_free(policy->openapi);
     arena_free(policy->arena);
 }
 

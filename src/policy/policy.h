@@ -6,6 +6,7 @@
 #define POLICY_POLICY_H
 
 #include "base/log.h"
+#include "data/openapi.h"
 #include "guard/auth_method.h"
 #include "guard/content.h"
 #include "guard/guard.h"
@@ -56,7 +57,9 @@ struct route {
     int limit_headers;      /* enum limit_headers */
     bool pass_errors;       /* the handler's own 5xx bodies go out */
     bool report_only;
-    const struct node *node; /* for messages */
+    const struct node *node;                   /* for messages */
+    const struct openapi_operation *operation; /* NULL: it is the policy's own */
+    size_t base;                               /* of an operation: so much of its path is SCRIPT_NAME */
 };
 
 struct policy {
@@ -65,6 +68,7 @@ struct policy {
     struct server_rules server;
     struct route *routes;
     size_t route_count;
+    struct route *undocumented; /* what goes beneath the base of operations, and to none; NULL: nothing */
     struct router *router;
     struct secure_headers headers; /* of replies to requests that have no route: the defaults' */
     struct program **programs;
@@ -72,6 +76,7 @@ struct policy {
     struct auth_methods auth; /* ways to authenticate */
     struct limits limits;
     struct contents contents;
+    struct openapi *openapi;  /* NULL: there is none */
     struct findings findings; /* advice is left here; errors too when loading failed */
 };
 

@@ -7,11 +7,12 @@
 #include "config.h"
 
 #include <assert.h>
+#include <stdarg.h>
 
 #include "policy/route.h"
 
 #include "base/bytes.h"
-#include "policy/policy.h"
+#include "policy/load.h"
 
 /* Counts steps of a search; the unit test defines it. */
 #ifndef ROUTER_COUNT
@@ -25,7 +26,8 @@ struct pattern {
     size_t count;
     const char *names[CAPTURES_LIMIT];
     size_t name_count;
-    bool rest; /* ends in ** */
+    bool rest;                 /* ends in ** */
+    const struct route *route; /* whose it is */
 };
 
 /* One route at its place; its {name}s may be called otherwise than its neighbour's. */
@@ -64,6 +66,8 @@ struct router {
     struct arena *arena;
     struct place root;
     struct leaf *leaves;
+    const struct route *undocumented;
+    struct texts bases; /* beneath which it is for what no route has */
 };
 
 static uint32_t hash_text(struct text text)
@@ -158,19 +162,28 @@ static const char *expected_literal(struct text segment)
     return expected || text_is_utf8(segment) ? expected : "UTF-8";
 }
 
-static bool add_name(struct pattern *pattern, struct text name, struct findings *findings,
-                     const struct node *node)
+static bool refuse(const struct pattern *pattern, struct findings *findings, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+static bool refuse(const struct pattern *pattern, struct findings *findings, const char *format, ...)
 {
-    if (!is_name(name))
-        return findings_add(findings, FINDING_ERROR, node,
-                            "{%.*s} is not a name, expected letters, digits and \"_\" in braces",
-                            TEXT_ARGUMENTS(name));
+    va_list arguments;
+    va_start(arguments, format);
+    const char *message = arena_vprintf(findings->arena, format, arguments);
+    va_end(arguments);
+    return route_tell(findings, FINDING_ERROR, pattern->route, "path", "%s", message);
+}
+
+/* The parameters of a document may be called anything. */
+static bool add_name(struct pattern *pattern, struct text name, struct findings *findings)
+{
+    if (!is_name(name) && !pattern->route->operation)
+        return refuse(pattern, findings, "{%.*s} is not a name, expected letters, digits and \"_\" in braces",
+                      TEXT_ARGUMENTS(name));
     if (pattern->name_count == CAPTURES_LIMIT)
-        return findings_add(findings, FINDING_ERROR, node, "there are more than %d names in braces",
-                            (int)CAPTURES_LIMIT);
+        return refuse(pattern, findings, "there are more than %d names in braces", (int)CAPTURES_LIMIT);
     for (size_t i = 0; i < pattern->name_count; i++)
         if (text_equal(text_of(pattern->names[i]), name))
-            return findings_add(findings, FINDING_ERROR, node, "{%s} is there twice", pattern->names[i]);
+            return refuse(pattern, findings, "{%s} is there twice", pattern->names[i]);
     pattern->names[pattern->name_count++] = arena_copy(findings->arena, name.at, name.length);
     return true;
 }
@@ -180,37 +193,31 @@ static bool is_capture(struct text segment)
     return segment.length >= 2 && segment.at[0] == '{' && segment.at[segment.length - 1] == '}';
 }
 
-static bool add_segment(struct pattern *pattern, struct text segment, bool last, struct findings *findings,
-                        const struct node *node)
+static bool add_segment(struct pattern *pattern, struct text segment, bool last, struct findings *findings)
 {
     if (last && text_equal(segment, TEXT("**"))) {
         pattern->rest = true;
         return true;
     }
     if (pattern->count == SEGMENTS_LIMIT)
-        return findings_add(findings, FINDING_ERROR, node, "there are more than %d segments",
-                            (int)SEGMENTS_LIMIT);
+        return refuse(pattern, findings, "there are more than %d segments", (int)SEGMENTS_LIMIT);
     pattern->segments[pattern->count++] = segment;
     if (is_capture(segment))
-        return add_name(pattern, (struct text){segment.at + 1, segment.length - 2}, findings, node);
+        return add_name(pattern, (struct text){segment.at + 1, segment.length - 2}, findings);
     const char *expected = last && segment.length == 0 ? NULL : expected_literal(segment);
-    if (expected)
-        return findings_add(findings, FINDING_ERROR, node, "the segment \"%.*s\" does not fit, expected %s",
-                            TEXT_ARGUMENTS(segment), expected);
-    return true;
+    return !expected || refuse(pattern, findings, "the segment \"%.*s\" does not fit, expected %s",
+                               TEXT_ARGUMENTS(segment), expected);
 }
 
-static bool read_pattern(struct pattern *pattern, struct text path, struct findings *findings,
-                         const struct node *node)
+static bool read_pattern(struct pattern *pattern, struct text path, struct findings *findings)
 {
     if (path.length == 0 || path.at[0] != '/')
-        return findings_add(findings, FINDING_ERROR, node, "\"%.*s\" does not begin with \"/\"",
-                            TEXT_ARGUMENTS(path));
+        return refuse(pattern, findings, "\"%.*s\" does not begin with \"/\"", TEXT_ARGUMENTS(path));
     for (size_t at = 0; at < path.length;) {
         size_t length = text_find(text_from(path, at + 1), '/');
         struct text segment = {path.at + at + 1, length};
         at += 1 + length;
-        if (!add_segment(pattern, segment, at == path.length, findings, node))
+        if (!add_segment(pattern, segment, at == path.length, findings))
             return false;
     }
     return true;
@@ -262,11 +269,20 @@ static void add_method(struct router *router, struct leaf *leaf, struct text met
     leaf->methods[leaf->count++].entry = entry;
 }
 
+/* "in line 12", or "in api.yaml:12:5". */
+static const char *place_of(const struct route *route, struct arena *arena)
+{
+    const struct openapi_operation *operation = route->operation;
+    if (!operation)
+        return arena_printf(arena, "in line %u", node_get(route->node, "path")->line);
+    return arena_printf(arena, "in %s:%u:%u", operation->position.file, operation->position.line,
+                        operation->position.column);
+}
+
 static bool add_route(struct router *router, const struct route *route, struct findings *findings)
 {
-    struct pattern pattern = {0};
-    const struct node *node = node_get(route->node, "path");
-    if (!read_pattern(&pattern, text_of(route->path), findings, node))
+    struct pattern pattern = {.route = route};
+    if (!read_pattern(&pattern, text_of(route->path), findings))
         return false;
     struct entry *entry = arena_alloc(router->arena, sizeof *entry);
     const char **names = arena_array(router->arena, pattern.name_count, sizeof *names);
@@ -278,12 +294,28 @@ static bool add_route(struct router *router, const struct route *route, struct f
     for (size_t i = 0; i < route->methods.count && !twin; i++) {
         twin = entry_for(leaf, route->methods.items[i]);
         if (twin)
-            findings_add(findings, FINDING_ERROR, node, "%.*s of this path is in line %u already",
-                         TEXT_ARGUMENTS(route->methods.items[i]), node_get(twin->route->node, "path")->line);
+            route_tell(findings, FINDING_ERROR, route, "path", "%.*s of this path is %s already",
+                       TEXT_ARGUMENTS(route->methods.items[i]), place_of(twin->route, findings->arena));
         else
             add_method(router, leaf, route->methods.items[i], entry);
     }
     return !twin;
+}
+
+/* The paths that stand in front of those of operations, each once. */
+static void set_bases(struct router *router, const struct policy *policy)
+{
+    router->undocumented = policy->undocumented;
+    router->bases.items = arena_array(router->arena, policy->route_count, sizeof(struct text));
+    for (size_t i = 0; policy->undocumented && i < policy->route_count; i++) {
+        const struct route *route = &policy->routes[i];
+        struct text base = {route->path, route->base};
+        bool known = !route->operation;
+        for (size_t k = 0; !known && k < router->bases.count; k++)
+            known = text_equal(router->bases.items[k], base);
+        if (!known)
+            router->bases.items[router->bases.count++] = base;
+    }
 }
 
 bool router_build(struct policy *policy)
@@ -300,6 +332,7 @@ bool router_build(struct policy *policy)
             bytes_printf(&allow, "%s%.*s", i ? ", " : "", TEXT_ARGUMENTS(leaf->methods[i].method));
         leaf->allow = bytes_text(&allow);
     }
+    set_bases(router, policy);
     policy->router = router;
     return good;
 }
@@ -337,21 +370,55 @@ static const struct leaf *descend(struct search *search, const struct place *pla
     return leaf;
 }
 
+/* Methods that a program may be asked by before anybody has written down which. */
+static bool is_common(struct text method)
+{
+    static const char *const common[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
+    for (size_t i = 0; i < sizeof common / sizeof *common; i++)
+        if (text_equal(method, text_of(common[i])))
+            return true;
+    return false;
+}
+
+/* Where no route has the path, or operations have it alone and not by this method. */
+static bool find_undocumented(const struct router *router, const struct leaf *leaf, struct exchange *exchange)
+{
+    struct text path = exchange->request.path;
+    bool own = leaf && !leaf->methods[0].entry->route->operation;
+    for (size_t i = 0; !own && is_common(exchange->request.method) && i < router->bases.count; i++) {
+        struct text base = router->bases.items[i];
+        if (!text_starts_with(path, base) || (path.length > base.length && path.at[base.length] != '/'))
+            continue;
+        exchange->route = router->undocumented;
+        exchange->method_known = true;
+        exchange->script_name = base;
+        exchange->path_info = text_from(path, base.length);
+        return true;
+    }
+    return false;
+}
+
 struct verdict router_find(const struct router *router, struct exchange *exchange)
 {
     struct search search = {.path = exchange->request.path};
     const struct leaf *leaf = descend(&search, &router->root, 0);
-    if (!leaf || leaf->count == 0)
+    if (leaf && leaf->count == 0)
+        leaf = NULL;
+    const struct entry *entry = leaf ? entry_for(leaf, exchange->request.method) : NULL;
+    if (!entry && find_undocumented(router, leaf, exchange))
+        return PASS;
+    if (!leaf)
         return DENY(404, "route", "route_not_found", "no route has this path");
-    const struct entry *entry = entry_for(leaf, exchange->request.method);
     exchange->method_known = entry != NULL;
     if (!entry)
         entry = leaf->methods[0].entry;
     assert(entry); /* a leaf has at least one */
+    size_t matched = entry->route->operation ? entry->route->base : search.matched;
     exchange->route = entry->route;
     exchange->allow = leaf->allow;
-    exchange->script_name = (struct text){search.path.at, search.matched};
-    exchange->path_info = text_from(search.path, search.matched);
+    exchange->script_name = (struct text){search.path.at, matched};
+    exchange->path_info = text_from(search.path, matched);
+    exchange->rest = text_from(search.path, search.matched);
     exchange->capture_count = entry->name_count;
     for (size_t i = 0; i < entry->name_count; i++)
         exchange->captures[i] = (struct capture){entry->names[i], search.values[i]};

@@ -24,7 +24,8 @@ bool router_build(struct policy *);
 /* Finds the route and fills exchange->route, method_known, allow, captures,
  * script_name and path_info from exchange->request. PASS when there is a route
  * with this path, whatever its methods (the methods guard judges them; HEAD
- * goes where GET does); else DENY 404 route_not_found. */
+ * goes where GET does), or the policy's `undocumented` takes it; else DENY 404
+ * route_not_found. */
 struct verdict router_find(const struct router *, struct exchange *);
 
 #endif

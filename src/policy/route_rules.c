@@ -6,19 +6,15 @@
  */
 #include "config.h"
 
-#include "policy/load.h"
+#include "policy/draft.h"
 
 #include "base/bytes.h"
 #include "data/file.h"
 
-enum { METHODS_LIMIT = 64, NAMES_LIMIT = 128, NAMES_TEXT_LIMIT = 1024 };
+/* Of the keys below, those that are not for defaults: path, operation. */
+enum { OWN_FIELDS = 2 };
 
-/* A route while its keys are read. */
-struct draft {
-    struct route route;
-    int mode;
-    const struct node *headers; /* what route.headers was made from */
-};
+enum { METHODS_LIMIT = 64, NAMES_LIMIT = 128, NAMES_TEXT_LIMIT = 1024 };
 
 static bool has_lower_case(struct text text)
 {
@@ -111,6 +107,8 @@ static bool decode_headers(struct decoder *decoder, const struct node *node, voi
 static const struct field route_fields[] = {
     {FIELD(FIELD_TEXT, draft, route.path, "path"), .required = true,
      .help = "which paths: literal segments, {name} for one, a last ** for any rest"},
+    {FIELD(FIELD_TEXT, draft, operation, "operation"),
+     .help = "an operationId of the OpenAPI document, in the place of `path`"},
     {FIELD(FIELD_OWN, draft, route.methods, "methods"), .own = decode_methods,
      .expects = "a list of methods in capitals", .fallback = "[GET, HEAD, POST]",
      .help = "which methods; HEAD comes with GET"},
@@ -157,8 +155,7 @@ static const struct handler *find_handler(const char *key)
     return NULL;
 }
 
-/* The place of a guard that has a key of its own, or GUARDS_LIMIT. */
-static size_t find_guard(const char *key)
+size_t draft_find_guard(const char *key)
 {
     for (size_t i = 0; guards[i]; i++)
         if (guards[i]->section.fields && strcmp(guards[i]->name, key) == 0)
@@ -250,7 +247,7 @@ static void unknown_key(struct loader *loader, const struct node *item, bool def
     const char *names[NAMES_LIMIT];
     size_t count = 0;
     struct bytes list = bytes_new(loader->decoder.arena, NAMES_TEXT_LIMIT);
-    for (const struct field *field = route_fields + (defaults ? 1 : 0); field->key; field++)
+    for (const struct field *field = route_fields + (defaults ? OWN_FIELDS : 0); field->key; field++)
         names[count++] = field->key;
     for (size_t i = 0; guards[i]; i++)
         if (guards[i]->section.fields)
@@ -265,29 +262,53 @@ static void unknown_key(struct loader *loader, const struct node *item, bool def
                      nearest ? "; did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?" : "");
 }
 
-static void apply_keys(struct loader *loader, struct draft *draft, const struct node *map, bool defaults)
+/* Of a document these say what is described, too. */
+static bool is_of_operations(size_t guard)
 {
-    const char *first_handler = NULL;
-    for (size_t i = 0; i < map->count; i++) {
-        const struct node *item = map->items[i];
-        const char *key = item->name.at;
-        const struct field *field = find_field(key);
-        const struct handler *handler = find_handler(key);
-        size_t guard = find_guard(key);
-        if (field && !(defaults && field == route_fields))
-            decode_field(&loader->decoder, field, item, draft);
-        else if (guard < GUARDS_LIMIT)
-            decode_guard(loader, guard, item, &draft->route.guards[guard]);
-        else if (!handler)
-            unknown_key(loader, item, defaults);
-        else if (first_handler)
-            findings_add_key(loader->decoder.findings, FINDING_ERROR, item,
-                             "a second handler beside `%s`, expected one", first_handler);
-        else
-            decode_handler(loader, handler, item, &draft->route);
-        if (handler && !first_handler)
-            first_handler = key;
-    }
+    static const char *const keys[] = {"auth", "scopes", "body", "parameters", "replies"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (guard < GUARDS_LIMIT && strcmp(guards[guard]->name, keys[i]) == 0)
+            return true;
+    return false;
+}
+
+static void apply_key(struct loader *loader, struct draft *draft, const struct node *item,
+                      enum draft_keys keys, const char **handler_before)
+{
+    const struct field *field = find_field(item->name.at);
+    const struct handler *handler = find_handler(item->name.at);
+    size_t guard = draft_find_guard(item->name.at);
+    if (keys == DRAFT_OPERATION && field && strcmp(field->key, "methods") == 0)
+        findings_add_key(loader->decoder.findings, FINDING_ERROR, item,
+                         "the OpenAPI document names the methods of its operations");
+    else if (field && !(keys == DRAFT_DEFAULTS && field < route_fields + OWN_FIELDS))
+        decode_field(&loader->decoder, field, item, draft);
+    else if (guard < GUARDS_LIMIT && keys == DRAFT_OPERATION && is_of_operations(guard))
+        return;
+    else if (guard < GUARDS_LIMIT)
+        decode_guard(loader, guard, item, &draft->route.guards[guard]);
+    else if (!handler)
+        unknown_key(loader, item, keys == DRAFT_DEFAULTS);
+    else if (*handler_before)
+        findings_add_key(loader->decoder.findings, FINDING_ERROR, item,
+                         "a second handler beside `%s`, expected one", *handler_before);
+    else
+        decode_handler(loader, handler, item, &draft->route);
+    if (handler && !*handler_before)
+        *handler_before = handler->name;
+}
+
+void draft_apply(struct loader *loader, struct draft *draft, const struct node *map, enum draft_keys keys)
+{
+    const char *handler = NULL;
+    for (size_t i = 0; i < map->count; i++)
+        apply_key(loader, draft, map->items[i], keys, &handler);
+}
+
+void draft_guard(struct loader *loader, struct draft *draft, const char *key, const struct node *node)
+{
+    size_t guard = draft_find_guard(key);
+    decode_guard(loader, guard, node, &draft->route.guards[guard]);
 }
 
 /* What a route is before anybody says anything. */
@@ -311,77 +332,20 @@ static bool names_mode(const struct node *node)
     return node && node->kind == NODE_MAP && node_get(node, "mode");
 }
 
-static const char *handler_names(struct arena *arena)
+void draft_finish(struct loader *loader, const struct draft *draft, struct route *route)
 {
-    struct bytes names = bytes_new(arena, NAMES_TEXT_LIMIT);
-    for (size_t i = 0; handlers[i]; i++)
-        bytes_printf(&names, "%s%s", i ? ", " : "", handlers[i]->name);
-    bytes_add(&names, "", 1);
-    return names.at;
-}
-
-/* Nothing is open because a line was forgotten, and who asks what a caller may do
- * asks who he is. */
-static void check_auth(struct loader *loader, const struct route *route, const struct node *map)
-{
-    static const char *const others[] = {"roles", "scopes", "claims", "match"};
-    struct findings *findings = loader->decoder.findings;
-    const struct guard_rules *auth = &route->guards[find_guard("auth")];
-    if (!auth->node)
-        findings_add(
-            findings, FINDING_ERROR, map,
-            "the key `auth` is missing, expected none or names of the top's `auth`, here or in defaults");
-    for (size_t i = 0; auth->rules && !auth_asks(auth->rules) && i < sizeof others / sizeof *others; i++) {
-        const struct guard_rules *rules = &route->guards[find_guard(others[i])];
-        if (rules->rules)
-            findings_add(findings, FINDING_ERROR, map, "`%s` asks who is calling, but `auth` is none",
-                         others[i]);
-    }
-    const struct handler *handler = route->handler;
-    if (auth->rules && !auth_asks(auth->rules) && handler && route->settings && handler->needs_caller &&
-        handler->needs_caller(route->settings))
-        findings_add(findings, FINDING_ERROR, map, "`%s` asks who is calling, but `auth` is none",
-                     handler->name);
-}
-
-/* What the web server or another route answers is judged by nobody. */
-static void check_replies(struct loader *loader, const struct route *route, const struct node *map)
-{
-    struct findings *findings = loader->decoder.findings;
-    const struct handler *handler = route->handler;
-    if (!route->settings || !guards_have(route->guards, ON_REPLY, false))
-        return;
-    const struct texts *steering =
-        handler->allowed_headers ? handler->allowed_headers(route->settings) : NULL;
-    if (steering && steering->count > 0)
-        findings_add(findings, FINDING_ERROR, map,
-                     "`replies` is beside `%s.steering`, by which the web server sends something else",
-                     handler->name);
-    if (handler->authorizes && handler->authorizes(route->settings))
-        findings_add(findings, FINDING_ERROR, map,
-                     "`replies` is for routes with a program, and this one only says what may be served");
-}
-
-/* What a route as a whole must have. */
-static void check_route(struct loader *loader, const struct draft *draft, const struct node *map)
-{
-    struct findings *findings = loader->decoder.findings;
-    const struct route *route = &draft->route;
-    if (!route->path && !node_get(map, "path"))
-        findings_add(findings, FINDING_ERROR, map,
-                     "the key `path` is missing, expected one such as /api/users/{id}");
-    check_auth(loader, route, map);
-    if (!route->handler) {
-        findings_add(findings, FINDING_ERROR, map, "the key of a handler is missing, expected one of %s",
-                     handler_names(loader->decoder.arena));
-        return;
-    }
-    check_replies(loader, route, map);
-    const struct program *program =
-        route->settings && route->handler->program ? route->handler->program(route->settings) : NULL;
-    if (program && program->root && route->path && !text_ends_with(text_of(route->path), TEXT("/**")))
-        findings_add(findings, FINDING_ERROR, node_get(map, "path"),
-                     "a script beneath a root needs a path that ends in /**");
+    *route = draft->route;
+    route->report_only = draft->mode != 0;
+    draft_check(loader, route);
+    for (size_t i = 0; guards[i]; i++)
+        if (guards[i]->again) {
+            route->guards[i] = route->guards[draft_find_guard(guards[i]->name)];
+            if (route->guards[i].rules && guards[i]->wanted && !guards[i]->wanted(route->guards[i].rules))
+                route->guards[i].rules = NULL;
+        }
+    for (size_t i = 0; guards[i]; i++)
+        if (!names_mode(route->guards[i].node))
+            route->guards[i].report_only = route->report_only;
 }
 
 static void load_route(struct loader *loader, const struct draft *defaults, const struct node *map,
@@ -392,22 +356,28 @@ static void load_route(struct loader *loader, const struct draft *defaults, cons
         findings_add(loader->decoder.findings, FINDING_ERROR, map, "expected a map of a route's keys");
         return;
     }
-    const struct node *path = node_get(map, "path");
+    const struct node *path = node_get(map, "path"), *operation = node_get(map, "operation");
+    if (operation)
+        findings_add_key(loader->decoder.findings, FINDING_ERROR, operation,
+                         "there is no `openapi` at the top that could have operations");
     draft.route.node = map;
     loader->decoder.path = path && path->kind == NODE_SCALAR ? path->text.at : "";
-    apply_keys(loader, &draft, map, false);
-    check_route(loader, &draft, map);
-    *route = draft.route;
-    route->report_only = draft.mode != 0;
-    for (size_t i = 0; guards[i]; i++)
-        if (guards[i]->again) {
-            route->guards[i] = route->guards[find_guard(guards[i]->name)];
-            if (route->guards[i].rules && guards[i]->wanted && !guards[i]->wanted(route->guards[i].rules))
-                route->guards[i].rules = NULL;
-        }
-    for (size_t i = 0; guards[i]; i++)
-        if (!names_mode(route->guards[i].node))
-            route->guards[i].report_only = route->report_only;
+    draft_apply(loader, &draft, map, DRAFT_ROUTE);
+    draft_finish(loader, &draft, route);
+}
+
+static void load_routes(struct loader *loader, const struct draft *defaults)
+{
+    struct policy *policy = loader->policy;
+    const struct node *list = loader->routes;
+    size_t count = list ? list->count : 0;
+    if (loader->openapi.file && !policy->openapi)
+        return; /* which are routes of its own, and which entries for operations, is not known */
+    policy->routes = arena_array(policy->arena, count + openapi_routes_count(loader), sizeof *policy->routes);
+    for (size_t i = 0; i < count; i++)
+        if (!openapi_routes_have(loader, list->items[i]))
+            load_route(loader, defaults, list->items[i], &policy->routes[policy->route_count++]);
+    openapi_routes_load(loader, defaults);
 }
 
 bool route_rules_load(struct loader *loader)
@@ -418,16 +388,16 @@ bool route_rules_load(struct loader *loader)
     size_t errors = findings->errors;
     struct draft defaults = begin_draft(loader);
     if (loader->defaults && loader->defaults->kind == NODE_MAP)
-        apply_keys(loader, &defaults, loader->defaults, true);
+        draft_apply(loader, &defaults, loader->defaults, DRAFT_DEFAULTS);
     else if (loader->defaults)
         findings_add(findings, FINDING_ERROR, loader->defaults, "expected a map of a route's keys");
     policy->headers = defaults.route.headers;
-    if (list && (list->kind != NODE_LIST || list->count == 0))
+    if (!list && !loader->openapi.file && loader->root->kind == NODE_MAP)
+        findings_add(findings, FINDING_ERROR, loader->root,
+                     "the key `routes` is missing, expected a list of routes, or an `openapi`");
+    else if (list && (list->kind != NODE_LIST || list->count == 0))
         findings_add(findings, FINDING_ERROR, list, "expected a list of at least one route");
-    if (!list || list->kind != NODE_LIST)
-        return findings->errors == errors;
-    policy->routes = arena_array(policy->arena, list->count, sizeof *policy->routes);
-    for (size_t i = 0; i < list->count; i++)
-        load_route(loader, &defaults, list->items[i], &policy->routes[policy->route_count++]);
+    else
+        load_routes(loader, &defaults);
     return findings->errors == errors;
 }

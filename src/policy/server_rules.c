@@ -17,6 +17,7 @@
 /* The file's top, as one struct for the table. */
 struct top {
     struct server_rules server;
+    struct openapi_rules openapi;
     const struct node *auth, *limits, *defaults, *routes;
 };
 
@@ -271,11 +272,13 @@ static const struct field server_fields[] = {
     {FIELD(FIELD_OWN, top, limits, "limits"), .own = keep_node,
      .expects = "a map of names, each with the keys of a limit",
      .help = "how much callers may use, by names for routes"},
+    {FIELD(FIELD_SECTION, top, openapi, "openapi"), .section = &openapi_section,
+     .help = "a description of the API, whose operations become routes"},
     {FIELD(FIELD_OWN, top, defaults, "defaults"), .own = keep_node,
      .expects = "a map of a route's keys, without path",
      .help = "what every route starts from; a route's own key replaces it"},
     {FIELD(FIELD_OWN, top, routes, "routes"), .own = keep_node, .expects = "a list of routes",
-     .required = true, .help = "who may call what"},
+     .help = "who may call what; needed where there is no openapi"},
     {0},
 };
 const struct section server_section = {sizeof(struct top), server_fields};
@@ -361,6 +364,7 @@ bool server_rules_load(struct loader *loader)
     bool good = decode_section(&loader->decoder, &server_section, loader->root, &top);
     loader->auth = top.auth;
     loader->limits = top.limits;
+    loader->openapi = top.openapi;
     loader->defaults = top.defaults;
     loader->routes = top.routes;
     loader->policy->server = top.server;

@@ -340,6 +340,7 @@ static const struct {
     {LIST, STYLE_SIMPLE, PLAIN, "color=blue,black", "{\"color\":[\"blue\",\"black\"]}"},
     {LIST, STYLE_SIMPLE, EXPLODE, "color=blue,black", "{\"color\":[\"blue\",\"black\"]}"},
     {LIST, STYLE_JSON, PLAIN, "color=[\"blue\",%22black%22]", "{\"color\":[\"blue\",\"black\"]}"},
+    {LIST, STYLE_JSON, EXPLODE, "color=\"blue\"&color=2", "{\"color\":[\"blue\",2]}"},
     {LIST, STYLE_JSON, PLAIN, "color=[\"blue\"", "content_json"},
     {LIST, STYLE_JSON, PLAIN, "color=", "content_json"},
     {LIST, STYLE_JSON, PLAIN, "color={\"a\":1,\"a\":2}", "content_json"},
