@@ -97,6 +97,37 @@ def test_api(start_guard, folder, cgi):
     assert ask(guard.address, uri="/app/health").status == 200
 
 
+def test_openapi(start_guard, folder, cgi):
+    """What the document says, and what the policy adds."""
+    secret = "the-secret-of-the-login-service-32"
+    folder.write("openapi/jwt.key", secret, 0o600)
+    if harness.IS_ROOT:
+        harness.shutil.chown(folder / "openapi/jwt.key", harness.WEB_USER)
+    folder.write("srv/cgi/notes-api.sh", (harness.EXAMPLES / "openapi/notes-api.sh").read_bytes(), 0o755)
+    folder.write("api.yaml", (harness.EXAMPLES / "openapi/api.yaml").read_bytes(), 0o644)
+    guard = start_guard("", start=False, name="openapi-example")
+    user = harness.WEB_USER or pwd.getpwuid(os.getuid()).pw_name
+    guard.write(servers.example_policy("openapi/policy.yaml", cgi=cgi, socket=guard.address, jwt_key=folder / "openapi/jwt.key",
+                                       user=f"user: {user}"))
+    guard.start()
+    claims = {"iss": "https://login.example.com", "sub": "ann", "exp": int(time.time()) + 600}
+    person = {"Authorization": "Bearer " + token(secret=secret, **claims)}
+    editor = {"Authorization": "Bearer " + token(secret=secret, **claims, roles=["editor"])}
+    note = "/app/notes/45657faa-9c49-41ec-8325-edf26d906ad7"
+    reply = ask(guard.address, uri="/app/notes?tags=a,b&page=2", headers=person)
+    assert (reply.status, reply.body) == (200, b"GET /notes for ann\n")
+    for method, uri, headers, body, status in (
+            ("GET", "/app/health", {}, None, 200), ("GET", "/app/notes", {}, None, 401), ("GET", "/app/notes?tags=a,B", person, None, 400),
+            ("GET", "/app/notes?page=0", person, None, 400), ("GET", "/app/notes?debug=1", person, None, 400), ("GET", note, person, None, 200),
+            ("GET", "/app/notes/7", person, None, 400), ("DELETE", note, person, None, 403), ("DELETE", note, editor, None, 204),
+            ("POST", "/app/notes", {**person, "Content-Type": "application/json"}, b'{"title": "x", "tags": ["a"]}', 201),
+            ("POST", "/app/notes", {**person, "Content-Type": "application/json"}, b'{"title": "x", "admin": true}', 400),
+            ("POST", "/app/notes", {**person, "Content-Type": "application/json"}, b'{"title": "x", "id": "45657faa-9c49-41ec-8325-edf26d906ad7"}', 400),
+            ("POST", "/app/notes", {**person, "Content-Type": "text/plain"}, b"x", 415), ("PUT", note + "/picture", {**person, "Content-Type": "image/png"}, b"x" * 30000, 204),
+            ("PATCH", note, person, None, 405), ("GET", "/app/secret", person, None, 404)):
+        assert ask(guard.address, method, uri, body, headers=headers).status == status, (method, uri, body)
+
+
 def test_site(folder, cgi):
     """What its comments promise, by explain."""
     file = placed("site.yaml", folder, cgi)
