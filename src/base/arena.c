@@ -12,7 +12,9 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { FIRST_BLOCK = 16 * 1024, ALIGNMENT = 16 };
+/* A block is twice as large as the one before it, but what one large thing needed
+ * (a body) says nothing of what comes next. */
+enum { FIRST_BLOCK = 16 * 1024, GROWTH_MOST = 512 * 1024, ALIGNMENT = 16 };
 
 struct block {
     struct block *next; /* older */
@@ -60,7 +62,7 @@ void *arena_alloc(struct arena *arena, size_t size)
     size = (size + (size == 0) + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     struct block *block = arena->newest;
     if (block->size - block->used < size) {
-        size_t next = block->size < SIZE_MAX / 4 ? block->size * 2 : block->size;
+        size_t next = 2 * (block->size < GROWTH_MOST ? block->size : GROWTH_MOST);
         block = arena->newest = new_block(size > next ? size : next, block);
     }
     void *at = block->bytes + block->used;

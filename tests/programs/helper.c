@@ -405,6 +405,43 @@ static void write_file(void)
     put_text(line);
 }
 
+static uint32_t rotate(uint32_t value, int bits)
+{
+    return value << bits | value >> (32 - bits);
+}
+
+/* Bob Jenkins' lookup3 of eight bytes, which jansson has for names, with the seed 1. */
+static uint32_t lookup3(const char key[8])
+{
+    uint32_t words[2], a, b, c;
+    memcpy(words, key, sizeof words);
+    a = b = c = 0xdeadbeef + 8 + 1;
+    a += words[0];
+    b += words[1];
+    c = (c ^ b) - rotate(b, 14);
+    a = (a ^ c) - rotate(c, 11);
+    b = (b ^ a) - rotate(a, 25);
+    c = (c ^ b) - rotate(b, 16);
+    a = (a ^ c) - rotate(c, 4);
+    b = (b ^ a) - rotate(a, 14);
+    return (c ^ b) - rotate(b, 24);
+}
+
+/* An object of so many names that are all in one place of a table of 8192. */
+static void collide(void)
+{
+    char key[] = "aaaaaaaa";
+    unsigned long long left = argument();
+    printf("Content-Type: application/json\r\n\r\n{");
+    for (uint64_t i = 0; left > 0; i++) {
+        for (int at = 0; at < 8; at++)
+            key[at] = (char)('a' + (i >> 4 * at & 15));
+        if (lookup3(key) % 8192 != 0)
+            continue;
+        printf("\"%s\":1%s", key, --left ? "," : "}");
+    }
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
@@ -428,6 +465,7 @@ static const struct {
     {"raw", raw},
     {"end-with", end_with},
     {"close-output", close_output},
+    {"collide", collide},
     {"spin", spin},
     {"memory", take_memory},
     {"files", take_files},
