@@ -213,7 +213,7 @@ struct text markup_escape(struct text text, struct arena *arena)
                 {'>', {"&gt;", 4}},
                 {'&', {"&amp;", 5}},
                 {'"', {"&quot;", 6}},
-                {'\'', {"&#39;", 5}}};
+                {'\'', {"&#x27;", 6}}};
     size_t length = 0;
     for (size_t i = 0; i < text.length; i++)
         length += memchr("<>&\"'", text.at[i], 5) ? 6 : 1;

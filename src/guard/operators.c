@@ -11,13 +11,15 @@
 enum { REFUSE, REMOVE, REPLACE };
 
 struct operators_rules {
-    int action;
+    int action, dots;
     struct texts allow;
 };
 
 static const struct field fields[] = {
     {FIELD(FIELD_CHOICE, operators_rules, action, "action"), .choices = "refuse|remove|replace",
      .fallback = "refuse", .help = "what becomes of names that begin with $ or hold a dot"},
+    {FIELD(FIELD_CHOICE, operators_rules, dots, "dots"), .choices = "refuse|allow", .fallback = "refuse",
+     .help = "whether dots in names are such, too"},
     {FIELD(FIELD_TEXTS, operators_rules, allow, "allow"), .least = 1,
      .help = "names, or JSON Pointers into the body, that may be so"},
     {0},
@@ -25,51 +27,60 @@ static const struct field fields[] = {
 
 /* ---- names */
 
+/* How names are looked at. */
+struct view {
+    bool brackets; /* they have parts in brackets; in JSON none have */
+    bool dots;     /* a dot is an operator, too */
+};
+
+static struct view view_of(const struct operators_rules *rules, const struct inputs *inputs)
+{
+    return (struct view){.brackets = inputs->kind != INPUTS_JSON, .dots = rules->dots == 0};
+}
+
 /* Whether a name, or what is in its brackets, begins at `at`: blanks in front do not count for PHP. */
-static bool begins(struct text name, size_t at, bool brackets)
+static bool begins(struct text name, size_t at, struct view view)
 {
     while (at > 0 && name.at[at - 1] == ' ')
         at--;
-    return at == 0 || (brackets && name.at[at - 1] == '[');
+    return at == 0 || (view.brackets && name.at[at - 1] == '[');
 }
 
-static bool is_operator(struct text name, size_t at, bool brackets)
+static bool is_operator(struct text name, size_t at, struct view view)
 {
-    return name.at[at] == '.' || (name.at[at] == '$' && begins(name, at, brackets));
+    return name.at[at] == '.' ? view.dots : name.at[at] == '$' && begins(name, at, view);
 }
 
-static bool has_operator(struct text name, bool brackets)
+static bool has_operator(struct text name, struct view view)
 {
     for (size_t i = 0; i < name.length; i++)
-        if (is_operator(name, i, brackets))
+        if (is_operator(name, i, view))
             return true;
     return false;
 }
 
-static struct text replace(struct text name, bool brackets, struct arena *arena)
+static struct text replace(struct text name, struct view view, struct arena *arena)
 {
     char *new = arena_copy(arena, name.at, name.length);
     for (size_t i = 0; i < name.length; i++)
-        if (is_operator(name, i, brackets))
+        if (is_operator(name, i, view))
             new[i] = '_';
     return (struct text){new, name.length};
 }
 
 /* ---- requests */
 
-static void note(struct rejection *rejection, const struct input *input)
+static void note(const struct operators_rules *rules, struct rejection *rejection, const struct input *input)
 {
-    reject_note(rejection, input, "operator_name", "has a name that begins with $ or holds a dot");
+    bool dots = rules->dots == 0;
+    reject_note(rejection, input, "operator_name",
+                dots ? "has a name that begins with $ or holds a dot" : "has a name that begins with $");
 }
 
-/* Only where nothing else has that name: else it would be another's that was judged before, or come before
- * it. */
-static void rename_input(struct rejection *rejection, struct input *input)
+static void rename_input(struct view view, struct rejection *rejection, struct input *input)
 {
-    struct arena *arena = rejection->exchange->arena;
-    input->name = replace(input->name, rejection->part->inputs.kind != INPUTS_JSON, arena);
-    input->renamed = true;
-    rejection->changed = true;
+    input->name = replace(input->name, view, rejection->exchange->arena);
+    input->renamed = rejection->changed = true;
 }
 
 static void add_names(struct nameds *nameds, struct inputs *inputs, struct arena *arena)
@@ -83,6 +94,15 @@ static void add_names(struct nameds *nameds, struct inputs *inputs, struct arena
         (void)inputs_understand(inputs->kind, input->name, arena, &named->name);
         nameds->count++;
     }
+}
+
+/* A list that is sent as one name several times. */
+static bool were_one(const struct named *a, const struct named *b)
+{
+    struct span one = a->input->key, other = b->input->key;
+    const char *text = a->in->text.at;
+    return a->in == b->in && text_equal((struct text){text + one.start, one.end - one.start},
+                                        (struct text){text + other.start, other.end - other.start});
 }
 
 /* A new name that another has is refused: which of them a program takes was not asked for. */
@@ -100,7 +120,8 @@ static void refuse_twins(struct rejection *rejection)
     nameds_sort(&nameds);
     for (size_t i = 1; i < nameds.count; i++) {
         struct named *before = &nameds.items[i - 1], *named = &nameds.items[i];
-        if (named_kinship(before, named) != KIN_NONE && (before->input->renamed || named->input->renamed))
+        bool renamed = before->input->renamed || named->input->renamed;
+        if (renamed && named_kinship(before, named) != KIN_NONE && !were_one(before, named))
             reject_note(rejection, named->input->renamed ? named->input : before->input, "operator_twin",
                         "has a name that would be another's");
     }
@@ -110,16 +131,16 @@ static void look(const void *settings, struct rejection *rejection)
 {
     const struct operators_rules *rules = settings;
     struct inputs *inputs = &rejection->part->inputs;
-    bool brackets = inputs->kind != INPUTS_JSON;
+    struct view view = view_of(rules, inputs);
     for (size_t i = 0; i < inputs->count; i++) {
         struct input *input = &inputs->items[i];
-        if (!input->is_named || !has_operator(input->name, brackets) ||
+        if (!input->is_named || !has_operator(input->name, view) ||
             reject_is_named(&rules->allow, rejection->part, input))
             continue;
         if (rules->action == REFUSE || !reject_may_change(rejection))
-            note(rejection, input);
+            note(rules, rejection, input);
         else if (rules->action == REPLACE)
-            rename_input(rejection, input);
+            rename_input(view, rejection, input);
         else
             input->dropped = rejection->changed = true;
     }

@@ -126,7 +126,7 @@ END_TEST
 START_TEST(all_five_are_escaped)
 {
     struct text escaped = markup_escape(TEXT("a<b>&\"'\0z"), arena);
-    ck_assert(text_equal(escaped, TEXT("a&lt;b&gt;&amp;&quot;&#39;\0z")));
+    ck_assert(text_equal(escaped, TEXT("a&lt;b&gt;&amp;&quot;&#x27;\0z")));
     ck_assert_uint_eq(markup_escape(TEXT(""), arena).length, 0);
 }
 END_TEST

@@ -226,6 +226,8 @@ static const struct {
      "/filters/$or"},
     {"operators: {allow: [/filter]}", {"filter[$or]=1", NULL, NULL, NULL}, "operators", "filter[$or]"},
     {"operators: {allow: [filter]}", {"filter[$or]=1", NULL, NULL, NULL}, NULL, NULL},
+    {"operators: {dots: allow}", {"a.b=1&c[d.e]=2", "connect.sid=x", JSON, "{\"a.b.$c\":1}"}, NULL, NULL},
+    {"operators: {dots: allow}", {"a.$b=1&$c.d=2", NULL, NULL, NULL}, "operators", "\"$c.d\""},
     {"operators: replace", {"_a=1&$a=2", NULL, NULL, NULL}, "operators", "operator_twin"},
     {"operators: replace", {"_a=1", NULL, FORM, "$a=2"}, "operators", "operator_twin"},
     {"operators: replace", {NULL, NULL, JSON, "{\"$a\":1,\"_a\":2}"}, "operators", "operator_twin"},
@@ -310,7 +312,7 @@ static const struct {
      {"a=%3Cb%3E&c='&d=%3C3", "x=<i>; y=\"1\"", JSON,
       "{\"a\":\"<b \\\"x'\\u00e9&\",\"c\":\"O'Brien\", \"n\": 1.0}"},
      "a=%26lt%3Bb%26gt%3B&c='&d=%3C3|x=%26lt%3Bi%26gt%3B; y=\"1\"|"
-     "{\"a\":\"&lt;b &quot;x&#39;\xc3\xa9&amp;\",\"c\":\"O'Brien\", \"n\": 1.0}"},
+     "{\"a\":\"&lt;b &quot;x&#x27;\xc3\xa9&amp;\",\"c\":\"O'Brien\", \"n\": 1.0}"},
     {"markup: escape", {NULL, NULL, FORM, "a=%22+onx%3D1&b=2"}, "||a=%26quot%3B%20onx%3D1&b=2"},
     {"markup: escape", {NULL, NULL, JSON, "\"javascript&colon;x\""}, "||\"javascript&amp;colon;x\""},
     {"markup: {action: escape, except: p}", {"p=<b&q=<b", NULL, NULL, NULL}, "p=<b&q=%26lt%3Bb||"},
