@@ -99,9 +99,15 @@ static struct verdict check(const void *settings, struct exchange *exchange)
     if (!read_media_type(exchange->request.content_type, &media) || has_star(media.subtype))
         return DENY(415, "content_types", "content_type_not_allowed",
                     "the body's type is missing or malformed");
-    for (size_t i = 0; i < rules->types.count; i++)
-        if (fits(&rules->types.items[i], &media))
-            return PASS;
+    bool good = false;
+    for (size_t i = 0; i < rules->types.count; i++) {
+        const struct media_type *pattern = &rules->types.items[i];
+        bool fit = fits(pattern, &media);
+        good = good || fit;
+        exchange->type_named = exchange->type_named || (fit && !has_star(pattern->subtype));
+    }
+    if (good)
+        return PASS;
     return DENY(415, "content_types", "content_type_not_allowed", "the body's type is not in content_types");
 }
 
