@@ -8,7 +8,7 @@
 extern const struct guard guard_dotfiles, guard_hosts, guard_https, guard_addresses, guard_methods,
     guard_limits, guard_body, guard_content_types, guard_auth, guard_roles, guard_scopes, guard_claims,
     guard_repeated_params, guard_operators, guard_markup, guard_match, guard_parameters, guard_limits_late,
-    guard_repeated_params_late, guard_operators_late, guard_markup_late, guard_body_late;
+    guard_repeated_params_late, guard_operators_late, guard_markup_late, guard_body_late, guard_replies;
 
 /* What may change the request stands in front of all that judges what is in it. */
 const struct guard *const guards[] = {
@@ -34,6 +34,7 @@ const struct guard *const guards[] = {
     &guard_operators_late,
     &guard_markup_late,
     &guard_body_late,
+    &guard_replies,
     NULL,
 };
 
@@ -42,6 +43,24 @@ _Static_assert(sizeof guards / sizeof *guards <= GUARDS_LIMIT, "a bit of `passed
 size_t guards_count(void)
 {
     return sizeof guards / sizeof *guards - 1;
+}
+
+bool guards_have(const struct guard_rules rules[], enum stage stage, bool enforced)
+{
+    for (size_t i = 0; guards[i]; i++)
+        if (guards[i]->stage == stage && rules[i].rules && !(enforced && rules[i].report_only))
+            return true;
+    return false;
+}
+
+const struct guard_rules *guards_await(const struct guard_rules rules[], const struct exchange *exchange,
+                                       uint64_t *most, const char **over)
+{
+    for (size_t i = 0; guards[i]; i++)
+        if (guards[i]->stage == ON_REPLY && rules[i].rules &&
+            guards[i]->await(rules[i].rules, exchange, most, over))
+            return &rules[i];
+    return NULL;
 }
 
 /* A guard that only reports leaves the body's limit as it was, or reading the

@@ -31,6 +31,14 @@ struct allowance {
     uint64_t retry; /* 0: it was admitted */
 };
 
+/* A reply's body that is kept until it has been judged, by whoever owns the spool. */
+struct kept {
+    struct spool spool;
+    bool fixed;          /* it goes out as it is, and when it does not fit in the spool, at once */
+    bool over, failed;   /* it did not fit, or the spool failed */
+    struct text instead; /* goes out in its place; at NULL: nothing does */
+};
+
 struct exchange {
     struct arena *arena;
     struct channel *channel;
@@ -69,8 +77,9 @@ struct exchange {
 
     struct verdict verdict; /* the first that was not PASS, or PASS */
     struct reply reply;
-    uint64_t sent;  /* body bytes handed to the channel */
-    bool head_sent; /* the reply can no longer be changed */
+    struct kept *kept; /* takes the body in the place of the channel; NULL: nobody does */
+    uint64_t sent;     /* body bytes handed to the channel, or kept */
+    bool head_sent;    /* the reply can no longer be changed */
 
     struct launcher *launcher; /* who starts programs (process/launcher.h) */
     const char *spool_folder;
@@ -98,7 +107,11 @@ void exchange_begin_to_wait(struct exchange *);
 bool exchange_send_head(struct exchange *);
 
 /* Sends body bytes; cut to the reply's length where one is stated, and dropped
- * where no body may follow. False when the client is gone. */
+ * where no body may follow. False when the client is gone, or what is kept does not fit. */
 bool exchange_send(struct exchange *, struct text data);
+
+/* Sends the head and what was kept; from now on the body goes out as it comes. False when
+ * the client is gone or the spool cannot be read. */
+bool exchange_send_kept(struct exchange *);
 
 #endif

@@ -396,6 +396,24 @@ static void check_auth(struct loader *loader, const struct route *route, const s
                      handler->name);
 }
 
+/* What the web server or another route answers is judged by nobody. */
+static void check_replies(struct loader *loader, const struct route *route, const struct node *map)
+{
+    struct findings *findings = loader->decoder.findings;
+    const struct handler *handler = route->handler;
+    if (!route->settings || !guards_have(route->guards, ON_REPLY, false))
+        return;
+    const struct texts *steering =
+        handler->allowed_headers ? handler->allowed_headers(route->settings) : NULL;
+    if (steering && steering->count > 0)
+        findings_add(findings, FINDING_ERROR, map,
+                     "`replies` is beside `%s.steering`, by which the web server sends something else",
+                     handler->name);
+    if (handler->authorizes && handler->authorizes(route->settings))
+        findings_add(findings, FINDING_ERROR, map,
+                     "`replies` is for routes with a program, and this one only says what may be served");
+}
+
 /* What a route as a whole must have. */
 static void check_route(struct loader *loader, const struct draft *draft, const struct node *map)
 {
@@ -410,6 +428,7 @@ static void check_route(struct loader *loader, const struct draft *draft, const 
                      handler_names(loader->decoder.arena));
         return;
     }
+    check_replies(loader, route, map);
     const struct program *program =
         route->settings && route->handler->program ? route->handler->program(route->settings) : NULL;
     if (program && program->root && route->path && !text_ends_with(text_of(route->path), TEXT("/**")))

@@ -777,7 +777,8 @@ START_TEST(order_is_as_agreed)
                                         "repeated_params",
                                         "operators",
                                         "markup",
-                                        "body"};
+                                        "body",
+                                        "replies"};
     ck_assert_uint_eq(guards_count(), COUNT(names));
     for (size_t i = 0; i < COUNT(names); i++)
         ck_assert_str_eq(guards[i]->name, names[i]);
