@@ -111,7 +111,7 @@ def test_locked(guard, place):
 def test_slot_ends_meanwhile(guard, place):
     """It is free when the store is back, and does not just run out."""
     with records.Connection(guard.address) as held:
-        held.send(records.request(records.environment(uri="/slot/slow?1000")))
+        held.send(records.request(records.environment(uri="/slot/slow?4000")))
         harness.wait_until(guard.programs, 10, "it runs")
         with sqlite3.connect(place / "guard.db.limits", isolation_level=None) as other:
             other.execute("BEGIN EXCLUSIVE")
