@@ -364,10 +364,11 @@ void reject_note(struct rejection *rejection, const struct input *input, const c
 /* Whether a token of a pointer is the input's name or place. */
 static bool is_token(struct text token, const struct input *input)
 {
-    char digits[16];
-    if (!input->is_named)
-        return text_equal(token,
-                          (struct text){digits, (size_t)snprintf(digits, sizeof digits, "%u", input->index)});
+    char digits[16] = "";
+    if (!input->is_named) {
+        snprintf(digits, sizeof digits, "%u", input->index);
+        return text_equal(token, text_of(digits));
+    }
     struct text name = input->name;
     for (; token.length > 0 && name.length > 0; name = text_from(name, 1)) {
         bool escaped = token.at[0] == '~' && token.length > 1;

@@ -32,11 +32,12 @@ struct rejection {
  */
 typedef void reject_look(const void *rules, struct rejection *);
 
-/* Has the query looked at, or the cookies, or the body, which has been collected, and changes the request. PASS; validation_error; 415 for a body that is none of JSON and forms, nor text where `texts` is
- * set, and whose type the route's content_types does not name. */
-struct verdict reject_judge_query(reject_look *, const void *rules, struct exchange *);
-struct verdict reject_judge_cookies(reject_look *, const void *rules, struct exchange *);
-struct verdict reject_judge_body(reject_look *, const void *rules, bool texts, struct exchange *);
+/* Has the query looked at, or the cookies, or the body, which has been collected, and changes the request.
+ * PASS; validation_error; 415 for a body that is none of JSON and forms, nor text where `texts` is set, and
+ * whose type the route's content_types does not name. */
+struct verdict reject_judge_query(reject_look *look, const void *rules, struct exchange *exchange);
+struct verdict reject_judge_cookies(reject_look *look, const void *rules, struct exchange *exchange);
+struct verdict reject_judge_body(reject_look *look, const void *rules, bool texts, struct exchange *exchange);
 
 /* The query, read for the judgement of a body; NULL where it cannot be read. */
 const struct reject_part *reject_query(struct exchange *);

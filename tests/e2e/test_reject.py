@@ -7,6 +7,7 @@ import json
 import pytest
 
 import harness
+import records
 import servers
 from records import Connection, environment
 
@@ -212,3 +213,47 @@ def test_hostile_bodies_are_refused_quickly(guard):
         assert reply.status == 400 and len(reply.body) < 20000, reply.body[:500]
     changed = send(guard, "/app/remove/mirror", b"{" + b",".join(b'"$%d":1' % i for i in range(9000)) + b"}")
     assert mirrored(changed)[5] == b"{}"
+
+
+# ---- web servers that only ask
+
+@pytest.fixture(scope="module")
+def asked(start_guard, helper):
+    asking = policy(helper)
+    asking["routes"].append({"path": "/_authorize", "reject": "none", "respond": "authorize"})
+    return start_guard({"authorizer": True, **asking}, name="reject-asked")
+
+
+def answer(guard, role, uri, method="GET", headers=None):
+    """The status of the answer to a question, in FastCGI's role or by a route, and its error."""
+    if role:
+        params, kind = environment(method, uri, headers=headers), records.AUTHORIZER
+    else:
+        params = environment("GET", "/_authorize", headers=headers, more=[("ORIGINAL_URI", uri), ("ORIGINAL_METHOD", method)])
+        kind = records.RESPONDER
+    with Connection(guard.address) as connection:
+        connection.send(records.request(params, role=kind))
+        reply = connection.reply()
+        return reply.status, json.loads(reply.body)["error"] if reply.body else None
+
+
+@pytest.mark.parametrize("role", [True, False])
+def test_a_question_is_judged_by_its_query_and_cookies(asked, role):
+    good = 200 if role else 204
+    assert answer(asked, role, "/app/strict/page?a=1") == (good, None)
+    assert answer(asked, role, "/app/strict/page", headers={"cookie": "a=1"}) == (good, None)
+    for uri, headers in (("?$a=1", {}), ("?a=1&a=2", {}), ("?a=%3Cb", {}), ("", {"cookie": "$a=1"})):
+        assert answer(asked, role, "/app/strict/page" + uri, headers=headers) == (403, "validation_error")
+    # What cannot be changed is refused.
+    assert answer(asked, role, "/app/change/page?$a=1") == (403, "validation_error")
+    assert answer(asked, role, "/app/change/page?a=1") == (good, None)
+
+
+@pytest.mark.parametrize("role", [True, False])
+def test_a_body_that_is_not_here_is_not_judged(asked, role):
+    unseen = (403, "body_unseen")
+    assert answer(asked, role, "/app/strict/page", "POST") == unseen
+    for headers in ({"content-length": "1"}, {"transfer-encoding": "chunked"}, {"content-type": JSON}):
+        assert answer(asked, role, "/app/strict/page", headers=headers) == unseen
+    assert answer(asked, role, "/app/strict/page", "POST", {"content-length": "0"})[0] in (200, 204)
+    assert answer(asked, role, "/app/open/page", "POST")[0] in (200, 204)

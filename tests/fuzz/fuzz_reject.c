@@ -6,7 +6,6 @@
 #include "config.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/bytes.h"
 #include "policy/policy.h"
@@ -15,7 +14,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { CHANGES = 4, CHANGED_MOST = 1 << 20 };
+enum { CHANGES = 4, SENT_MOST = 10000, CHANGED_MOST = 1 << 20 };
 
 /* The last one refuses; of markup it is asked apart, as escaping leaves references. */
 static const char policy_text[] =
@@ -97,13 +96,13 @@ static void make(struct exchange *exchange, struct text text, uint8_t what)
         headers_add(&exchange->request.headers, exchange->arena, TEXT("cookie"), cookie);
     exchange->request.content_type = text_of(types[what / CHANGES % 4]);
     exchange->body = (struct body){.limit = UINT64_MAX, .stated = -1, .spooled = true};
-    exchange->body.spool = spool_new(CHANGED_MOST, CHANGED_MOST, "/tmp");
+    exchange->body.spool = spool_new(SENT_MOST, SENT_MOST, "/tmp");
     MUST(body.length == 0 || spool_write(&exchange->body.spool, body.at, body.length, &error));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    if (size == 0 || size > 10000)
+    if (size == 0 || size > SENT_MOST)
         return 0;
     struct exchange exchange = {.arena = arena_new(), .spool_folder = "/tmp"};
     size_t route = data[0] % CHANGES;
