@@ -88,6 +88,15 @@ static struct verdict state_body(struct exchange *exchange)
     return verdict;
 }
 
+/* A GET or HEAD that states no body has none for any program that knows its headers alone; of other methods
+ * one may come that is stated nowhere (RFC 9113, 8.1). */
+static bool is_bodiless(struct exchange *exchange)
+{
+    const struct request *request = &exchange->request;
+    bool plain = text_equal(request->method, TEXT("GET")) || text_equal(request->method, TEXT("HEAD"));
+    return (plain || request->content_length == 0) && body_is_empty(&exchange->body);
+}
+
 static struct verdict judge(const struct policy *policy, struct exchange *exchange,
                             const struct params *params, uint32_t *passed)
 {
@@ -117,9 +126,10 @@ static struct verdict judge(const struct policy *policy, struct exchange *exchan
         return DENY(403, "authorize", "body_unseen", "its route judges replies, which are not here");
     if (verdict.kind != VERDICT_PASS || !route_needs_body(route))
         return verdict;
-    if (exchange->authorizes)
+    if (exchange->authorizes && !is_bodiless(exchange))
         return DENY(403, "authorize", "body_unseen", "its route judges the body, which is not here");
-    verdict = collect_body(policy, exchange);
+    if (!exchange->authorizes)
+        verdict = collect_body(policy, exchange);
     if (verdict.kind == VERDICT_PASS)
         verdict = guards_judge(route->guards, ON_BODY, exchange, passed, access_log_reported);
     return verdict;

@@ -54,9 +54,16 @@ static struct verdict check(const void *settings, struct exchange *exchange)
     if (!media_type_read(exchange->request.content_type, &media))
         return DENY(415, "content_types", "content_type_not_allowed",
                     "the body's type is missing or malformed");
-    for (size_t i = 0; i < rules->types.count; i++)
-        if (media_range_fits(&rules->types.items[i], &media))
-            return PASS;
+    bool good = false;
+    for (size_t i = 0; i < rules->types.count; i++) {
+        const struct media_range *pattern = &rules->types.items[i];
+        bool fit = media_range_fits(pattern, &media);
+        good = good || fit;
+        exchange->type_named =
+            exchange->type_named || (fit && text_find(pattern->subtype, '*') == pattern->subtype.length);
+    }
+    if (good)
+        return PASS;
     return DENY(415, "content_types", "content_type_not_allowed", "the body's type is not in content_types");
 }
 

@@ -38,6 +38,9 @@ struct guard {
      * what it asks about is judged. NULL when there is nothing to do. */
     void (*finish)(const void *rules, struct exchange *);
 
+    /* A route's key `reject` names it, too. */
+    bool rejects;
+
     /* It is another turn of this guard, with the rules of that, and has no key. */
     const struct guard *again;
 

@@ -11,6 +11,7 @@ struct draft {
     const char *operation; /* the key, in the place of `path` */
     int mode;
     const struct node *headers; /* what route.headers was made from */
+    struct texts reject;        /* guards by name */
 };
 
 /* Reads the keys of a map into a draft; those of guards that an OpenAPI document has a say in, where
