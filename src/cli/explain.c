@@ -13,7 +13,7 @@
 #include "cli/command.h"
 #include "front/serve.h"
 
-enum { WIDTH = 11, NAME_WIDTH = 14, SERVER_PARAMS = 16 };
+enum { WIDTH = 11, NAME_WIDTH = 15, SERVER_PARAMS = 16 };
 
 /* The request as it was given on the command line. */
 struct question {

@@ -103,4 +103,26 @@ enum {
  * thread; the instance is only read. */
 bool schema_validate(const struct schema *, const json_t *instance, struct schema_errors *errors);
 
+/* Which members of an instance's objects are declared: one of the subschemas that apply to the object
+ * has, among its properties, patternProperties, additionalProperties and unevaluatedProperties, a
+ * schema for it that is not `false`. */
+struct schema_declared {
+    struct schema_mark *marks;
+    size_t count, capacity;
+};
+
+/* As schema_validate(), and fills `declared`, which is ended by schema_declared_free() whatever comes
+ * back; it is complete where the instance is valid. With `aside`, members that are not declared are no fault
+ * by being there, and all of the instance is looked at whatever else is wrong with it: so it tells what is
+ * declared once the others are gone; `errors` must not be NULL then. Where a limit is
+ * reached, nothing is said of any object. */
+bool schema_validate_declared(const struct schema *, const json_t *instance, bool aside,
+                              struct schema_errors *errors, struct schema_declared *declared);
+
+/* Whether an object of that instance may keep its member at this place in the order of iteration:
+ * it is declared, or none of those keywords is there for the object. */
+bool schema_declares(const struct schema_declared *, const json_t *object, size_t place);
+
+void schema_declared_free(struct schema_declared *);
+
 #endif

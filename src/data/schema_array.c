@@ -81,12 +81,15 @@ static bool run_contains(struct run *run, const struct check *check, const json_
     size_t found = 0;
     run->errors = NULL;
     for (size_t i = 0; i < json_array_size(instance) && !run->exhausted; i++) {
-        if (!schema_run_item(run, check->keyword, contains->subschema, i, json_array_get(instance, i)))
+        size_t since = schema_declared_since(run);
+        if (!schema_run_item(run, check->keyword, contains->subschema, i, json_array_get(instance, i))) {
+            schema_declared_undo(run, since);
             continue;
+        }
         found++;
         if (contains->evaluates)
             schema_evaluated_mark(run, i);
-        if (!run->evaluated && found >= contains->least && contains->most == SIZE_MAX)
+        if (!run->evaluated && !run->declared && found >= contains->least && contains->most == SIZE_MAX)
             break;
     }
     run->errors = errors;

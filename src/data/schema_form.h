@@ -88,7 +88,9 @@ struct run {
     struct schema_errors *errors; /* NULL: the first failure ends the work */
     const struct place *place;
     const struct scope *scope;
-    struct evaluated *evaluated; /* of the instance at hand; NULL: nobody asks */
+    struct evaluated *evaluated;      /* of the instance at hand; NULL: nobody asks */
+    struct schema_declared *declared; /* NULL: nobody asks */
+    bool aside;                       /* what is not declared is no fault */
     size_t depth, steps;
     const char *exhausted; /* the limit that was reached; then nothing is valid */
     struct schema_pattern_work work;
@@ -132,6 +134,16 @@ bool schema_run_spend(struct run *, size_t steps);
 bool schema_run_stops(const struct run *);
 
 bool schema_run_match(struct run *, const struct schema_pattern *, struct text);
+
+/* schema_declared.c: that an object's members are spoken of, and that one of them is declared. */
+void schema_declare_object(struct run *, const json_t *object);
+void schema_declare(struct run *, const json_t *object, size_t place);
+
+/* Takes back what was declared since: what declared it does not apply. */
+size_t schema_declared_since(const struct run *);
+void schema_declared_undo(struct run *, size_t since);
+
+void schema_declared_sort(struct schema_declared *);
 
 void schema_evaluated_mark(struct run *, size_t index);
 void schema_evaluated_mark_all(struct run *);

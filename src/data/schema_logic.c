@@ -132,7 +132,7 @@ static bool run_any(struct run *run, const struct check *check, const json_t *in
     bool valid = false;
     for (size_t i = 0; i < check->list.count && !run->exhausted; i++) {
         valid |= schema_run_try(run, check->list.items[i], instance);
-        if (valid && !run->evaluated) /* each that fits tells what it has evaluated */
+        if (valid && !run->evaluated && !run->declared) /* each that fits tells what it has evaluated */
             break;
     }
     return valid || fail_with_reason(run, check, instance);
@@ -147,12 +147,13 @@ bool schema_compile_any(struct clause *clause)
     return true;
 }
 
+/* Forms that only what they do not declare tells apart may all fit while that is put aside. */
 static bool run_one(struct run *run, const struct check *check, const json_t *instance)
 {
     size_t fits = 0;
-    for (size_t i = 0; i < check->list.count && fits < 2 && !run->exhausted; i++)
+    for (size_t i = 0; i < check->list.count && (fits < 2 || run->aside) && !run->exhausted; i++)
         fits += schema_run_try(run, check->list.items[i], instance);
-    if (fits == 1)
+    if (fits == 1 || (fits > 1 && run->aside))
         return true;
     return fits ? schema_run_fail(run, check->keyword,
                                   "fits more than one of the forms that exclude each other")
@@ -171,9 +172,11 @@ bool schema_compile_one(struct clause *clause)
 static bool run_not(struct run *run, const struct check *check, const json_t *instance)
 {
     struct evaluated *evaluated = run->evaluated;
+    size_t since = schema_declared_since(run);
     run->evaluated = NULL;
     bool fits = schema_run_try(run, check->subschema, instance);
     run->evaluated = evaluated;
+    schema_declared_undo(run, since);
     return !fits || schema_run_fail(run, check->keyword, "has a form that is not allowed");
 }
 

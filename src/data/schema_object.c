@@ -75,35 +75,43 @@ struct members {
     const struct subschema *additional; /* NULL: anything, and not evaluated */
 };
 
+/* One member while it is looked at. */
+struct member {
+    struct text name;
+    const json_t *value;
+    bool known;   /* one of the keywords is about it */
+    bool refused; /* by a schema that is `false` */
+};
+
+static bool run_on_member(struct run *run, const char *keyword, const struct subschema *subschema,
+                          struct member *member)
+{
+    bool never = subschema->kind == SUBSCHEMA_NEVER;
+    member->known = true;
+    member->refused |= never;
+    return (never && run->aside) || schema_run_member(run, keyword, subschema, member->name, member->value);
+}
+
 /* Whether the member fits the patterns that its name matches. */
-static bool run_patterns(struct run *run, const struct members *members, struct text name,
-                         const json_t *value, bool *known)
+static bool run_patterns(struct run *run, const struct members *members, struct member *member)
 {
     bool valid = true;
     for (size_t i = 0; i < members->pattern_count && !run->exhausted; i++) {
         const struct pattern_rule *rule = &members->patterns[i];
-        if (!schema_run_match(run, rule->pattern, name))
-            continue;
-        *known = true;
-        valid &= schema_run_member(run, "patternProperties", rule->subschema, name, value);
+        if (schema_run_match(run, rule->pattern, member->name))
+            valid &= run_on_member(run, "patternProperties", rule->subschema, member);
     }
     return valid && !run->exhausted;
 }
 
-static bool run_one_member(struct run *run, const struct members *members, struct text name,
-                           const json_t *value, size_t index)
+static bool run_one_member(struct run *run, const struct members *members, struct member *member)
 {
-    const struct subschema *property = schema_map_get(&members->properties, name);
-    bool known = property;
-    bool valid = !property || schema_run_member(run, "properties", property, name, value);
+    const struct subschema *property = schema_map_get(&members->properties, member->name);
+    bool valid = !property || run_on_member(run, "properties", property, member);
     if (members->pattern_count > 0)
-        valid &= run_patterns(run, members, name, value, &known);
-    if (!known && members->additional) {
-        known = true;
-        valid &= schema_run_member(run, "additionalProperties", members->additional, name, value);
-    }
-    if (known)
-        schema_evaluated_mark(run, index);
+        valid &= run_patterns(run, members, member);
+    if (!member->known && members->additional)
+        valid &= run_on_member(run, "additionalProperties", members->additional, member);
     return valid;
 }
 
@@ -112,11 +120,16 @@ static bool run_members(struct run *run, const struct check *check, const json_t
     json_t *object = iterable(instance);
     bool valid = true;
     size_t index = 0;
-    for (void *at = json_object_iter(object); at; at = json_object_iter_next(object, at)) {
-        if (run_one_member(run, check->rules, name_of(at), json_object_iter_value(at), index++))
-            continue;
-        valid = false;
-        if (schema_run_stops(run))
+    schema_declare_object(run, instance);
+    for (void *at = json_object_iter(object); at; at = json_object_iter_next(object, at), index++) {
+        struct member member = {.name = name_of(at), .value = json_object_iter_value(at)};
+        bool fits = run_one_member(run, check->rules, &member);
+        if (member.known)
+            schema_evaluated_mark(run, index);
+        if (member.known && !member.refused)
+            schema_declare(run, instance, index);
+        valid &= fits;
+        if (!fits && schema_run_stops(run))
             break;
     }
     return valid;
@@ -286,13 +299,16 @@ static bool run_unevaluated(struct run *run, const struct check *check, const js
     struct evaluated *evaluated = run->evaluated;
     bool valid = true;
     size_t index = 0;
+    schema_declare_object(run, instance);
     for (void *at = json_object_iter(object); at; at = json_object_iter_next(object, at), index++) {
         if (evaluated->bits[index / 64] >> index % 64 & 1)
             continue;
-        if (schema_run_member(run, check->keyword, check->subschema, name_of(at), json_object_iter_value(at)))
-            continue;
-        valid = false;
-        if (schema_run_stops(run))
+        struct member member = {.name = name_of(at), .value = json_object_iter_value(at)};
+        bool fits = run_on_member(run, check->keyword, check->subschema, &member);
+        if (!member.refused)
+            schema_declare(run, instance, index);
+        valid &= fits;
+        if (!fits && schema_run_stops(run))
             break;
     }
     schema_evaluated_mark_all(run);

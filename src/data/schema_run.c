@@ -18,7 +18,7 @@ struct schema_errors schema_errors_new(struct arena *arena, size_t limit)
 
 bool schema_run_stops(const struct run *run)
 {
-    return run->exhausted || !run->errors || run->errors->more;
+    return run->exhausted || !run->errors || (run->errors->more && !run->aside);
 }
 
 /* ---- errors */
@@ -69,7 +69,7 @@ static void add_error(struct run *run, const char *keyword, const char *message)
 
 bool schema_run_fail(struct run *run, const char *keyword, const char *format, ...)
 {
-    if (!schema_run_stops(run)) {
+    if (!schema_run_stops(run) && !run->errors->more) {
         va_list arguments;
         va_start(arguments, format);
         add_error(run, keyword, arena_vprintf(run->errors->arena, format, arguments));
@@ -205,6 +205,7 @@ bool schema_run_try(struct run *run, const struct subschema *subschema, const js
 {
     struct schema_errors *errors = run->errors;
     struct evaluated evaluated, *outer = run->evaluated;
+    size_t since = schema_declared_since(run);
     if (outer && !evaluated_begin(&evaluated, instance))
         return schema_run_exhaust(run, "takes too much memory to be checked");
     run->errors = NULL;
@@ -214,6 +215,8 @@ bool schema_run_try(struct run *run, const struct subschema *subschema, const js
     run->evaluated = outer;
     if (outer)
         evaluated_end(&evaluated, valid ? outer : NULL);
+    if (!valid)
+        schema_declared_undo(run, since);
     return valid;
 }
 
@@ -248,17 +251,35 @@ bool schema_run_item(struct run *run, const char *keyword, const struct subschem
     return run_at(run, keyword, subschema, &place, value);
 }
 
+static bool validate(struct run *run, const json_t *instance)
+{
+    struct schema_errors *errors = run->errors;
+    bool valid = schema_run(run, run->schema->root, instance);
+    schema_pattern_work_free(&run->work);
+    if (!run->exhausted)
+        return valid;
+    if (errors && errors->count < errors->limit) {
+        run->place = NULL;
+        errors->more = false;
+        add_error(run, "limit", run->exhausted);
+    }
+    return false;
+}
+
 bool schema_validate(const struct schema *schema, const json_t *instance, struct schema_errors *errors)
 {
     struct run run = {.schema = schema, .errors = errors};
-    bool valid = schema_run(&run, schema->root, instance);
-    schema_pattern_work_free(&run.work);
-    if (!run.exhausted)
-        return valid;
-    if (errors && errors->count < errors->limit) {
-        run.place = NULL;
-        errors->more = false;
-        add_error(&run, "limit", run.exhausted);
-    }
-    return false;
+    return validate(&run, instance);
+}
+
+bool schema_validate_declared(const struct schema *schema, const json_t *instance, bool aside,
+                              struct schema_errors *errors, struct schema_declared *declared)
+{
+    struct run run = {.schema = schema, .errors = errors, .declared = declared, .aside = aside};
+    *declared = (struct schema_declared){0};
+    bool valid = validate(&run, instance);
+    if (run.exhausted)
+        declared->count = 0;
+    schema_declared_sort(declared);
+    return valid;
 }

@@ -109,6 +109,9 @@ static void forget(struct exchange *exchange)
     exchange->told = (struct texts){0};
     exchange->details = exchange->challenge = (struct text){0};
     exchange->body.limit = UINT64_MAX;
+    exchange->reading = NULL;
+    exchange->rejecting = NULL;
+    exchange->type_named = false;
 }
 
 struct verdict authorize_original(struct exchange *exchange, const struct params *params,

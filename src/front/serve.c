@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "front/authorize.h"
 #include "policy/route.h"
+#include "respond/deliver.h"
 #include "respond/error_body.h"
 #include "respond/mask.h"
 #include "watch/access_log.h"
@@ -87,6 +88,15 @@ static struct verdict state_body(struct exchange *exchange)
     return verdict;
 }
 
+/* A GET or HEAD that states no body has none for any program that knows its headers alone; of other methods
+ * one may come that is stated nowhere (RFC 9113, 8.1). */
+static bool is_bodiless(struct exchange *exchange)
+{
+    const struct request *request = &exchange->request;
+    bool plain = text_equal(request->method, TEXT("GET")) || text_equal(request->method, TEXT("HEAD"));
+    return (plain || request->content_length == 0) && body_is_empty(&exchange->body);
+}
+
 static struct verdict judge(const struct policy *policy, struct exchange *exchange,
                             const struct params *params, uint32_t *passed)
 {
@@ -109,11 +119,14 @@ static struct verdict judge(const struct policy *policy, struct exchange *exchan
     exchange->validation_status = route->validation_status == 0 ? 400 : 422;
     exchange->validation_details = route->validation_details;
     verdict = guards_judge(route->guards, ON_HEAD, exchange, passed, access_log_reported);
+    if (verdict.kind == VERDICT_PASS && exchange->authorizes && guards_have(route->guards, ON_REPLY, true))
+        return DENY(403, "authorize", "body_unseen", "its route judges replies, which are not here");
     if (verdict.kind != VERDICT_PASS || !route_needs_body(route))
         return verdict;
-    if (exchange->authorizes)
+    if (exchange->authorizes && !is_bodiless(exchange))
         return DENY(403, "authorize", "body_unseen", "its route judges the body, which is not here");
-    verdict = collect_body(policy, exchange);
+    if (!exchange->authorizes)
+        verdict = collect_body(policy, exchange);
     if (verdict.kind == VERDICT_PASS)
         verdict = guards_judge(route->guards, ON_BODY, exchange, passed, access_log_reported);
     return verdict;
@@ -131,6 +144,18 @@ static void begin_exchange(struct exchange *exchange)
     exchange->body.spool.file = -1;
 }
 
+static void end_reply(struct exchange *exchange, struct verdict cut, struct passed *passed)
+{
+    release(exchange, passed);
+    if (cut.kind == VERDICT_PASS) {
+        exchange->channel->finish(exchange->channel);
+        return;
+    }
+    exchange->channel->abort(exchange->channel);
+    exchange->verdict =
+        FAULT(exchange->reply.status, exchange->route->handler->name, "reply_cut", cut.detail);
+}
+
 /* The handler's reply, from its first header to its last byte. */
 static struct verdict hand_over(const struct policy *policy, struct exchange *exchange, struct passed *passed)
 {
@@ -142,6 +167,7 @@ static struct verdict hand_over(const struct policy *policy, struct exchange *ex
     if (verdict.kind != VERDICT_PASS)
         return verdict;
     exchange_begin_to_wait(exchange);
+    deliver_prepare(route->guards, exchange);
     void *state = handler->begin(route->settings, exchange, &verdict);
     if (!state)
         return verdict;
@@ -150,17 +176,12 @@ static struct verdict hand_over(const struct policy *policy, struct exchange *ex
     if (mask_wants_replacement(&exchange->reply, route->pass_errors)) {
         verdict = FAULT(exchange->reply.status, handler->name, "internal_error", "the handler's own error");
     } else {
-        const char *detail = NULL;
+        const struct delivery delivery = {exchange, handler, state, route->guards, access_log_reported};
+        struct verdict cut;
         dress_reply(policy, exchange);
-        bool complete = exchange_send_head(exchange) && handler->relay(state, exchange, &detail);
-        release(exchange, passed);
-        if (complete) {
-            exchange->channel->finish(exchange->channel);
-        } else {
-            exchange->channel->abort(exchange->channel);
-            exchange->verdict = FAULT(exchange->reply.status, handler->name, "reply_cut",
-                                      detail ? detail : "the client is gone");
-        }
+        verdict = deliver(&delivery, &cut);
+        if (verdict.kind == VERDICT_PASS)
+            end_reply(exchange, cut, passed);
     }
     handler->end(state, exchange);
     return verdict;

@@ -9,14 +9,26 @@
 
 #include "front/front.h"
 
-/* With the lock held: lets a parked thread run where there is work for it. */
+/* The leader is woken where there is one, else the keeper, unless it has taken over already. */
 void turns_call(struct front *front)
 {
     bool has_work = front->queue_first || !front->led;
     if (has_work && front->parked > 0 && front->active < front->processors)
+        front->called = CALLED_PARKED;
+    else if (has_work && front->parked == 0 && (front->led || !front->relieved))
+        front->called = CALLED_READER;
+}
+
+/* Who is woken needs the lock: before it is given he would only go to sleep again. */
+void turns_unlock(struct front *front)
+{
+    enum turns_called called = front->called;
+    front->called = CALLED_NOBODY;
+    pthread_mutex_unlock(&front->lock);
+    if (called == CALLED_PARKED)
         pthread_cond_signal(&front->work);
-    else if (has_work && front->parked == 0)
-        events_ring(front->alarm); /* the keeper where nobody leads, else the leader */
+    else if (called == CALLED_READER)
+        events_ring(front->alarm);
 }
 
 /* With the lock held. */
@@ -39,7 +51,7 @@ bool turns_queue(struct front *front, struct connection *connection)
         put(front, connection);
         turns_call(front);
     }
-    pthread_mutex_unlock(&front->lock);
+    turns_unlock(front);
     return room;
 }
 
@@ -69,7 +81,7 @@ void turns_wait(struct exchange *exchange)
     for (struct connection *connection; (connection = turns_next(turn));)
         put(front, connection);
     turns_call(front);
-    pthread_mutex_unlock(&front->lock);
+    turns_unlock(front);
 }
 
 bool turns_have_queue(struct front *front)
@@ -97,6 +109,7 @@ bool turns_need_relief(struct front *front)
 {
     pthread_mutex_lock(&front->lock);
     bool needed = !front->led && (front->parked == 0 || front->active >= front->processors);
+    front->relieved = needed;
     pthread_mutex_unlock(&front->lock);
     return needed;
 }

@@ -12,7 +12,6 @@
 #define MB    (UINT64_C(1) << 20)
 
 struct body_rules {
-    uint64_t max;
     const struct node *schema, *fields;
     int unknown;
     bool required;
@@ -47,7 +46,8 @@ static const struct field file_fields[] = {
 static const struct section file_section = {sizeof(struct body_rules), file_fields};
 
 static const struct field fields[] = {
-    {FIELD(FIELD_SIZE, body_rules, max, "max"), .fallback = "1mb", .help = "bytes of a request's body"},
+    {FIELD(FIELD_SIZE, body_rules, reading.max, "max"), .fallback = "1mb",
+     .help = "bytes of a request's body"},
     {FIELD(FIELD_OWN, body_rules, schema, "schema"), .own = keep, .expects = "a file of JSON Schema",
      .help = "what it may be, as JSON Schema says it"},
     {FIELD(FIELD_OWN, body_rules, fields, "fields"), .own = keep, .expects = "a map of fields",
@@ -122,8 +122,7 @@ static bool read_types(struct decoder *decoder, const struct node *node, struct 
 /* What is said of a content that is not described would be without effect. */
 static bool check_alone(struct decoder *decoder, const struct node *node)
 {
-    static const char *const keys[] = {"unknown", "required", "types",  "codings", "inflated",
-                                       "depth",   "values",   "string", "files"};
+    static const char *const keys[] = {"unknown", "required", "types", "codings", "inflated", "files"};
     bool good = true;
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         const struct node *item = node_get(node, keys[i]);
@@ -177,7 +176,7 @@ static bool prepare(void *settings, struct decoder *decoder, const struct node *
 static void advise(const void *settings, struct findings *findings, const struct node *node)
 {
     const struct body_rules *rules = settings;
-    if (rules->max > LARGE)
+    if (rules->reading.max > LARGE)
         findings_add(
             findings, FINDING_ADVICE, node,
             "bodies of more than 100mb are let through, and a few of them at once fill memory or disk");
@@ -189,8 +188,9 @@ static struct verdict check(const void *settings, struct exchange *exchange)
 {
     const struct body_rules *rules = settings;
     int64_t length = exchange->request.content_length;
-    exchange->body.limit = rules->max;
-    if (length > 0 && (uint64_t)length > rules->max)
+    exchange->body.limit = rules->reading.max;
+    exchange->reading = &rules->reading;
+    if (length > 0 && (uint64_t)length > rules->reading.max)
         return DENY(413, "body", "body_too_large", "its Content-Length is over body.max");
     return PASS;
 }
@@ -216,8 +216,6 @@ static struct verdict check_content(const void *settings, struct exchange *excha
         verdict.detail = "judges the body, which is not here";
         return verdict;
     }
-    if (exchange->body.spool.length > rules->max) /* where that is only reported */
-        return DENY(413, "body", "body_too_large", "it is over body.max");
     if (exchange->body.spool.length == 0)
         return rules->required && needs_body(exchange->request.method)
                    ? content_refuse(&missing, "body", exchange)

@@ -284,18 +284,30 @@ struct verdict content_judge(const struct content *content, const json_t *value,
                   exchange);
 }
 
-struct verdict content_refuse(const struct defect *defect, const char *in, struct exchange *exchange)
+static void tell_defect(struct telling *telling, const struct defect *defect, struct arena *arena)
+{
+    struct text field = cut(defect->field);
+    const char *message = defect->message;
+    if (telling->pointers && field.length > 0)
+        field = text_of(arena_printf(arena, "/%.*s", TEXT_ARGUMENTS(field)));
+    if (strncmp(defect->word, "json_", 5) == 0)
+        message = arena_printf(arena, "%s, at byte %llu", message, (unsigned long long)defect->offset);
+    tell(telling, field, message);
+}
+
+struct verdict content_refuse_all(const struct defect defects[], size_t count, const char *in,
+                                  struct exchange *exchange)
 {
     struct telling telling = begin_telling(in, exchange);
-    if (defect->failed)
-        return FAULT(500, NULL, "internal_error", defect->message);
-    struct text field = cut(defect->field);
-    if (telling.pointers && field.length > 0)
-        field = text_of(arena_printf(exchange->arena, "/%.*s", TEXT_ARGUMENTS(field)));
-    const char *message = defect->message;
-    if (strncmp(defect->word, "json_", 5) == 0)
-        message =
-            arena_printf(exchange->arena, "%s, at byte %llu", message, (unsigned long long)defect->offset);
-    tell(&telling, field, message);
-    return refuse(&telling, arena_printf(exchange->arena, "%s: %s", defect->word, defect->message), exchange);
+    if (defects[0].failed)
+        return FAULT(500, NULL, "internal_error", defects[0].message);
+    for (size_t i = 0; i < count && i < ERRORS_TOLD; i++)
+        tell_defect(&telling, &defects[i], exchange->arena);
+    return refuse(&telling, arena_printf(exchange->arena, "%s: %s", defects[0].word, defects[0].message),
+                  exchange);
+}
+
+struct verdict content_refuse(const struct defect *defect, const char *in, struct exchange *exchange)
+{
+    return content_refuse_all(defect, 1, in, exchange);
 }

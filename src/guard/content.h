@@ -63,8 +63,9 @@ json_t *content_convert_text(struct text);
  * "query", "path", "header" or "cookie". */
 struct verdict content_judge(const struct content *, const json_t *value, const char *in, struct exchange *);
 
-/* The same verdict for what could not be read as a value. */
+/* The same verdict for what could not be read as a value, and for several things that are wrong with it. */
 struct verdict content_refuse(const struct defect *, const char *in, struct exchange *);
+struct verdict content_refuse_all(const struct defect[], size_t count, const char *in, struct exchange *);
 
 /* ---- bodies */
 
@@ -75,6 +76,7 @@ struct content_files {
 
 /* How a body is read. */
 struct content_rules {
+    uint64_t max; /* bytes of it as it comes */
     uint64_t depth, values, string, inflated;
     bool gzip, deflate;
     bool json, form, multipart, text; /* kinds of bodies there may be */
@@ -85,6 +87,25 @@ struct content_rules {
  * It can be read again by others. */
 json_t *content_read(const struct content_rules *, const struct content *, struct exchange *,
                      struct verdict *);
+
+/* A body that has been collected, as it is to be read: without its coding. */
+struct content_source {
+    struct text stated, type; /* Content-Type as sent; the media type alone, in lower case */
+    struct spool *spool;
+    struct spool inflated; /* where it came in a coding */
+    bool coded;
+};
+
+/* What the body is; end it with content_close(), which leaves the body to be read again. PASS, or 415, 413 or
+ * 400 where its type or coding cannot be told, or is not allowed. */
+struct verdict content_open(const struct content_rules *, struct exchange *, struct content_source *);
+void content_close(struct content_source *, struct exchange *);
+
+/* Whether it is application/json or application/...+json. */
+bool content_is_json(struct text type);
+
+/* All of it, in the arena; the empty text with a defect, a failure. */
+struct text content_whole(struct content_source *, struct arena *, struct defect *);
 
 struct multipart_part;
 

@@ -20,9 +20,7 @@ struct reading {
     const struct content_rules *rules;
     const struct content *content;
     struct exchange *exchange;
-    struct spool *spool; /* what is to be read */
-    struct text type;    /* of media, in lower case */
-    struct text stated;  /* all of Content-Type */
+    struct content_source source;
     struct defect defect;
 };
 
@@ -54,22 +52,22 @@ static const char *find_fault(const struct parameters *parameters, struct text t
     return NULL;
 }
 
-static struct verdict read_type(struct reading *reading)
+static struct verdict read_type(struct content_source *source, const struct exchange *exchange)
 {
     struct parameters parameters;
-    struct arena *arena = reading->exchange->arena;
-    reading->stated = reading->exchange->request.content_type;
-    const char *wrong = parameters_read(reading->stated, &parameters);
+    struct arena *arena = exchange->arena;
+    source->stated = exchange->request.content_type;
+    const char *wrong = parameters_read(source->stated, &parameters);
     if (!wrong) {
-        reading->type = text_lower(arena, parameters.value);
-        wrong = find_fault(&parameters, reading->type);
+        source->type = text_lower(arena, parameters.value);
+        wrong = find_fault(&parameters, source->type);
     }
-    return wrong ? DENY(415, "body", "content_type_not_allowed",
+    return wrong ? DENY(415, NULL, "content_type_not_allowed",
                         arena_printf(arena, "its Content-Type %s", wrong))
                  : PASS;
 }
 
-static bool is_json(struct text type)
+bool content_is_json(struct text type)
 {
     return text_equal(type, TEXT("application/json")) ||
            (text_starts_with(type, TEXT("application/")) && text_ends_with(type, TEXT("+json")));
@@ -77,17 +75,23 @@ static bool is_json(struct text type)
 
 /* ---- kinds of bodies */
 
-static struct text whole(struct reading *reading)
+struct text content_whole(struct content_source *source, struct arena *arena, struct defect *defect)
 {
-    struct spool *spool = reading->spool;
-    char *at = arena_alloc(reading->exchange->arena, (size_t)spool->length + 1);
+    struct spool *spool = source->spool;
+    char *at = arena_alloc(arena, (size_t)spool->length + 1);
     size_t length = 0;
     ssize_t got;
     while ((got = spool_read(spool, at + length, (size_t)spool->length - length)) > 0)
         length += (size_t)got;
-    if (got < 0 || length != spool->length)
-        defect_set_failure(&reading->defect, length, "spool_failed", "the body's spool cannot be read");
-    return (struct text){at, length};
+    if (got >= 0 && length == spool->length)
+        return (struct text){at, length};
+    defect_set_failure(defect, length, "spool_failed", "the body's spool cannot be read");
+    return TEXT("");
+}
+
+static struct text whole(struct reading *reading)
+{
+    return content_whole(&reading->source, reading->exchange->arena, &reading->defect);
 }
 
 static json_t *read_json(struct reading *reading)
@@ -144,11 +148,11 @@ static json_t *read_multipart(struct reading *reading)
                                             .field = (size_t)rules->string,
                                             .file = allowed->max,
                                             .start = MEDIA_TYPE_BYTES};
-    const struct source source = spool_source(reading->spool);
+    const struct source source = spool_source(reading->source.spool);
     struct multipart multipart;
     struct text boundary;
     uint64_t files = 0;
-    if (!multipart_boundary(reading->stated, &boundary, &reading->defect) ||
+    if (!multipart_boundary(reading->source.stated, &boundary, &reading->defect) ||
         !multipart_read(&source, boundary, &limits, arena, &multipart, &reading->defect))
         return NULL;
     struct form form = {.items = arena_array(arena, multipart.count, sizeof *form.items)};
@@ -156,7 +160,7 @@ static json_t *read_multipart(struct reading *reading)
         if (!take_part(reading, &multipart.items[i], &form, &files))
             return NULL;
     if (files < allowed->least) {
-        defect_set(&reading->defect, reading->spool->length, "files_missing", "has too few files");
+        defect_set(&reading->defect, reading->source.spool->length, "files_missing", "has too few files");
         return NULL;
     }
     return content_convert(reading->content, &form, arena, &reading->defect);
@@ -181,66 +185,77 @@ static json_t *read_kind(struct reading *reading, struct verdict *verdict)
     const struct content_rules *rules = reading->rules;
     /* Of other methods CGI.pm takes a form of parts for a form of pairs. */
     bool is_post = text_equal(reading->exchange->request.method, TEXT("POST"));
-    if (rules->json && is_json(reading->type))
+    if (rules->json && content_is_json(reading->source.type))
         return read_json(reading);
-    if (rules->form && text_equal(reading->type, TEXT("application/x-www-form-urlencoded")))
+    if (rules->form && text_equal(reading->source.type, TEXT("application/x-www-form-urlencoded")))
         return read_form(reading);
-    if (rules->multipart && is_post && text_equal(reading->type, TEXT("multipart/form-data")))
+    if (rules->multipart && is_post && text_equal(reading->source.type, TEXT("multipart/form-data")))
         return read_multipart(reading);
-    if (rules->text && text_starts_with(reading->type, TEXT("text/")))
+    if (rules->text && text_starts_with(reading->source.type, TEXT("text/")))
         return read_text(reading);
-    *verdict = DENY(415, "body", "content_type_not_allowed", "its content is none that can be judged");
+    *verdict = DENY(415, NULL, "content_type_not_allowed", "its content is none that can be judged");
     return NULL;
 }
 
 /* ---- compressed bodies */
 
-static struct verdict inflate_body(struct reading *reading, enum content_coding coding,
-                                   struct spool *inflated)
+static struct verdict inflate_body(const struct content_rules *rules, struct exchange *exchange,
+                                   enum content_coding coding, struct content_source *source)
 {
-    struct exchange *exchange = reading->exchange;
-    const struct inflate_limits limits = {
-        .size = reading->rules->inflated, .ratio = RATIO_MOST, .grace = RATIO_GRACE};
-    const struct source source = spool_source(reading->spool);
-    *inflated = spool_new(SPOOL_MEMORY, reading->rules->inflated, exchange->spool_folder);
-    if (content_coding_inflate(&source, coding, &limits, exchange->arena, inflated, &reading->defect)) {
-        spool_rewind(inflated);
-        reading->spool = inflated;
+    const struct inflate_limits limits = {.size = rules->inflated, .ratio = RATIO_MOST, .grace = RATIO_GRACE};
+    const struct source compressed = spool_source(source->spool);
+    struct defect defect = {0};
+    source->inflated = spool_new(SPOOL_MEMORY, rules->inflated, exchange->spool_folder);
+    if (content_coding_inflate(&compressed, coding, &limits, exchange->arena, &source->inflated, &defect)) {
+        spool_rewind(&source->inflated);
+        source->spool = &source->inflated;
+        source->coded = true;
         return PASS;
     }
-    const char *word = reading->defect.word;
-    if (strcmp(word, "coding_size") == 0 || strcmp(word, "coding_ratio") == 0)
-        return DENY(413, "body", "body_too_large", reading->defect.message);
-    return content_refuse(&reading->defect, "body", exchange);
+    if (strcmp(defect.word, "coding_size") == 0 || strcmp(defect.word, "coding_ratio") == 0)
+        return DENY(413, NULL, "body_too_large", defect.message);
+    return content_refuse(&defect, "body", exchange);
 }
 
-static struct verdict undo_coding(struct reading *reading, struct spool *inflated)
+static struct verdict undo_coding(const struct content_rules *rules, struct exchange *exchange,
+                                  struct content_source *source)
 {
-    enum content_coding coding = content_coding_of(header(reading->exchange, "content-encoding"));
-    bool allowed = coding == CONTENT_CODING_NONE || (coding == CONTENT_CODING_GZIP && reading->rules->gzip) ||
-                   (coding == CONTENT_CODING_DEFLATE && reading->rules->deflate);
+    enum content_coding coding = content_coding_of(header(exchange, "content-encoding"));
+    bool allowed = coding == CONTENT_CODING_NONE || (coding == CONTENT_CODING_GZIP && rules->gzip) ||
+                   (coding == CONTENT_CODING_DEFLATE && rules->deflate);
     if (!allowed)
-        return DENY(415, "body", "content_coding_not_allowed", "its Content-Encoding is not in body.codings");
-    return coding == CONTENT_CODING_NONE ? PASS : inflate_body(reading, coding, inflated);
+        return DENY(415, NULL, "content_coding_not_allowed", "its Content-Encoding is not in body.codings");
+    return coding == CONTENT_CODING_NONE ? PASS : inflate_body(rules, exchange, coding, source);
+}
+
+struct verdict content_open(const struct content_rules *rules, struct exchange *exchange,
+                            struct content_source *source)
+{
+    *source = (struct content_source){.spool = &exchange->body.spool, .inflated = {.file = -1}};
+    spool_rewind(&exchange->body.spool);
+    if (exchange->body.spool.length > rules->max) /* where that is only reported */
+        return DENY(413, NULL, "body_too_large", "it is over body.max");
+    struct verdict verdict = read_type(source, exchange);
+    return verdict.kind == VERDICT_PASS ? undo_coding(rules, exchange, source) : verdict;
+}
+
+void content_close(struct content_source *source, struct exchange *exchange)
+{
+    spool_close(&source->inflated);
+    spool_rewind(&exchange->body.spool);
 }
 
 json_t *content_read(const struct content_rules *rules, const struct content *content,
                      struct exchange *exchange, struct verdict *verdict)
 {
-    struct reading reading = {
-        .rules = rules, .content = content, .exchange = exchange, .spool = &exchange->body.spool};
-    struct spool inflated = {.file = -1};
+    struct reading reading = {.rules = rules, .content = content, .exchange = exchange};
     json_t *value = NULL;
-    spool_rewind(&exchange->body.spool);
-    *verdict = read_type(&reading);
-    if (verdict->kind == VERDICT_PASS)
-        *verdict = undo_coding(&reading, &inflated);
+    *verdict = content_open(rules, exchange, &reading.source);
     if (verdict->kind == VERDICT_PASS) {
         value = read_kind(&reading, verdict);
         if (!value && verdict->kind == VERDICT_PASS)
             *verdict = content_refuse(&reading.defect, "body", exchange);
     }
-    spool_close(&inflated);
-    spool_rewind(&exchange->body.spool);
+    content_close(&reading.source, exchange);
     return value;
 }

@@ -6,59 +6,20 @@
 
 #include "base/arena.h"
 #include "guard/guard.h"
+#include "guard/media_range.h"
 
-struct media_type {
-    struct text type, subtype;
-};
-struct media_types {
-    struct media_type *items;
+struct media_ranges {
+    struct media_range *items;
     size_t count;
 };
 
 struct content_types_rules {
-    struct media_types types;
+    struct media_ranges types;
 };
-
-/* RFC 9110, 8.3.1: type "/" subtype, and parameters, which do not matter here. */
-static bool read_media_type(struct text value, struct media_type *media)
-{
-    struct text whole = text_trim((struct text){value.at, text_find(value, ';')});
-    size_t slash = text_find(whole, '/');
-    media->type = (struct text){whole.at, slash};
-    media->subtype = text_from(whole, slash + 1);
-    return text_is_token(media->type) && text_is_token(media->subtype);
-}
-
-/* "*" for any subtype, "*+json" for any with that structured suffix (RFC 6838, 4.2.8). */
-static bool subtype_fits(struct text pattern, struct text subtype)
-{
-    if (text_equal(pattern, TEXT("*")))
-        return true;
-    if (!text_starts_with(pattern, TEXT("*+")))
-        return text_equal_ignore_case(pattern, subtype);
-    struct text suffix = text_from(pattern, 1);
-    return subtype.length > suffix.length &&
-           text_equal_ignore_case(text_from(subtype, subtype.length - suffix.length), suffix);
-}
-
-static bool has_star(struct text text)
-{
-    return text_find(text, '*') < text.length;
-}
-
-/* A type without parameters; a star only for a whole subtype or before its suffix. */
-static bool read_pattern(struct text text, struct media_type *pattern)
-{
-    if (!read_media_type(text, pattern) || text_find(text, ';') < text.length || has_star(pattern->type))
-        return false;
-    struct text subtype = pattern->subtype, suffix = text_from(subtype, 2);
-    bool is_suffix = text_starts_with(subtype, TEXT("*+")) && suffix.length > 0 && !has_star(suffix);
-    return !has_star(subtype) || text_equal(subtype, TEXT("*")) || is_suffix;
-}
 
 static bool decode_types(struct decoder *decoder, const struct node *node, void *member)
 {
-    struct media_types *types = member;
+    struct media_ranges *types = member;
     struct texts texts;
     bool good = decode_texts(decoder, node, &texts);
     if (good && texts.count == 0)
@@ -67,7 +28,8 @@ static bool decode_types(struct decoder *decoder, const struct node *node, void 
     types->items = arena_array(decoder->arena, texts.count, sizeof *types->items);
     types->count = texts.count;
     for (size_t i = 0; i < texts.count; i++)
-        if (texts.items[i].length > 0 && !read_pattern(texts.items[i], &types->items[i]))
+        if (texts.items[i].length > 0 && (!media_range_read(texts.items[i], &types->items[i]) ||
+                                          text_equal(types->items[i].type, TEXT("*"))))
             good = findings_add(
                 decoder->findings, FINDING_ERROR, node->kind == NODE_LIST ? node->items[i] : node,
                 "\"%.*s\" is not a media type, expected one such as application/json, image/* or "
@@ -83,25 +45,25 @@ static const struct field fields[] = {
     {0},
 };
 
-static bool fits(const struct media_type *pattern, const struct media_type *media)
-{
-    return text_equal_ignore_case(pattern->type, media->type) &&
-           subtype_fits(pattern->subtype, media->subtype);
-}
-
 static struct verdict check(const void *settings, struct exchange *exchange)
 {
     const struct content_types_rules *rules = settings;
-    struct media_type media;
+    struct media_range media;
     if (body_is_empty(&exchange->body))
         return PASS;
-    /* A star is a token's character (RFC 9110, 5.6.2) and in no type's name (RFC 6838, 4.2). */
-    if (!read_media_type(exchange->request.content_type, &media) || has_star(media.subtype))
+    if (!media_type_read(exchange->request.content_type, &media))
         return DENY(415, "content_types", "content_type_not_allowed",
                     "the body's type is missing or malformed");
-    for (size_t i = 0; i < rules->types.count; i++)
-        if (fits(&rules->types.items[i], &media))
-            return PASS;
+    bool good = false;
+    for (size_t i = 0; i < rules->types.count; i++) {
+        const struct media_range *pattern = &rules->types.items[i];
+        bool fit = media_range_fits(pattern, &media);
+        good = good || fit;
+        exchange->type_named =
+            exchange->type_named || (fit && text_find(pattern->subtype, '*') == pattern->subtype.length);
+    }
+    if (good)
+        return PASS;
     return DENY(415, "content_types", "content_type_not_allowed", "the body's type is not in content_types");
 }
 

@@ -1,5 +1,5 @@
 /*
- * Guard: one check of a request. It decides, and does nothing else: it sends
+ * Guard: one check of a request, or of its reply. It decides, and does nothing else: it sends
  * nothing, logs nothing and starts nothing. Wherever it can be, the check is a
  * pure function of its rules and the exchange.
  */
@@ -10,7 +10,7 @@
 #include "data/decode.h"
 #include "http/exchange.h"
 
-enum stage { ON_HEAD, ON_BODY };
+enum stage { ON_HEAD, ON_BODY, ON_REPLY };
 
 struct guard {
     const char *name; /* policy key = file name = log word = test name */
@@ -28,10 +28,18 @@ struct guard {
 
     struct verdict (*check)(const void *rules, struct exchange *);
 
+    /* Of ON_REPLY: whether the body of a handler's reply, whose head is known, must be
+     * kept (exchange->kept) for check(); at most so many bytes, and `over` is what is wrong,
+     * for the log, when more come. Where it need not, the guard is not asked. */
+    bool (*await)(const void *rules, const struct exchange *, uint64_t *most, const char **over);
+
     /* Called in reverse order for the guards that passed, when the reply's
      * status is known; for a web server's question once before, with a status of 0, when
      * what it asks about is judged. NULL when there is nothing to do. */
     void (*finish)(const void *rules, struct exchange *);
+
+    /* A route's key `reject` names it, too. */
+    bool rejects;
 
     /* It is another turn of this guard, with the rules of that, and has no key. */
     const struct guard *again;
@@ -57,6 +65,13 @@ struct guard_rules {
 extern const struct guard *const guards[];
 enum { GUARDS_LIMIT = 32 };
 size_t guards_count(void);
+
+/* Whether there are rules for this stage; `enforced`: other than those that only report. */
+bool guards_have(const struct guard_rules rules[], enum stage, bool enforced);
+
+/* The rules that want the reply's body to be kept, with what their await() says; NULL: none do. */
+const struct guard_rules *guards_await(const struct guard_rules rules[], const struct exchange *,
+                                       uint64_t *most, const char **over);
 
 /* Runs the guards of one stage over the exchange, in order, until one does not
  * pass. A guard that only reports is told to `reported` and

@@ -42,11 +42,15 @@ static bool read_period(struct text text, uint64_t *microseconds)
     return true;
 }
 
+/* What is written with more zeros in front would not fit into the key of a counter. */
+enum { RATE_SIZE = 32 };
+
 static bool read_rate(struct text text, struct quota *quota)
 {
     size_t slash = text_find(text, '/');
     struct text number = {text.at, slash};
-    return slash < text.length && text_number(number, QUOTA_LIMIT_MOST, &quota->limit) &&
+    return text.length <= RATE_SIZE && slash < text.length &&
+           text_number(number, QUOTA_LIMIT_MOST, &quota->limit) &&
            read_period(text_from(text, slash + 1), &quota->window);
 }
 

@@ -44,6 +44,7 @@ struct limits {
     struct limit **items; /* those that have names */
     size_t count;
     const struct limit *own;     /* those that stand in routes */
+    const struct node *node;     /* the top's map of names, also of those with errors; NULL: none */
     struct counters_rules store; /* place NULL: the policy names none */
     uint64_t local_share;        /* percent */
     bool used;                   /* by a route */

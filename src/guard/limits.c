@@ -28,6 +28,9 @@ struct limits_rules {
 static bool unknown(struct decoder *decoder, const struct node *node)
 {
     const struct limits *limits = decoder->limits;
+    bool is_none = text_equal(node->text, TEXT("none"));
+    if (!is_none && limits->node && node_get(limits->node, node->text.at))
+        return false; /* it is there, and has an error of its own */
     const char **names = arena_array(decoder->arena, limits->count + 1, sizeof *names);
     struct bytes list = bytes_new(decoder->arena, 4096);
     for (size_t i = 0; i < limits->count; i++) {
@@ -69,12 +72,28 @@ static const struct limit *decode_own(struct decoder *decoder, const struct node
     return limit;
 }
 
+/* Else all requests of the route would share one counter. The defaults are for paths of any kind. */
+static bool has_captures(struct decoder *decoder, const struct node *node, const struct limit *limit)
+{
+    for (size_t i = 0; decoder->path && i < limit->by_count; i++) {
+        const char *name = limit->by[i].name;
+        if (limit->by[i].kind == BY_PATH &&
+            !strstr(decoder->path, arena_printf(decoder->arena, "{%s}", name)))
+            return findings_add(decoder->findings, FINDING_ERROR, node,
+                                "this counts by path:%s, and the path %s has no {%s}", name, decoder->path,
+                                name);
+    }
+    return true;
+}
+
 static bool add_limit(struct decoder *decoder, const struct node *node, struct limits_rules *rules)
 {
     bool is_name = node->kind == NODE_SCALAR && text_find(node->text, '/') == node->text.length;
     const struct limit *limit = is_name ? find(decoder->limits, node->text) : decode_own(decoder, node);
     if (!limit)
         return is_name ? unknown(decoder, node) : false;
+    if (!has_captures(decoder, node, limit))
+        return false;
     for (size_t i = 0; i < rules->count; i++)
         if (is_same(rules->items[i], limit))
             return findings_add(decoder->findings, FINDING_ERROR, node, "this is named twice");

@@ -7,13 +7,35 @@
 
 extern const struct guard guard_dotfiles, guard_hosts, guard_https, guard_addresses, guard_methods,
     guard_limits, guard_body, guard_content_types, guard_auth, guard_roles, guard_scopes, guard_claims,
-    guard_match, guard_parameters, guard_limits_late, guard_body_late;
+    guard_repeated_params, guard_operators, guard_markup, guard_match, guard_parameters, guard_limits_late,
+    guard_repeated_params_late, guard_operators_late, guard_markup_late, guard_body_late, guard_replies;
 
+/* What may change the request stands in front of all that judges what is in it. */
 const struct guard *const guards[] = {
-    &guard_dotfiles,  &guard_hosts,  &guard_https,         &guard_addresses,  &guard_methods,
-    &guard_limits,    &guard_body,   &guard_content_types, &guard_auth,       &guard_roles,
-    &guard_scopes,    &guard_claims, &guard_match,         &guard_parameters, &guard_limits_late,
-    &guard_body_late, NULL,
+    &guard_dotfiles,
+    &guard_hosts,
+    &guard_https,
+    &guard_addresses,
+    &guard_methods,
+    &guard_limits,
+    &guard_body,
+    &guard_content_types,
+    &guard_auth,
+    &guard_roles,
+    &guard_scopes,
+    &guard_claims,
+    &guard_repeated_params,
+    &guard_operators,
+    &guard_markup,
+    &guard_match,
+    &guard_parameters,
+    &guard_limits_late,
+    &guard_repeated_params_late,
+    &guard_operators_late,
+    &guard_markup_late,
+    &guard_body_late,
+    &guard_replies,
+    NULL,
 };
 
 _Static_assert(sizeof guards / sizeof *guards <= GUARDS_LIMIT, "a bit of `passed` for each guard");
@@ -23,6 +45,24 @@ size_t guards_count(void)
     return sizeof guards / sizeof *guards - 1;
 }
 
+bool guards_have(const struct guard_rules rules[], enum stage stage, bool enforced)
+{
+    for (size_t i = 0; guards[i]; i++)
+        if (guards[i]->stage == stage && rules[i].rules && !(enforced && rules[i].report_only))
+            return true;
+    return false;
+}
+
+const struct guard_rules *guards_await(const struct guard_rules rules[], const struct exchange *exchange,
+                                       uint64_t *most, const char **over)
+{
+    for (size_t i = 0; guards[i]; i++)
+        if (guards[i]->stage == ON_REPLY && rules[i].rules &&
+            guards[i]->await(rules[i].rules, exchange, most, over))
+            return &rules[i];
+    return NULL;
+}
+
 /* A guard that only reports leaves the body's limit as it was, or reading the
  * body would enforce it all the same, and says nothing to the client. */
 static struct verdict judge_one(const struct guard *guard, const struct guard_rules *rules,
@@ -30,6 +70,7 @@ static struct verdict judge_one(const struct guard *guard, const struct guard_ru
 {
     uint64_t limit = exchange->body.limit;
     struct text details = exchange->details;
+    exchange->reports = rules->report_only;
     struct verdict verdict = guard->check(rules->rules, exchange);
     if (rules->report_only) {
         exchange->body.limit = limit;

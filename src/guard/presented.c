@@ -221,18 +221,16 @@ static void remove_parameter(const char *name, struct exchange *exchange)
     struct text rest = request->query, pair, value;
     if (!name || presented_parameter(rest, name, exchange->arena, &value) == 0)
         return;
-    struct bytes target = bytes_new(exchange->arena, request->target.length + 1);
-    bytes_add(&target, request->target.at, text_find(request->target, '?'));
-    size_t path = target.length;
+    struct bytes kept = bytes_new(exchange->arena, request->query.length);
+    bool begun = false;
     while (text_next(&rest, '&', &pair)) {
         if (is_parameter(pair, name, exchange->arena))
             continue;
-        bytes_add(&target, target.length > path ? "&" : "?", 1);
-        bytes_add_text(&target, pair);
+        bytes_add(&kept, "&", begun ? 1 : 0);
+        bytes_add_text(&kept, pair);
+        begun = true;
     }
-    request->target = bytes_text(&target);
-    request->has_query = target.length > path;
-    request->query = text_from(request->target, path + 1);
+    request_replace_query(request, bytes_text(&kept), exchange->arena);
 }
 
 /* ---- all of them */

@@ -137,7 +137,7 @@ static bool check_length(struct exec_run *run)
                                     (unsigned long long)run->body_size, (long long)length));
 }
 
-static bool exec_relay(void *state, struct exchange *exchange, const char **detail)
+static bool exec_relay(void *state, struct exchange *exchange, struct verdict *verdict)
 {
     struct exec_run *run = state;
     struct text piece = run->rest;
@@ -146,7 +146,7 @@ static bool exec_relay(void *state, struct exchange *exchange, const char **deta
         ;
     run->complete = !run->failed && check_length(run);
     if (!run->complete)
-        *detail = run->failure.detail;
+        *verdict = run->failure;
     return run->complete;
 }
 

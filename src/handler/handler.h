@@ -41,9 +41,9 @@ struct handler {
     void *(*begin)(const void *settings, struct exchange *, struct verdict *);
 
     /* Sends the reply's body with exchange_send() as it comes, to its end.
-     * False when it broke off: the reply is then cut short, and `detail` says
-     * why for the log. */
-    bool (*relay)(void *state, struct exchange *, const char **detail);
+     * False when it broke off: the reply is then cut short, and the verdict's detail says
+     * why for the log; where nothing of it was sent yet, the verdict is the answer. */
+    bool (*relay)(void *state, struct exchange *, struct verdict *);
 
     /* Ends the work whatever its state, leaves no process or descriptor. May
      * add to the log what only the end tells (an exit status). */

@@ -85,11 +85,13 @@ static void *begin(const void *settings, struct exchange *exchange, struct verdi
     return body;
 }
 
-static bool relay(void *state, struct exchange *exchange, const char **detail)
+static bool relay(void *state, struct exchange *exchange, struct verdict *verdict)
 {
     const struct text *body = state;
-    (void)detail;
-    return exchange_send(exchange, *body);
+    if (exchange_send(exchange, *body))
+        return true;
+    *verdict = DENY(400, "respond", "client_gone", "the client is gone");
+    return false;
 }
 
 static void end(void *state, struct exchange *exchange)

@@ -159,6 +159,20 @@ struct verdict body_collect(struct body *body, uint64_t memory_limit, const char
     return PASS;
 }
 
+bool body_replace(struct body *body, struct text text, struct error *error)
+{
+    assert(body->spooled);
+    struct spool spool = spool_new(body->spool.memory_limit, text.length, body->spool.folder);
+    if (!spool_write(&spool, text.at, text.length, error)) {
+        spool_close(&spool);
+        return false;
+    }
+    spool_close(&body->spool);
+    body->spool = spool;
+    spool_rewind(&body->spool);
+    return true;
+}
+
 struct verdict body_verdict(ssize_t result)
 {
     switch (result) {

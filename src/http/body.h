@@ -49,6 +49,10 @@ bool body_is_empty(struct body *);
 /* How many bytes the body will have, or -1 when only its end will tell. */
 int64_t body_length(const struct body *);
 
+/* Puts other bytes in the place of a body that has been collected; its length is theirs, whatever the limit
+ * was. False with an error when they cannot be kept: the body is then as it was. */
+bool body_replace(struct body *, struct text, struct error *);
+
 /* The verdict for what body_read() returned below BODY_WAIT. */
 struct verdict body_verdict(ssize_t result);
 

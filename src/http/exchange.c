@@ -65,11 +65,43 @@ bool exchange_send_head(struct exchange *exchange)
     return exchange->channel->send(exchange->channel, reply_head(&exchange->reply, exchange->arena));
 }
 
+bool exchange_send_kept(struct exchange *exchange)
+{
+    enum { PIECE = 16 * 1024 };
+    struct kept *kept = exchange->kept;
+    char piece[PIECE];
+    ssize_t length = 0;
+    exchange->kept = NULL;
+    exchange->sent = 0;
+    if (!exchange_send_head(exchange))
+        return false;
+    if (kept->instead.at)
+        return exchange_send(exchange, kept->instead);
+    spool_rewind(&kept->spool);
+    while ((length = spool_read(&kept->spool, piece, sizeof piece)) > 0)
+        if (!exchange_send(exchange, (struct text){piece, (size_t)length}))
+            return false;
+    return length == 0;
+}
+
+/* What does not fit ends it, or all that was kept goes out. */
+static bool keep(struct exchange *exchange, struct text data)
+{
+    struct kept *kept = exchange->kept;
+    struct error error = {0};
+    exchange->sent += data.length;
+    if (spool_write(&kept->spool, data.at, data.length, &error))
+        return true;
+    kept->over = error.number == EFBIG;
+    kept->failed = !kept->over;
+    return kept->fixed && exchange_send_kept(exchange) && exchange_send(exchange, data);
+}
+
 bool exchange_send(struct exchange *exchange, struct text data)
 {
     const struct reply *reply = &exchange->reply;
     struct channel *channel = exchange->channel;
-    assert(exchange->head_sent);
+    assert(exchange->head_sent || exchange->kept);
     if (!reply_has_body(reply, exchange->request.method))
         return !channel->gone;
     if (reply->length >= 0) {
@@ -79,6 +111,8 @@ bool exchange_send(struct exchange *exchange, struct text data)
     }
     if (data.length == 0)
         return !channel->gone;
+    if (exchange->kept)
+        return keep(exchange, data);
     exchange->sent += data.length;
     return channel->send(channel, data);
 }

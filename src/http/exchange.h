@@ -31,6 +31,14 @@ struct allowance {
     uint64_t retry; /* 0: it was admitted */
 };
 
+/* A reply's body that is kept until it has been judged, by whoever owns the spool. */
+struct kept {
+    struct spool spool;
+    bool fixed;          /* it goes out as it is, and when it does not fit in the spool, at once */
+    bool over, failed;   /* it did not fit, or the spool failed */
+    struct text instead; /* goes out in its place; at NULL: nothing does */
+};
+
 struct exchange {
     struct arena *arena;
     struct channel *channel;
@@ -59,14 +67,19 @@ struct exchange {
     int validation_status;  /* of validation_error */
     int validation_details; /* enum validation_details */
     struct drawn *drawn;    /* what the guard `limits` has to give back */
+    const struct content_rules *reading; /* how a body is read (guard/content.h); NULL until `body` says */
+    struct rejecting *rejecting;         /* what was read to be judged (guard/reject.h) */
+    bool type_named;                     /* the guard `content_types` names the body's very type */
+    bool reports;                        /* the guard that judges only reports, so it changes nothing */
     struct allowance allowance;
     struct text details;   /* of a refusal for what was sent: a JSON list; may be empty */
     struct text challenge; /* WWW-Authenticate of a refusal; may be empty */
 
     struct verdict verdict; /* the first that was not PASS, or PASS */
     struct reply reply;
-    uint64_t sent;  /* body bytes handed to the channel */
-    bool head_sent; /* the reply can no longer be changed */
+    struct kept *kept; /* takes the body in the place of the channel; NULL: nobody does */
+    uint64_t sent;     /* body bytes handed to the channel, or kept */
+    bool head_sent;    /* the reply can no longer be changed */
 
     struct launcher *launcher; /* who starts programs (process/launcher.h) */
     const char *spool_folder;
@@ -94,7 +107,11 @@ void exchange_begin_to_wait(struct exchange *);
 bool exchange_send_head(struct exchange *);
 
 /* Sends body bytes; cut to the reply's length where one is stated, and dropped
- * where no body may follow. False when the client is gone. */
+ * where no body may follow. False when the client is gone, or what is kept does not fit. */
 bool exchange_send(struct exchange *, struct text data);
+
+/* Sends the head and what was kept; from now on the body goes out as it comes. False when
+ * the client is gone or the spool cannot be read. */
+bool exchange_send_kept(struct exchange *);
 
 #endif

@@ -359,6 +359,15 @@ struct verdict request_read(struct request *request, const struct params *params
     return verdict;
 }
 
+void request_replace_query(struct request *request, struct text query, struct arena *arena)
+{
+    struct text path = {request->target.at, text_find(request->target, '?')};
+    request->has_query = query.length > 0;
+    request->target = text_of(arena_printf(arena, "%.*s%s%.*s", TEXT_ARGUMENTS(path),
+                                           query.length > 0 ? "?" : "", TEXT_ARGUMENTS(query)));
+    request->query = text_from(request->target, path.length + 1);
+}
+
 struct text request_server_param(const struct request *request, const char *name)
 {
     struct text wanted = text_of(name);

@@ -75,6 +75,9 @@ struct request {
 struct verdict request_read(struct request *, const struct params *, const struct request_rules *,
                             struct arena *);
 
+/* Puts another query in the place of the request's, in its target, too; where it is empty there is none. */
+void request_replace_query(struct request *, struct text query, struct arena *);
+
 /* A server parameter that is not a header (SERVER_NAME); empty when absent. */
 struct text request_server_param(const struct request *, const char *name);
 

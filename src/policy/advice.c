@@ -201,9 +201,9 @@ static void advise_authorizer(const struct loader *loader)
     }
     for (size_t i = 0; asked && i < policy->route_count; i++)
         if (route_needs_body(&policy->routes[i]))
-            findings_add(
-                findings_of(loader), FINDING_ADVICE, policy->routes[i].node,
-                "this judges the body, so a web server that only asks whether it may serve gets 403");
+            findings_add(findings_of(loader), FINDING_ADVICE, policy->routes[i].node,
+                         "this judges the body, so a web server that only asks gets 403, but for a GET or "
+                         "HEAD without one");
 }
 
 static void advise_auth(const struct loader *loader)

@@ -24,6 +24,7 @@ void limit_rules_load(struct loader *loader)
                      (int)LIMITS_MOST);
         return;
     }
+    limits->node = map;
     limits->items = arena_array(policy->arena, map->count, sizeof(struct limit *));
     for (size_t i = 0; i < map->count; i++) {
         const struct node *node = map->items[i];

@@ -87,10 +87,7 @@ struct policy *policy_parse(struct text content, const char *file, bool json, st
 
 bool route_needs_body(const struct route *route)
 {
-    for (size_t i = 0; guards[i]; i++)
-        if (guards[i]->stage == ON_BODY && route->guards[i].rules)
-            return true;
-    return false;
+    return guards_have(route->guards, ON_BODY, false);
 }
 
 void policy_free(struct policy *policy)

@@ -18,6 +18,7 @@ struct draft {
     struct route route;
     int mode;
     const struct node *headers; /* what route.headers was made from */
+    struct texts reject;        /* guards by name */
 };
 
 static bool has_lower_case(struct text text)
@@ -108,6 +109,33 @@ static bool decode_headers(struct decoder *decoder, const struct node *node, voi
     return true;
 }
 
+/* The place of a guard that `reject` may name, or GUARDS_LIMIT. */
+static size_t find_rejecting(struct text name)
+{
+    for (size_t i = 0; guards[i]; i++)
+        if (guards[i]->rejects && text_equal(text_of(guards[i]->name), name))
+            return i;
+    return GUARDS_LIMIT;
+}
+
+static bool decode_reject(struct decoder *decoder, const struct node *node, void *member)
+{
+    struct texts *names = member;
+    bool good = decode_texts(decoder, node, names);
+    if (names->count == 1 && text_equal(names->items[0], TEXT("none")))
+        names->count = 0;
+    else if (good && names->count == 0)
+        good =
+            findings_add(decoder->findings, FINDING_ERROR, node, "the list is empty, expected names or none");
+    for (size_t i = 0; i < names->count; i++)
+        if (names->items[i].length > 0 && find_rejecting(names->items[i]) == GUARDS_LIMIT)
+            good = findings_add(
+                decoder->findings, FINDING_ERROR, node->kind == NODE_LIST ? node->items[i] : node,
+                "\"%.*s\" is not known, expected repeated_params, operators, markup or, alone, none",
+                TEXT_ARGUMENTS(names->items[i]));
+    return good;
+}
+
 static const struct field route_fields[] = {
     {FIELD(FIELD_TEXT, draft, route.path, "path"), .required = true,
      .help = "which paths: literal segments, {name} for one, a last ** for any rest"},
@@ -128,6 +156,9 @@ static const struct field route_fields[] = {
      .fallback = "400", .help = "the status of validation_error"},
     {FIELD(FIELD_CHOICE, draft, route.validation_details, "validation_details"),
      .choices = "full|fields|none", .fallback = "full", .help = "what is said of content that is refused"},
+    {FIELD(FIELD_OWN, draft, reject, "reject"), .own = decode_reject,
+     .expects = "none or a list of repeated_params, operators, markup",
+     .help = "input that is refused wherever it is: by the guards of these names"},
     {FIELD(FIELD_CHOICE, draft, route.limit_headers, "limit_headers"), .choices = "draft|legacy|none",
      .fallback = "draft", .help = "what replies say of the tightest limit"},
     {FIELD(FIELD_BOOL, draft, route.pass_errors, "pass_errors"), .fallback = "false",
@@ -265,6 +296,26 @@ static void unknown_key(struct loader *loader, const struct node *item, bool def
                      nearest ? "; did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?" : "");
 }
 
+/* Who is named judges, by his own key's rules or by the defaults of the program; who is not does not. */
+static void apply_reject(struct loader *loader, struct draft *draft, const struct node *map)
+{
+    const struct node *node = node_get(map, "reject");
+    for (size_t i = 0; node && guards[i]; i++) {
+        struct guard_rules *rules = &draft->route.guards[i];
+        const struct node *own = node_get(map, guards[i]->name);
+        if (!guards[i]->rejects)
+            continue;
+        bool named = holds(&draft->reject, text_of(guards[i]->name));
+        if (!named && own)
+            findings_add_key(loader->decoder.findings, FINDING_ERROR, own,
+                             "this is not among those of `reject`");
+        if (!named)
+            *rules = (struct guard_rules){0};
+        else if (!rules->rules && !own)
+            decode_guard(loader, i, NULL, rules);
+    }
+}
+
 static void apply_keys(struct loader *loader, struct draft *draft, const struct node *map, bool defaults)
 {
     const char *first_handler = NULL;
@@ -288,6 +339,7 @@ static void apply_keys(struct loader *loader, struct draft *draft, const struct 
         if (handler && !first_handler)
             first_handler = key;
     }
+    apply_reject(loader, draft, map);
 }
 
 /* What a route is before anybody says anything. */
@@ -344,6 +396,24 @@ static void check_auth(struct loader *loader, const struct route *route, const s
                      handler->name);
 }
 
+/* What the web server or another route answers is judged by nobody. */
+static void check_replies(struct loader *loader, const struct route *route, const struct node *map)
+{
+    struct findings *findings = loader->decoder.findings;
+    const struct handler *handler = route->handler;
+    if (!route->settings || !guards_have(route->guards, ON_REPLY, false))
+        return;
+    const struct texts *steering =
+        handler->allowed_headers ? handler->allowed_headers(route->settings) : NULL;
+    if (steering && steering->count > 0)
+        findings_add(findings, FINDING_ERROR, map,
+                     "`replies` is beside `%s.steering`, by which the web server sends something else",
+                     handler->name);
+    if (handler->authorizes && handler->authorizes(route->settings))
+        findings_add(findings, FINDING_ERROR, map,
+                     "`replies` is for routes with a program, and this one only says what may be served");
+}
+
 /* What a route as a whole must have. */
 static void check_route(struct loader *loader, const struct draft *draft, const struct node *map)
 {
@@ -358,11 +428,26 @@ static void check_route(struct loader *loader, const struct draft *draft, const 
                      handler_names(loader->decoder.arena));
         return;
     }
+    check_replies(loader, route, map);
     const struct program *program =
         route->settings && route->handler->program ? route->handler->program(route->settings) : NULL;
     if (program && program->root && route->path && !text_ends_with(text_of(route->path), TEXT("/**")))
         findings_add(findings, FINDING_ERROR, node_get(map, "path"),
                      "a script beneath a root needs a path that ends in /**");
+}
+
+/* What is said of bodies that nobody judges would be without effect. */
+static void check_judged(struct loader *loader, const struct route *route, const struct node *map)
+{
+    static const char *const keys[] = {"depth", "values", "string"};
+    const struct node *body = node_get(map, "body");
+    for (size_t i = 0; body && body->kind == NODE_MAP && i < sizeof keys / sizeof *keys; i++) {
+        const struct node *item = node_get(body, keys[i]);
+        if (item && !route_needs_body(route))
+            findings_add_key(
+                loader->decoder.findings, FINDING_ERROR, item,
+                "this is for a body that is judged, by its `schema` or `fields`, or by `reject`");
+    }
 }
 
 static void load_route(struct loader *loader, const struct draft *defaults, const struct node *map,
@@ -386,6 +471,7 @@ static void load_route(struct loader *loader, const struct draft *defaults, cons
             if (route->guards[i].rules && guards[i]->wanted && !guards[i]->wanted(route->guards[i].rules))
                 route->guards[i].rules = NULL;
         }
+    check_judged(loader, route, map);
     for (size_t i = 0; guards[i]; i++)
         if (!names_mode(route->guards[i].node))
             route->guards[i].report_only = route->report_only;

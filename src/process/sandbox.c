@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <sys/ioctl.h>
@@ -335,8 +336,27 @@ static bool restrict_calls(bool network, struct error *error)
 
 /* ---- both */
 
+static void *end_thread(void *result)
+{
+    pthread_exit(result);
+}
+
+/* The C library loads libgcc_s.so.1 when a thread first ends by pthread_exit(3), as those do
+ * that ask name servers (getaddrinfo_a(3)). In here it could not, which ends the process. */
+static bool load_library_of_threads(struct error *error)
+{
+    pthread_t thread;
+    errno = pthread_create(&thread, NULL, end_thread, NULL);
+    if (errno != 0)
+        return error_set_errno(error, "cannot make a thread");
+    errno = pthread_join(thread, NULL);
+    return errno == 0 || error_set_errno(error, "cannot wait for a thread");
+}
+
 bool sandbox_enter(const struct sandbox_paths *paths, struct error *error)
 {
+    if (paths->network && !load_library_of_threads(error))
+        return false;
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         return error_set_errno(error, "cannot set no_new_privs");
 #ifndef SANITIZERS

@@ -63,6 +63,7 @@ static const struct {
     {"program_failed", "The handler of this request could not be started"},
     {"program_timeout", "The handler of this request took too long"},
     {"rate_limit_exceeded", "Too many requests, please try again later"},
+    {"reply_invalid", "The handler of this request gave no valid answer"},
     {"request_invalid", "The request is not valid"},
     {"request_timeout", "The request took too long to arrive"},
     {"route_not_found", "There is nothing at this address"},

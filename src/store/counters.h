@@ -84,7 +84,8 @@ struct counters *counters_open_memory(uint64_t rows);
 bool counters_take(struct counters *, const struct draw draws[], size_t count, struct taken *,
                    struct error *);
 
-/* Gives back what was taken at `time`, soon: it does not wait. */
+/* Gives back what was taken at `time`, soon: it does not wait. Where the store is out it is done
+ * when that is back, unless there are too many or nobody knows whether it was done. */
 void counters_give_back(struct counters *, const struct draw draws[], size_t count, uint64_t time);
 
 /* Takes again now what was taken at `time`, for who holds it longer than a

@@ -35,8 +35,11 @@ struct counters_backend {
     bool (*connect)(void *state, struct error *);
 
     /* Carries out jobs in their order, as one transaction: on false none of
-     * them counts, and connect() is called before the next. */
+     * them counts for its caller, and connect() is called before the next. */
     bool (*run)(void *state, struct job *const jobs[], size_t count, struct error *);
+
+    /* After run() has failed: whether the jobs were surely not carried out, and may be tried again. */
+    bool (*was_undone)(const void *state);
 
     /* When there was nothing to do for a while, and now and then between: pruning. */
     bool (*tidy)(void *state, struct error *);

@@ -118,6 +118,11 @@ struct counters_slot *counters_line_enter(struct counters_line *line, const stru
     return slot;
 }
 
+void counters_line_return(struct counters_line *line, struct counters_slot *slot)
+{
+    append(line, slot);
+}
+
 size_t counters_line_take(struct counters_line *line, struct job *jobs[BATCH_LIMIT])
 {
     size_t count = 0;

@@ -52,6 +52,9 @@ struct counters_slot *counters_line_enter(struct counters_line *, const struct j
 /* Takes one out, wherever it stands; it is still in use. */
 void counters_line_leave(struct counters_line *, struct counters_slot *);
 
+/* Puts one that counters_line_take() took at the end again. */
+void counters_line_return(struct counters_line *, struct counters_slot *);
+
 /* What is no longer in line is no longer in use. */
 void counters_line_give(struct counters_line *, struct counters_slot *);
 

@@ -25,6 +25,7 @@ enum {
     TIDY_MS = 1000,       /* from one tidying to the next, while there is work */
     TIDY_MOST_MS = 64000, /* and when there is none for long */
     STOP_MS = 1000,
+    OWED_MOST = COUNTERS_JOBS_MOST / 2, /* kept to be given back while the store is out */
 };
 
 struct counters_queue {
@@ -51,9 +52,20 @@ struct counters_queue {
     uint64_t tidied, tidy_pause; /* the thread's */
 };
 
+/* Twice given back would be more than the limit. */
+static bool may_try_again(const struct counters_queue *queue, const struct counters_slot *slot)
+{
+    const struct counters_link *link = queue->link;
+    return slot->job.kind == JOB_GIVE_BACK && !queue->stopped && link->backend->was_undone(link->state);
+}
+
 /* What became of it is there for its caller, or for nobody. */
 static void finish(struct counters_queue *queue, struct counters_slot *slot, const struct error *error)
 {
+    if (error && may_try_again(queue, slot)) {
+        counters_line_return(&queue->line, slot);
+        return;
+    }
     if (error && slot->job.kind == JOB_GIVE_BACK)
         counters_link_lose(queue->link, 1);
     if (!slot->awaited) {
@@ -65,7 +77,7 @@ static void finish(struct counters_queue *queue, struct counters_slot *slot, con
     atomic_store(&slot->stage, error ? JOB_FAILED : JOB_DONE);
 }
 
-/* All that waits, or only that for which somebody does. */
+/* All that waits, or only that for which somebody does: what is to be given back can wait. */
 static void fail_waiting(struct counters_queue *queue, bool awaited, const struct error *error)
 {
     for (struct counters_slot *slot = queue->line.first, *next; slot; slot = next) {
@@ -95,7 +107,7 @@ static void end(struct counters_queue *queue, bool done, const struct error *err
     if (done)
         return;
     queue->error = *error;
-    fail_waiting(queue, false, error);
+    fail_waiting(queue, true, error);
 }
 
 static void carry_out(struct counters_queue *queue)
@@ -264,7 +276,8 @@ void counters_queue_tell(struct counters_queue *queue, const struct job *job)
     struct error ignored = {0};
     bool ring = false;
     pthread_mutex_lock(&queue->lock);
-    bool told = !queue->stopping && !queue->out && enter(queue, job, false, &ring, &ignored);
+    bool told = !queue->stopping && (!queue->out || queue->line.used < OWED_MOST) &&
+                enter(queue, job, false, &ring, &ignored);
     pthread_mutex_unlock(&queue->lock);
     if (!told)
         counters_link_lose(queue->link, 1);

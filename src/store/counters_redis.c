@@ -296,6 +296,12 @@ static bool run(void *state, struct job *const jobs[], size_t count, struct erro
     return counters_redis_run(state, jobs, count, 0, error);
 }
 
+static bool was_undone(const void *state)
+{
+    const struct backend *backend = state;
+    return !redis_may_have_run(backend->redis);
+}
+
 /* ---- showing and forgetting */
 
 /* All counters of a key: three algorithms, and the shared ones of a limit. */
@@ -516,6 +522,7 @@ const struct counters_backend counters_redis = {
     .open = open_redis,
     .connect = connect_redis,
     .run = run,
+    .was_undone = was_undone,
     .tidy = tidy,
     .list = list,
     .reset = reset,

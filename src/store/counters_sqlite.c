@@ -137,6 +137,13 @@ static bool run(void *state, struct job *const jobs[], size_t count, struct erro
     return true;
 }
 
+/* What is not committed is not there. */
+static bool was_undone(const void *state)
+{
+    (void)state;
+    return true;
+}
+
 static bool tidy(void *state, struct error *error)
 {
     struct counters_file *file = state;
@@ -274,6 +281,7 @@ const struct counters_backend counters_sqlite = {.name = "sqlite",
                                                  .open = begin,
                                                  .connect = connect,
                                                  .run = run,
+                                                 .was_undone = was_undone,
                                                  .tidy = tidy,
                                                  .list = list,
                                                  .reset = reset,

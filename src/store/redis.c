@@ -24,6 +24,7 @@ struct redis {
     uint64_t timeout;
     struct redis_stream stream;
     redisReader *reader;
+    bool may_have_run;
 };
 
 /* ---- what a server can say against us */
@@ -276,6 +277,7 @@ redisReply *redis_run(struct redis *redis, const struct redis_script *script, co
     uint64_t deadline = clock_milliseconds() + redis->timeout;
     char number[24];
     assert(keys <= count);
+    redis->may_have_run = false;
     if (!ready_before(redis, deadline, error))
         return NULL;
     struct text *all = calloc(count + SCRIPT_WORDS, sizeof *all);
@@ -294,6 +296,7 @@ redisReply *redis_run(struct redis *redis, const struct redis_script *script, co
         reply = exchange(redis, all, count + SCRIPT_WORDS, deadline, error);
     }
     free(all);
+    redis->may_have_run = !reply || reply->type != REDIS_REPLY_ERROR;
     return judge(redis, reply, false, error);
 }
 
@@ -338,6 +341,11 @@ void redis_free(struct redis *redis)
     redis_stream_free(&redis->stream);
     arena_free(redis->arena);
     free(redis);
+}
+
+bool redis_may_have_run(const struct redis *redis)
+{
+    return redis->may_have_run;
 }
 
 const char *redis_place(const struct redis *redis)

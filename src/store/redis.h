@@ -50,6 +50,9 @@ redisReply *redis_call(struct redis *, const struct text words[], size_t count, 
 redisReply *redis_run(struct redis *, const struct redis_script *, const struct text words[], size_t count,
                       size_t keys, struct error *);
 
+/* Whether the last script was carried out, or nobody knows; one that ended with an error was not. */
+bool redis_may_have_run(const struct redis *);
+
 /* For replies that are none of what the script can say; always false. */
 bool redis_is_strange(const struct redis *, struct error *);
 

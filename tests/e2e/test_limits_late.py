@@ -1,6 +1,6 @@
 """A request that draws on limits twice, before and behind `auth`, and whose store
 fails in between: the answer of `on_store_failure`, and what the first judgement took is
-kept or, where it is to be given back and nobody can, said in the log."""
+kept or, where it is to be given back, given back once the store is there again."""
 
 import concurrent.futures
 import json
@@ -73,7 +73,7 @@ def guard(store, folder, helper):
     rules = base(folder, helper)
     rules["store"] = {**store.store, "local_share": 50}
     rules["limits"] = {
-        "turn": {"rate": "30/1m", "algorithm": "gcra", "delay": "3s", "by": BY},  # holds requests between the two
+        "turn": {"rate": "15/1m", "algorithm": "gcra", "delay": "5s", "by": BY},  # holds requests between the two
         "all": {"rate": "9/1h", "by": BY},
         "good": {"rate": "9/1h", "by": BY, "count": "successes"},
         "bad": {"rate": "9/1h", "by": BY, "count": "failures"},
@@ -110,19 +110,17 @@ class Caller:
         return {name: found.get(name, 0) for name in names}
 
     def ask_while_it_fails(self, path, token=False):
-        """Its reply, those to two more that draw on the late limit alone, and how many times the log says
-        that something was not given back."""
+        """Its reply, those to two more that draw on the late limit alone, and how many the log
+        says were not given back."""
         before = len(self.guard.entries(event="store_back"))
         taken = self.used()["all"]
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
-            start = time.monotonic()
             reply = pool.submit(self.ask, path, token)
-            harness.wait_until(lambda: self.used()["all"] == taken + 1, 2, "it waits for its turn")
+            harness.wait_until(lambda: self.used()["all"] == taken + 1, 4, "it waits for its turn")
             self.store.fail()
             try:
-                assert not reply.done() and time.monotonic() - start < 1.5, "the store fails while it waits"
+                assert not reply.done(), "the store fails while it waits"
                 reply = reply.result()
-                assert 1.5 < time.monotonic() - start < 5
                 more = [self.ask(path + "-late").status for _ in range(2)]
                 time.sleep(0.7)  # what was to be given back has been tried
             finally:
@@ -141,7 +139,7 @@ def caller(guard, store):
 
 
 FIRST = {"all": 1, "good": 1, "bad": 0, "late": 1}
-BOTH = {"all": 2, "good": 2, "bad": 1, "late": 1}
+SERVED, REFUSED = {"all": 2, "good": 2, "bad": 0, "late": 1}, {"all": 2, "good": 1, "bad": 1, "late": 1}
 
 
 def begin(caller, path):
@@ -152,30 +150,33 @@ def begin(caller, path):
 
 @pytest.mark.parametrize("path, status, then", [("/deny", 503, 503), ("/allow", 200, 200), ("/local", 200, 429)])
 def test_answers(caller, path, status, then):
-    """What was taken first stays taken; the one count that was to be given back is told of."""
+    """What was taken first stays taken; the one count that is to be given back is, once it can be."""
     begin(caller, path)
     reply, more, lost = caller.ask_while_it_fails(path)
     assert reply.status == status and more == [then] * 2, "the local share is one"
     if status == 503:
         assert json.loads(reply.body)["error"] == "store_failed" and reply.get("Retry-After")
-    assert caller.used() == BOTH and lost == 1
+    found = REFUSED if status == 503 else SERVED
+    harness.wait_until(lambda: caller.used() == found, 5, "it is given back")
+    assert lost == 0
     assert harness.wait_until(lambda: caller.ask(path), 5).status == 200, "the second of two, as nothing was counted late"
-    harness.wait_until(lambda: caller.used() == {"all": 3, "good": 3, "bad": 1, "late": 2}, 5, "it is counted")
+    found = {"all": 3, "good": found["good"] + 1, "bad": found["bad"], "late": 2}
+    harness.wait_until(lambda: caller.used() == found, 5, "it is counted")
     reply = caller.ask(path)
     assert reply.status == 429 and json.loads(reply.body)["error"] == "rate_limit_exceeded"
-    harness.wait_until(lambda: caller.used() == {"all": 3, "good": 3, "bad": 1, "late": 2}, 5, "all of it is given back")
+    harness.wait_until(lambda: caller.used() == found, 5, "all of it is given back")
 
 
 def test_refused_by_itself(caller):
     """The local share of the late limit is used up: 429, and what the early ones took in the store
-    cannot be given back."""
+    is given back, too."""
     begin(caller, "/local")
     assert caller.ask_while_it_fails("/local")[0].status == 200, "one, half of two"
     assert caller.ask("/turn").status == 200, "the next one has to wait, too"
     reply, more, lost = caller.ask_while_it_fails("/local")
     assert reply.status == 429 and json.loads(reply.body)["error"] == "rate_limit_exceeded"
-    assert more == [429] * 2 and lost == 1
-    assert caller.used() == {"all": 3, "good": 3, "bad": 2, "late": 1}
+    assert more == [429] * 2 and lost == 0
+    harness.wait_until(lambda: caller.used() == SERVED, 5, "it is given back")
 
 
 def test_a_token_needs_the_store(caller, store):
@@ -185,7 +186,8 @@ def test_a_token_needs_the_store(caller, store):
     begin(caller, "/allow")
     reply, more, lost = caller.ask_while_it_fails("/allow", token=True)
     assert reply.status == 503 and json.loads(reply.body)["error"] == "store_failed"
-    assert more == [200] * 2 and caller.used() == BOTH and lost == 1
+    assert more == [200] * 2 and lost == 0
+    harness.wait_until(lambda: caller.used() == REFUSED, 5, "it is given back")
 
 
 # ---- the other way round: it fails first, and is back while `auth` asks for a key

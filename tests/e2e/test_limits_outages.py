@@ -14,6 +14,7 @@ import time
 import pytest
 
 import harness
+import records
 from records import ask
 from test_stores import mount
 
@@ -28,6 +29,7 @@ def policy(folder, helper, place):
             {"path": "/deny/**", "limits": {"use": [{"rate": "1000000/1h", "by": "header:X-Test"}]}},
             {"path": "/allow/**", "limits": {"use": [{"rate": "4/1h", "by": "header:X-Test"}]}, "on_store_failure": "allow"},
             {"path": "/local/**", "limits": {"use": [{"rate": "4/1h", "by": "header:X-Test"}]}, "on_store_failure": "local"},
+            {"path": "/slot/**", "limits": {"use": [{"concurrency": 1}]}},
             {"path": "/free/**"},
         ],
     }
@@ -104,6 +106,21 @@ def test_locked(guard, place):
     load.end()
     check_log(guard)
     assert status(guard, "/local/hello", "out") == 200, "what was counted by itself is not in the store"
+
+
+def test_slot_ends_meanwhile(guard, place):
+    """It is free when the store is back, and does not just run out."""
+    with records.Connection(guard.address) as held:
+        held.send(records.request(records.environment(uri="/slot/slow?4000")))
+        harness.wait_until(guard.programs, 10, "it runs")
+        with sqlite3.connect(place / "guard.db.limits", isolation_level=None) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            assert held.reply().status == 200
+            harness.wait_until(lambda: status(guard) == 503, 10, "the store is out")
+            time.sleep(1)
+            other.execute("ROLLBACK")
+    back(guard)
+    harness.wait_until(lambda: status(guard, "/slot/hello") == 200, 10, "it is free")
 
 
 def test_turn_is_held_by_one_who_sleeps(guard, place):

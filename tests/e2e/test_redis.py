@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -122,6 +123,15 @@ def test_guards_share_it(guards):
     assert key.split("_")[1] in command(other, "key", "list")
     for guard in guards:
         assert PASSWORD not in guard.text()
+
+
+@pytest.mark.parametrize("guards", ["tcp", "name", "tls"], indirect=True)
+def test_workers_outlive_the_resolvers_threads(guards):
+    """Which end a second after they were asked last, in a sandbox where no library can be loaded."""
+    assert [status(guard, "/deny/hello") for guard in guards] == [200, 200]
+    time.sleep(2.5)
+    assert [status(guard, "/deny/hello") for guard in guards] == [200, 200]
+    assert not any(guard.entries(event="worker_died") for guard in guards)
 
 
 def test_it_goes_and_comes_back(guards, server):

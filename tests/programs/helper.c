@@ -405,6 +405,23 @@ static void write_file(void)
     put_text(line);
 }
 
+/* What of a request a guard may change: five lines, and the body behind an empty one. */
+static void mirror(void)
+{
+    static const char *const names[] = {"REQUEST_URI", "QUERY_STRING", "HTTP_COOKIE", "CONTENT_LENGTH",
+                                        "HTTP_DIGEST"};
+    char block[65536];
+    ssize_t got;
+    put_text(text_head);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        put_text(variable(names[i]));
+        put_text("\n");
+    }
+    put_text("\n");
+    while ((got = read(STDIN_FILENO, block, sizeof block)) > 0)
+        put(block, (size_t)got);
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
@@ -412,6 +429,7 @@ static const struct {
     {"hello", hello},
     {"count", count_body},
     {"echo", echo},
+    {"mirror", mirror},
     {"write-first", write_first},
     {"read-nothing", read_nothing},
     {"sleep", sleep_for_ever},

@@ -58,7 +58,7 @@ struct order {
 struct outcome {
     bool began, relayed;
     struct verdict verdict;
-    const char *detail;
+    struct verdict broken; /* why it was not relayed */
     int status;
     uint64_t received, most_pending;
     char *bytes;                            /* the first RECEIVED_KEPT of them */
@@ -278,7 +278,7 @@ static void run_handler(struct exec_settings *settings, struct exchange *exchang
     exchange->channel->gone = order->head_is_lost;
     if (!order->not_relayed)
         outcome->relayed =
-            exchange_send_head(exchange) && handler_exec.relay(state, exchange, &outcome->detail);
+            exchange_send_head(exchange) && handler_exec.relay(state, exchange, &outcome->broken);
     handler_exec.end(state, exchange);
 }
 
@@ -609,9 +609,10 @@ static void check_outcome(const struct program_case *c, const struct outcome *ou
     ck_assert_msg(outcome->began, "%s: %s", c->name, outcome->verdict.detail);
     ck_assert_int_eq(outcome->status, c->status);
     ck_assert_msg(outcome->relayed == !c->detail, "%s: %s", c->name,
-                  outcome->detail ? outcome->detail : "not cut");
+                  outcome->broken.detail ? outcome->broken.detail : "not cut");
     if (c->detail)
-        ck_assert_msg(strstr(outcome->detail, c->detail) != NULL, "%s: %s", c->name, outcome->detail);
+        ck_assert_msg(strstr(outcome->broken.detail, c->detail) != NULL, "%s: %s", c->name,
+                      outcome->broken.detail);
     else if (c->body)
         check_body(outcome, c->body);
 }
@@ -658,7 +659,7 @@ START_TEST(writes_to_a_client_that_does_not_read)
         .write_timeout = 300,
     });
     ck_assert(!outcome.relayed);
-    ck_assert_ptr_nonnull(strstr(outcome.detail, "stopped reading"));
+    ck_assert_ptr_nonnull(strstr(outcome.broken.detail, "stopped reading"));
     ck_assert_uint_lt(outcome.took, 8000);
 }
 END_TEST
@@ -694,7 +695,7 @@ START_TEST(client_leaves_within_the_reply)
     snprintf(script, sizeof script, "echo $$ > %s/pids; " SAY "yes", folder);
     struct outcome outcome = run((struct order){.script = script, .client = {.leaves_after = 100000}});
     ck_assert(outcome.began && !outcome.relayed);
-    ck_assert_ptr_nonnull(strstr(outcome.detail, "the client is gone"));
+    ck_assert_ptr_nonnull(strstr(outcome.broken.detail, "the client is gone"));
     ck_assert_uint_lt(outcome.took, 8000);
     check_gone("pids");
 }
