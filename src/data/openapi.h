@@ -52,13 +52,14 @@ struct openapi_schema;
  * `closed` refuses properties that are not described. It is decided for each
  * object as a whole: what a schema and all that it is made of by allOf, anyOf,
  * oneOf, if/then/else, dependentSchemas and `$ref` describe, is known
- * (unevaluatedProperties: false beside them), so that the parts of an allOf need not
+ * (unevaluatedProperties: false beside them). So the parts of an allOf need not
  * know each other's properties, and of oneOf and anyOf only the branches that
- * match count. Which branch of a oneOf matches is found before, so a
- * property of another branch is refused as unknown. Left open are objects that say
- * so (additionalProperties, unevaluatedProperties) and those that describe no property
- * at all. Schemas within `not`, `if`, `contains` and `propertyNames` stay as they are written: they
- * do not describe a value but ask about it. */
+ * match count; which of them match is found before, so a property of another
+ * branch is refused as unknown. Where two parts describe the same property, its
+ * value is closed in each of them. Left open are objects that say so
+ * (additionalProperties, unevaluatedProperties) and those that describe no
+ * property at all. Schemas within `not`, `if`, `contains` and `propertyNames`
+ * stay as they are written: they do not describe a value but ask about it. */
 struct openapi_view {
     bool response; /* else a request */
     bool closed;
@@ -189,7 +190,8 @@ struct openapi_segment {
 
 struct openapi_operation {
     const char *method; /* in upper case */
-    const char *path;   /* the template as it is written */
+    const char
+        *path; /* the template as it is written; operations of one path may name its parameters differently */
     struct openapi_segment *segments;
     size_t segment_count;
     const char *base; /* path of the first server that counts for it, without a slash at its end: "", "/v1" */

@@ -166,7 +166,7 @@ static json_t *type_of(struct making *making, const struct node *node)
     json_t *type = openapi_value(node);
     bool nullable = false;
     const struct node *flag = node_get(making->schema->spot.node, "nullable");
-    if (!making->bundle->openapi->version == OPENAPI_3_0 || !flag || !openapi_value_bool(flag, &nullable) ||
+    if (making->bundle->openapi->version != OPENAPI_3_0 || !flag || !openapi_value_bool(flag, &nullable) ||
         !nullable)
         return type;
     json_t *list = json_is_array(type) ? type : openapi_json(json_array());

@@ -146,8 +146,7 @@ void openapi_read_parameters(struct openapi_reader *, struct openapi_spot shared
                              struct openapi_operation *);
 
 void openapi_read_body(struct openapi_reader *, struct openapi_spot body, struct openapi_operation *);
-void openapi_read_responses(struct openapi_reader *, struct openapi_spot responses,
-                            struct openapi_operation *);
+void openapi_read_responses(struct openapi_reader *, struct openapi_spot map, struct openapi_operation *);
 
 /* The style under `style`; false with a finding for one that is not supported, or not at this place. */
 bool openapi_read_style(struct openapi_reader *, struct openapi_spot owner, enum openapi_place,
