@@ -265,8 +265,10 @@ static struct verdict check(const void *settings, struct exchange *exchange)
     if (length > 0 && (uint64_t)length > rules->reading.max)
         return DENY(413, "body", "body_too_large", "its Content-Length is over body.max");
     struct verdict verdict = PASS;
-    if (rules->of_operation && !body_is_empty(&exchange->body))
-        content_find_media(&rules->reading, exchange, &verdict);
+    if (!rules->of_operation || body_is_empty(&exchange->body))
+        return PASS;
+    const struct content_media *media = content_find_media(&rules->reading, exchange, &verdict);
+    exchange->type_named = media && media->kind == CONTENT_RAW && media_range_width(&media->range) == 0;
     return verdict;
 }
 

@@ -51,22 +51,15 @@ static const char *find_fault(const struct parameters *parameters, struct text t
     return NULL;
 }
 
-static struct verdict read_type(struct content_source *source, const struct exchange *exchange)
+/* The media type, in lower case. NULL, or what is wrong with Content-Type. */
+static const char *read_type(const struct exchange *exchange, struct text *type, struct media_range *range)
 {
     struct parameters parameters;
-    struct media_range media;
-    struct arena *arena = exchange->arena;
-    source->stated = exchange->request.content_type;
-    const char *wrong = parameters_read(source->stated, &parameters);
-    if (!wrong) {
-        source->type = text_lower(arena, parameters.value);
-        wrong = find_fault(&parameters, source->type);
-        if (!wrong && !media_type_read(source->type, &media))
-            wrong = "is no media type";
-    }
-    return wrong ? DENY(415, NULL, "content_type_not_allowed",
-                        arena_printf(arena, "its Content-Type %s", wrong))
-                 : PASS;
+    const char *wrong = parameters_read(exchange->request.content_type, &parameters);
+    *type = wrong ? TEXT("") : text_lower(exchange->arena, parameters.value);
+    if (!wrong)
+        wrong = find_fault(&parameters, *type);
+    return wrong || media_type_read(*type, range) ? wrong : "is no media type";
 }
 
 bool content_is_json(struct text type)
@@ -98,21 +91,20 @@ const struct content_media *content_find_media(const struct content_rules *rules
                                                const struct exchange *exchange, struct verdict *verdict)
 {
     const struct content_media *best = NULL;
-    struct content_source source;
-    struct media_range stated;
-    *verdict = read_type(&source, exchange);
-    if (verdict->kind != VERDICT_PASS)
-        return NULL;
-    media_type_read(source.type, &stated);
-    for (size_t i = 0; i < rules->media_count; i++) {
+    struct media_range stated = {0};
+    struct text type;
+    const char *wrong = read_type(exchange, &type, &stated);
+    for (size_t i = 0; !wrong && i < rules->media_count; i++) {
         const struct content_media *media = &rules->media[i];
         int width = media_range_width(&media->range);
         if (media_range_fits(&media->range, &stated) && (!best || width < media_range_width(&best->range)) &&
-            can_be(media->kind, width == 0, source.type, exchange->request.method))
+            can_be(media->kind, width == 0, type, exchange->request.method))
             best = media;
     }
     if (!best)
-        *verdict = DENY(415, NULL, "content_type_not_allowed", "its content is none that can be judged");
+        *verdict = DENY(415, NULL, "content_type_not_allowed",
+                        wrong ? arena_printf(exchange->arena, "its Content-Type %s", wrong)
+                              : "its content is none that can be judged");
     return best;
 }
 
@@ -293,8 +285,12 @@ struct verdict content_open(const struct content_rules *rules, struct exchange *
     spool_rewind(&exchange->body.spool);
     if (exchange->body.spool.length > rules->max) /* where that is only reported */
         return DENY(413, NULL, "body_too_large", "it is over body.max");
-    struct verdict verdict = read_type(source, exchange);
-    return verdict.kind == VERDICT_PASS ? undo_coding(rules, exchange, source) : verdict;
+    struct media_range range;
+    const char *wrong = read_type(exchange, &source->type, &range);
+    source->stated = exchange->request.content_type;
+    return wrong ? DENY(415, NULL, "content_type_not_allowed",
+                        arena_printf(exchange->arena, "its Content-Type %s", wrong))
+                 : undo_coding(rules, exchange, source);
 }
 
 void content_close(struct content_source *source, struct exchange *exchange)

@@ -70,7 +70,7 @@ struct exchange {
     struct drawn *drawn;    /* what the guard `limits` has to give back */
     const struct content_rules *reading; /* how a body is read (guard/content.h); NULL until `body` says */
     struct rejecting *rejecting;         /* what was read to be judged (guard/reject.h) */
-    bool type_named;                     /* the guard `content_types` names the body's very type */
+    bool type_named;                     /* a guard of types names the body's very type */
     bool reports;                        /* the guard that judges only reports, so it changes nothing */
     struct allowance allowance;
     struct text details;   /* of a refusal for what was sent: a JSON list; may be empty */
