@@ -42,6 +42,8 @@ struct schema_label {
  * nothing to do with IDNA are called "r3---sn". */
 bool schema_format_judge_label(struct text, bool international, struct schema_label *);
 
+bool schema_format_is_ascii(struct text);
+
 /* schema_format_uri.c: RFC 3986, 3987, 6570 */
 bool schema_format_is_uri(struct text);
 bool schema_format_is_uri_reference(struct text);

@@ -17,16 +17,18 @@ static bool is_letter_or_digit(char c)
 /* "." and, in names beyond ASCII, U+3002, U+FF0E, U+FF61 (RFC 3490, 3.1). */
 static size_t find_dot(struct text text, size_t *length)
 {
-    static const char *const dots[] = {"\xe3\x80\x82", "\xef\xbc\x8e", "\xef\xbd\xa1"};
+    static const struct text dots[] = {{"\xe3\x80\x82", 3}, {"\xef\xbc\x8e", 3}, {"\xef\xbd\xa1", 3}};
     for (size_t at = 0; at < text.length; at++) {
-        *length = 1;
+        *length = text.at[at] == '.' ? 1 : 3;
         if (text.at[at] == '.')
             return at;
-        *length = 3;
+        if ((unsigned char)text.at[at] < 0x80)
+            continue;
         for (size_t i = 0; i < 3; i++)
-            if (text_starts_with(text_from(text, at), text_of(dots[i])))
+            if (text_starts_with(text_from(text, at), dots[i]))
                 return at;
     }
+    *length = 0;
     return text.length;
 }
 
@@ -50,17 +52,9 @@ static bool is_host(struct text text, bool international)
     }
 }
 
-static bool is_ascii(struct text text)
-{
-    for (size_t i = 0; i < text.length; i++)
-        if ((unsigned char)text.at[i] >= 0x80)
-            return false;
-    return true;
-}
-
 bool schema_format_is_hostname(struct text text)
 {
-    return text.length <= HOST_LIMIT && is_ascii(text) && is_host(text, false);
+    return text.length <= HOST_LIMIT && schema_format_is_ascii(text) && is_host(text, false);
 }
 
 bool schema_format_is_idn_hostname(struct text text)

@@ -122,10 +122,10 @@ static struct text write_points(const struct punycode_points *points, char *to)
     return (struct text){to, length};
 }
 
-static bool is_ascii(const struct punycode_points *points)
+bool schema_format_is_ascii(struct text text)
 {
-    for (size_t i = 0; i < points->count; i++)
-        if (points->at[i] >= 0x80)
+    for (size_t i = 0; i < text.length; i++)
+        if ((unsigned char)text.at[i] >= 0x80)
             return false;
     return true;
 }
@@ -144,12 +144,13 @@ static bool judge_punycode(struct text text, struct schema_label *label)
 {
     struct punycode_points points;
     char unicode[4 * PUNYCODE_LIMIT], again[PUNYCODE_LIMIT];
-    struct text code = text_from(text, PREFIX_LENGTH);
-    if (!punycode_decode(code, &points) || is_ascii(&points))
+    struct text code = text_from(text, PREFIX_LENGTH), decoded;
+    if (!punycode_decode(code, &points))
         return false;
+    decoded = write_points(&points, unicode);
     size_t length = punycode_encode(&points, again);
     return length != SIZE_MAX && text_equal_ignore_case((struct text){again, length}, code) &&
-           judge_unicode(write_points(&points, unicode), label);
+           !schema_format_is_ascii(decoded) && judge_unicode(decoded, label);
 }
 
 static bool is_plain(struct text text)
@@ -181,14 +182,13 @@ bool schema_format_judge_label(struct text text, bool international, struct sche
 {
     struct punycode_points points;
     char unicode[4 * PUNYCODE_LIMIT], code[PUNYCODE_LIMIT];
-    *label = (struct schema_label){.ordered = false};
+    if (schema_format_is_ascii(text))
+        return judge_ascii(text, international, label);
     if (!read_points(text, &points))
         return false;
-    if (is_ascii(&points))
-        return judge_ascii(write_points(&points, unicode), international, label);
-    label->length = punycode_encode(&points, code);
-    if (label->length > LABEL_LIMIT - PREFIX_LENGTH)
-        return false;
-    label->length += PREFIX_LENGTH;
-    return judge_unicode(write_points(&points, unicode), label);
+    text = write_points(&points, unicode);
+    if (schema_format_is_ascii(text)) /* now that it is mapped */
+        return judge_ascii(text, international, label);
+    *label = (struct schema_label){.length = PREFIX_LENGTH + punycode_encode(&points, code)};
+    return label->length <= LABEL_LIMIT && label->length > PREFIX_LENGTH && judge_unicode(text, label);
 }
