@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import subprocess
+import sys
 
 import pytest
 
@@ -225,3 +226,12 @@ def test_official_cases(program, folder, draft, optional):
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         results = list(pool.map(wrong, itertools.islice(groups(draft, optional), None, None, every)))
     assert results and not sum(results, [])
+
+
+def test_jsonschema(program):
+    """Generated schemas and instances, to which Python's jsonschema says the same, or otherwise for a reason."""
+    pairs = max(80, int(400 * min(1, harness.SCALE)))
+    done = subprocess.run([sys.executable, harness.SOURCE / "tests/peers/schema", "--only", "jsonschema", "--seed", "9", "--pairs", str(pairs),
+                           "--fcgiguard", program], capture_output=True, text=True, timeout=300, env=harness.clean_environment(), check=False)
+    assert done.returncode == 0 and not harness.REPORTS.search(done.stderr), done.stdout + done.stderr
+    assert ", 0 without" in done.stdout, done.stdout
