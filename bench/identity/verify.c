@@ -110,6 +110,16 @@ static void prepare_bare(struct subject *subject, struct arena *arena, size_t i)
     }
 }
 
+static void tell_node(const struct subject *subject)
+{
+    struct text key = subject->type ? subject->pem : subject->signer.secret;
+    json_t *list = json_array();
+    for (size_t i = 0; i < TOKENS; i++)
+        json_array_append_new(list, json_stringn(subject->tokens[i].at, subject->tokens[i].length));
+    node_add(json_pack("{s:s, s:b, s:s%, s:o}", "name", subject->name, "secret", !subject->type, "key",
+                       key.at, key.length, "tokens", list));
+}
+
 static void prepare(struct subject *subject, struct arena *arena)
 {
     struct error error = {0};
@@ -141,8 +151,7 @@ static void prepare(struct subject *subject, struct arena *arena)
         subject->tokens[i] = signer_token(signer, arena, text_of(header), text_of(claims), NULL);
         prepare_bare(subject, arena, i);
     }
-    node_add(subject->name, !subject->type, subject->type ? subject->pem : signer->secret, subject->tokens,
-             TOKENS);
+    tell_node(subject);
 }
 
 static bool run_bare(const struct subject *subject, size_t i)

@@ -1,6 +1,6 @@
 /*
- * JSON of strangers: read by jansson after a scan has found it to be JSON of a
- * size that may be read, and of one meaning.
+ * JSON of strangers: built (json_build.h) after a scan has found it to be JSON of
+ * a size that may be read, and of one meaning.
  */
 #ifndef DATA_JSON_BODY_H
 #define DATA_JSON_BODY_H
@@ -13,8 +13,8 @@
  * json_scan(), and
  *   json_duplicate      an object has a name twice; the offset is behind the second
  *   json_number_range   also of a real number, where they may be rounded
- *   json_failed         jansson could not, for lack of memory (a failure)
- * jansson takes up to 50 bytes of memory a byte of text: that is what the limit
+ *   json_failed         there is no memory (a failure)
+ * jansson's values take up to 50 bytes of memory a byte of text: that is what the limit
  * on values is for, and the one on members is for its hash table, as good as its
  * seed (json_object_seed). */
 json_t *json_body_read(struct text, const struct json_limits *, struct defect *);

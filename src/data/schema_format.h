@@ -30,8 +30,19 @@ bool schema_format_is_idn_hostname(struct text);
 bool schema_format_is_ipv4(struct text);
 bool schema_format_is_ipv6(struct text);
 
-/* schema_format_idn.c: whether a label is one of RFC 5892, in Unicode. */
-bool schema_format_is_label(struct text);
+/* A label of a host name. */
+struct schema_label {
+    size_t length;      /* as ASCII */
+    bool right_to_left; /* it has letters or digits that are written so */
+    bool ordered;       /* it may stand in a name with such a label (RFC 5893, 2) */
+};
+
+/* schema_format_idn.c: whether it is one of RFC 5892, in Unicode, in ASCII or as punycode. Prefixes beside
+ * "xn--" that are kept back by RFC 5891, 4.2.3.1 are refused only in `international` names: hosts that have
+ * nothing to do with IDNA are called "r3---sn". */
+bool schema_format_judge_label(struct text, bool international, struct schema_label *);
+
+bool schema_format_is_ascii(struct text);
 
 /* schema_format_uri.c: RFC 3986, 3987, 6570 */
 bool schema_format_is_uri(struct text);

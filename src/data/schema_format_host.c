@@ -7,71 +7,59 @@
 
 #include "data/schema_format.h"
 
+enum { HOST_LIMIT = 253 };
+
 static bool is_letter_or_digit(char c)
 {
     return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
 }
 
-/* RFC 1123, 2.1 */
-static bool is_ascii_label(struct text label)
-{
-    if (label.length == 0 || label.length > 63 || label.at[0] == '-' || label.at[label.length - 1] == '-')
-        return false;
-    for (size_t i = 0; i < label.length; i++)
-        if (!is_letter_or_digit(label.at[i]) && label.at[i] != '-')
-            return false;
-    return true;
-}
-
-static bool is_a_label(struct text label)
-{
-    struct text prefix = {label.at, 4};
-    return label.length >= 4 && text_equal_ignore_case(prefix, TEXT("xn--"));
-}
-
-bool schema_format_is_hostname(struct text text)
-{
-    if (text.length == 0 || text.length > 253)
-        return false;
-    for (;;) {
-        size_t end = text_find(text, '.');
-        struct text label = {text.at, end};
-        if (!is_ascii_label(label) || (is_a_label(label) && !schema_format_is_label(label)))
-            return false;
-        if (end == text.length)
-            return true;
-        text = text_from(text, end + 1);
-    }
-}
-
-/* The dots of IDNA: "." and U+3002, U+FF0E, U+FF61 (RFC 3490, 3.1). */
+/* "." and, in names beyond ASCII, U+3002, U+FF0E, U+FF61 (RFC 3490, 3.1). */
 static size_t find_dot(struct text text, size_t *length)
 {
-    static const char *const dots[] = {"\xe3\x80\x82", "\xef\xbc\x8e", "\xef\xbd\xa1"};
+    static const struct text dots[] = {{"\xe3\x80\x82", 3}, {"\xef\xbc\x8e", 3}, {"\xef\xbd\xa1", 3}};
     for (size_t at = 0; at < text.length; at++) {
-        *length = 1;
+        *length = text.at[at] == '.' ? 1 : 3;
         if (text.at[at] == '.')
             return at;
-        *length = 3;
+        if ((unsigned char)text.at[at] < 0x80)
+            continue;
         for (size_t i = 0; i < 3; i++)
-            if (text_starts_with(text_from(text, at), text_of(dots[i])))
+            if (text_starts_with(text_from(text, at), dots[i]))
                 return at;
     }
+    *length = 0;
     return text.length;
 }
 
-bool schema_format_is_idn_hostname(struct text text)
+/* RFC 1123, 2.1, and RFC 5890 to 5893 */
+static bool is_host(struct text text, bool international)
 {
-    if (text.length == 0 || text.length > 4 * 253)
-        return false;
-    for (;;) {
+    bool right_to_left = false, ordered = true;
+    for (size_t total = 0;; total++) {
         size_t length, end = find_dot(text, &length);
-        if (!schema_format_is_label((struct text){text.at, end}))
+        struct schema_label label;
+        if (!schema_format_judge_label((struct text){text.at, end}, international, &label))
+            return false;
+        total += label.length;
+        right_to_left |= label.right_to_left;
+        ordered &= label.ordered;
+        if (total > HOST_LIMIT || (right_to_left && !ordered))
             return false;
         if (end == text.length)
             return true;
         text = text_from(text, end + length);
     }
+}
+
+bool schema_format_is_hostname(struct text text)
+{
+    return text.length <= HOST_LIMIT && schema_format_is_ascii(text) && is_host(text, false);
+}
+
+bool schema_format_is_idn_hostname(struct text text)
+{
+    return is_host(text, true);
 }
 
 bool schema_format_is_ipv4(struct text text)
@@ -154,7 +142,8 @@ static bool is_literal(struct text domain)
     if (domain.length < 2 || domain.at[0] != '[' || domain.at[domain.length - 1] != ']')
         return false;
     struct text inner = {domain.at + 1, domain.length - 2};
-    if (text_starts_with(inner, TEXT("IPv6:")))
+    struct text tag = {inner.at, inner.length < 5 ? inner.length : 5};
+    if (text_equal_ignore_case(tag, TEXT("IPv6:")))
         return schema_format_is_ipv6(text_from(inner, 5));
     return schema_format_is_ipv4(inner);
 }

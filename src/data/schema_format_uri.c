@@ -170,8 +170,14 @@ static bool is_variable(struct text text)
             return false;
         text.length = colon;
     }
-    return text.length > 0 && text.at[0] != '.' && text.at[text.length - 1] != '.' &&
-           has_only(text, "_.", false);
+    for (;;) {
+        size_t dot = text_find(text, '.');
+        if (dot == 0 || !has_only((struct text){text.at, dot}, "_", false))
+            return false;
+        if (dot == text.length)
+            return true;
+        text = text_from(text, dot + 1);
+    }
 }
 
 static bool is_expression(struct text text)
@@ -188,12 +194,12 @@ static bool is_expression(struct text text)
     }
 }
 
-/* literals (RFC 6570, 2.1) */
+/* literals (RFC 6570, 2.1 and erratum 6937) */
 static bool is_literal(struct text text)
 {
     for (size_t i = 0; i < text.length; i++) {
         unsigned char c = (unsigned char)text.at[i];
-        if (c <= 0x20 || c == 0x7f || strchr("\"'<>\\^`{|}", c))
+        if (c <= 0x20 || c == 0x7f || strchr("\"<>\\^`{|}", c))
             return false;
         if (c == '%' && !is_escape(text_from(text, i)))
             return false;

@@ -36,6 +36,19 @@ static void end(void)
     arena_free(arena);
 }
 
+/* What is built is what jansson's own parser builds, in the same order. */
+static void compare(const json_t *value, struct text text)
+{
+    const size_t flags = JSON_ENCODE_ANY | JSON_REAL_PRECISION(17);
+    json_t *other = json_loadb(text.at, text.length, JSON_DECODE_ANY, NULL);
+    char *mine = json_dumps(value, flags), *theirs = json_dumps(other, flags);
+    ck_assert_pstr_eq(mine, theirs);
+    ck_assert_ptr_nonnull(mine);
+    json_decref(other);
+    free(mine);
+    free(theirs);
+}
+
 /* The word of the defect, or "" when the text is taken. */
 static const char *judge(struct text text, const struct json_limits *limits, struct defect *defect)
 {
@@ -46,6 +59,8 @@ static const char *judge(struct text text, const struct json_limits *limits, str
         memcpy(copy, text.at, text.length);
     *defect = (struct defect){0};
     json_t *value = json_body_read((struct text){copy, text.length}, limits, defect);
+    if (value)
+        compare(value, (struct text){copy, text.length});
     free(copy);
     ck_assert((value != NULL) == (defect->word == NULL));
     json_decref(value);
@@ -272,6 +287,57 @@ START_TEST(test_written_doubles)
 }
 END_TEST
 
+/* Few digits, which are read without the C library, and the least that it is asked for. */
+START_TEST(test_short_reals)
+{
+    struct json_limits limits = wide;
+    struct defect defect;
+    uint64_t bits = UINT64_C(0x9e3779b97f4a7c15);
+    limits.rounded = true;
+    for (int i = 0; i < 20000; i++) {
+        char text[64];
+        bits ^= bits << 13;
+        bits ^= bits >> 7;
+        bits ^= bits << 17;
+        int fraction = 1 + (int)(bits % 16), digits = 1 + (int)(bits / 16 % 17);
+        long whole = (long)(bits >> 8) % (long)pow(10, digits);
+        snprintf(text, sizeof text, "[-%ld.%0*ld, %ld]", whole, fraction, whole % (long)pow(10, fraction),
+                 whole);
+        ck_assert_str_eq(judge(text_of(text), &limits, &defect), "");
+    }
+}
+END_TEST
+
+static const char *const edges[] = {
+    "-0.0",
+    "0.0",
+    "-0",
+    "0e5",
+    "-9223372036854775808",
+    "9223372036854775807",
+    "999999999999999999",
+    "1000000000000000000",
+    "0.000000000000001",
+    "999999999999999.0",
+    "9007199254740993.0",
+    "1e22",
+    "1E-22",
+    "123456789012345.6",
+    "0.1000000000000000000000000000000000000000000000000000000000000000000000000001",
+    "\"\\u0041\\u00e9\\u20ac\\ud83d\\ude00\\\"\\\\\\/\\b\\f\\n\\r\\t\"",
+    "{\"\\u00e9\\\"\":\"\\\"\",\"b\":[{},[],{\"c\":{}}]}",
+    "[ [ ] , { } , \"\" ]",
+};
+
+START_TEST(test_edges)
+{
+    struct json_limits limits = wide;
+    struct defect defect;
+    limits.rounded = true;
+    ck_assert_str_eq(judge(text_of(edges[_i]), &limits, &defect), "");
+}
+END_TEST
+
 /* ---- limits */
 
 struct limit_row {
@@ -401,6 +467,8 @@ int main(void)
     tcase_add_loop_test(tests, test_numbers, 0, COUNT(numbers));
     tcase_add_test(tests, test_rounded);
     tcase_add_test(tests, test_written_doubles);
+    tcase_add_test(tests, test_short_reals);
+    tcase_add_loop_test(tests, test_edges, 0, COUNT(edges));
     tcase_add_loop_test(tests, test_limits, 0, COUNT(limit_rows));
     tcase_add_test(tests, test_deepest);
     tcase_add_test(tests, test_suite);

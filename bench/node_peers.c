@@ -6,10 +6,10 @@
 #include "node_peers.h"
 
 #include <fcntl.h>
-#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,7 +21,7 @@ static struct {
 
 static void fail(const char *what)
 {
-    fprintf(stderr, "verify: node: %s\n", what);
+    fprintf(stderr, "node: %s\n", what);
     exit(EXIT_FAILURE);
 }
 
@@ -70,17 +70,11 @@ const char *node_versions(void)
     return node.to ? node.versions : NULL;
 }
 
-void node_add(const char *name, bool secret, struct text key, const struct text *tokens, size_t count)
+void node_add(json_t *subject)
 {
-    if (!node.to)
-        return;
-    json_t *list = json_array();
-    for (size_t i = 0; i < count; i++)
-        json_array_append_new(list, json_stringn(tokens[i].at, tokens[i].length));
-    json_t *subject = json_pack("{s:s, s:b, s:s%, s:o}", "name", name, "secret", secret, "key", key.at,
-                                key.length, "tokens", list);
-    if (!subject || json_dumpf(subject, node.to, JSON_COMPACT) < 0 || fputc('\n', node.to) == EOF)
-        fail("cannot be told of the tokens");
+    if (node.to &&
+        (!subject || json_dumpf(subject, node.to, JSON_COMPACT) < 0 || fputc('\n', node.to) == EOF))
+        fail("cannot be told what to measure");
     json_decref(subject);
 }
 
