@@ -60,8 +60,8 @@ static struct text decode(struct text text, struct arena *arena)
     for (size_t i = 0; i < text.length; i++) {
         bool escape = text.at[i] == '%' && text.length - i > 2 && text_hex_value(text.at[i + 1]) >= 0 &&
                       text_hex_value(text.at[i + 2]) >= 0;
-        *to++ = escape ? (char)(text_hex_value(text.at[i + 1]) << 4 | text_hex_value(text.at[i + 2]))
-                       : text.at[i];
+        int byte = escape ? text_hex_value(text.at[i + 1]) << 4 | text_hex_value(text.at[i + 2]) : text.at[i];
+        *to++ = (char)byte;
         i += escape ? 2 : 0;
     }
     return (struct text){decoded, (size_t)(to - decoded)};
