@@ -156,6 +156,19 @@ static void assign_entries(struct operations *operations)
 
 /* ---- operations */
 
+/* Whatever their parameters are called. */
+static bool have_same_path(const struct loader *loader, const struct openapi_operation *left,
+                           const struct openapi_operation *right)
+{
+    bool same = left->segment_count == right->segment_count &&
+                strcmp(base_of(loader, left), base_of(loader, right)) == 0;
+    for (size_t i = 0; same && i < left->segment_count; i++)
+        same = !left->segments[i].parameter == !right->segments[i].parameter &&
+               (left->segments[i].parameter ||
+                text_equal(left->segments[i].literal, right->segments[i].literal));
+    return same;
+}
+
 /* RFC 9110, 9.1: who answers GET answers HEAD; here unless another operation does. */
 static struct texts methods_of(const struct operations *operations, size_t at)
 {
@@ -165,7 +178,7 @@ static struct texts methods_of(const struct operations *operations, size_t at)
     bool has_head = strcmp(operation->method, "GET") != 0;
     for (size_t i = 0; !has_head && i < document->operation_count; i++)
         has_head = strcmp(document->operations[i].method, "HEAD") == 0 &&
-                   strcmp(operations->paths[i], operations->paths[at]) == 0;
+                   have_same_path(operations->loader, &document->operations[i], operation);
     methods.items[methods.count++] = text_of(operation->method);
     if (!has_head)
         methods.items[methods.count++] = TEXT("HEAD");
