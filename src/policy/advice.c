@@ -204,6 +204,9 @@ static void advise_authorizer(const struct loader *loader)
             findings_add(
                 findings_of(loader), FINDING_ADVICE, policy->routes[i].node,
                 "this judges the body, so a web server that only asks whether it may serve gets 403");
+        else if (guards_have(policy->routes[i].guards, ON_REPLY, true))
+            findings_add(findings_of(loader), FINDING_ADVICE, policy->routes[i].node,
+                         "this judges replies, so a web server that only asks whether it may serve gets 403");
 }
 
 static void advise_auth(const struct loader *loader)

@@ -357,7 +357,7 @@ static void check_replies(struct loader *loader, const struct route *route, cons
         findings_add(findings, FINDING_ERROR, map,
                      "`replies` is beside `%s.steering`, by which the web server sends something else",
                      handler->name);
-    if (handler->authorizes && handler->authorizes(route->settings))
+    if (node_get(map, "replies") && handler->authorizes && handler->authorizes(route->settings))
         findings_add(findings, FINDING_ERROR, map,
                      "`replies` is for routes with a program, and this one only says what may be served");
 }
