@@ -203,6 +203,9 @@ static void advise_authorizer(const struct loader *loader)
             route_tell(findings_of(loader), FINDING_ADVICE, &policy->routes[i], NULL,
                        "this judges the body, so a web server that only asks gets 403, but for a GET or "
                        "HEAD without one");
+        else if (guards_have(policy->routes[i].guards, ON_REPLY, true))
+            route_tell(findings_of(loader), FINDING_ADVICE, &policy->routes[i], NULL,
+                       "this judges replies, so a web server that only asks whether it may serve gets 403");
 }
 
 static void advise_auth(const struct loader *loader)

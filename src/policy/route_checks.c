@@ -92,7 +92,8 @@ static void check_replies(const struct route *route, struct findings *findings)
         route_tell(findings, FINDING_ERROR, route, NULL,
                    "`replies` is beside `%s.steering`, by which the web server sends something else",
                    handler->name);
-    if (handler->authorizes && handler->authorizes(route->settings))
+    bool named = route->node && node_get(route->node, "replies");
+    if (named && handler->authorizes && handler->authorizes(route->settings))
         route_tell(findings, FINDING_ERROR, route, NULL,
                    "`replies` is for routes with a program, and this one only says what may be served");
 }
