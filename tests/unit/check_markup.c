@@ -115,6 +115,12 @@ static const struct {
     {"'a=b onx=", MARKUP_RAW},
     {"' href=data:text/html,", MARKUP_RAW},
     {"' href=x", MARKUP_NONE},
+    {"\" href=\"java&#115;cript:x", MARKUP_RAW},
+    {"' href=&#1;javascript&colon;x", MARKUP_RAW},
+    {"' href='&#x20;data&colon;text&sol;html,x", MARKUP_RAW},
+    {"' href=&quot;javascript:", MARKUP_NONE},
+    {"&#1;&#32;javascript:", MARKUP_LINK},
+    {"&quot; onx=1", MARKUP_NONE}, /* it ends no attribute */
 };
 
 START_TEST(it_is_read_as_browsers_do)
