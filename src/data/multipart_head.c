@@ -98,7 +98,8 @@ static bool read_type(struct lines *lines, struct text value)
         !text_is_token(text_from(parameters.value, slash + 1)))
         return refuse(lines, "multipart_content_type", fault ? fault : "has what is not a media type");
     struct text type = text_lower(lines->arena, parameters.value);
-    if (text_starts_with(type, TEXT("multipart/")) || text_starts_with(type, TEXT("message/")))
+    if (text_starts_with(type, TEXT("multipart/")) || text_starts_with(type, TEXT("message/")) ||
+        text_equal(type, TEXT("application/x-www-form-urlencoded"))) /* Python's cgi reads fields out of it */
         return refuse(lines, "multipart_content_type", "has parts within a part");
     const struct text *charset = parameters_get(&parameters, "charset");
     lines->other_charset = charset && !text_equal_ignore_case(*charset, TEXT("utf-8"));

@@ -144,10 +144,10 @@ static void set_media(struct body_rules *rules, const bool kinds[KINDS], const s
     rules->judged = true;
 }
 
-/* What is said of a content that is not described would be without effect. */
+/* What is said of a content that is not described would be without effect, but how it is read for `reject`. */
 static bool check_alone(struct decoder *decoder, const struct node *node)
 {
-    static const char *const keys[] = {"unknown", "required", "types", "codings", "inflated", "files"};
+    static const char *const keys[] = {"unknown", "required", "types", "files"};
     bool good = true;
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         const struct node *item = node_get(node, keys[i]);
@@ -199,7 +199,8 @@ static bool prepare_own(struct body_rules *rules, struct decoder *decoder, const
         return findings_add_key(decoder->findings, FINDING_ERROR, rules->fields,
                                 "this is beside `schema`, expected one of them");
     if (!rules->schema && !rules->fields)
-        return node == NULL || node->kind != NODE_MAP || check_alone(decoder, node);
+        return node == NULL || node->kind != NODE_MAP ||
+               (check_alone(decoder, node) && read_codings(decoder, node, rules));
     if (rules->schema && node_get(node, "unknown"))
         return findings_add_key(decoder->findings, FINDING_ERROR, node_get(node, "unknown"),
                                 "this is for `fields`; a schema has additionalProperties");

@@ -34,12 +34,15 @@ static struct text header(const struct exchange *exchange, const char *name)
     return value ? *value : TEXT("");
 }
 
-/* One that some seek anywhere in the header, or cut off, would make it another type for them. */
-static const char *find_fault(const struct parameters *parameters, struct text type)
+/* One that some seek anywhere in the header, or cut off, would make it another type for them. CGI.pm and PHP
+ * know a form by these very bytes at its front. */
+static const char *find_fault(struct text stated, const struct parameters *parameters, struct text type)
 {
     struct text form = TEXT("application/x-www-form-urlencoded"), multipart = TEXT("multipart/form-data");
     if (text_starts_with(type, form) && !text_equal(type, form))
         return "begins like another";
+    if ((text_equal(type, form) || text_equal(type, multipart)) && !text_starts_with(stated, type))
+        return "is not in lower case";
     for (size_t i = 0; i < parameters->count; i++) {
         const struct parameter *item = &parameters->items[i];
         bool boundary = text_equal_ignore_case(item->name, TEXT("boundary"));
@@ -58,7 +61,7 @@ static const char *read_type(const struct exchange *exchange, struct text *type,
     const char *wrong = parameters_read(exchange->request.content_type, &parameters);
     *type = wrong ? TEXT("") : text_lower(exchange->arena, parameters.value);
     if (!wrong)
-        wrong = find_fault(&parameters, *type);
+        wrong = find_fault(exchange->request.content_type, &parameters, *type);
     return wrong || media_type_read(*type, range) ? wrong : "is no media type";
 }
 

@@ -402,11 +402,12 @@ void draft_finish(struct loader *loader, const struct draft *draft, struct route
 /* What is said of bodies that nobody judges would be without effect. */
 static void check_judged(struct loader *loader, const struct route *route, const struct node *map)
 {
-    static const char *const keys[] = {"depth", "values", "string"};
+    static const char *const keys[] = {"depth", "values", "string", "codings", "inflated"};
     const struct node *body = node_get(map, "body");
     for (size_t i = 0; body && body->kind == NODE_MAP && i < sizeof keys / sizeof *keys; i++) {
         const struct node *item = node_get(body, keys[i]);
-        if (item && !route_needs_body(route))
+        bool described = node_get(body, "schema") || node_get(body, "fields"); /* perhaps wrongly */
+        if (item && !described && !route_needs_body(route))
             findings_add_key(
                 loader->decoder.findings, FINDING_ERROR, item,
                 "this is for a body that is judged, by its `schema` or `fields`, or by `reject`");

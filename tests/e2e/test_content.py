@@ -179,6 +179,7 @@ def test_methods_without_a_body(guard):
     "application/json/x+json", "application/\xe9+json", "text/x,y", 'text/plain; x="multipart/related; boundary=a"', "application/json; boundary=x",
     "application/xml", "image/png", "application/octet-stream", "application/json; charset=latin1", "application/json; charset=utf-16",
     "application/jsonp", "multipart/mixed; boundary=x", "application/json; a=1; a=2", "text", "json",
+    "Application/x-www-form-urlencoded", "\tapplication/x-www-form-urlencoded", "multipart/Form-Data; boundary=x",
 ])
 def test_types_that_cannot_be_judged(guard, content_type):
     assert details(send_json(guard, "/fields/echo", GOOD, content_type=content_type), 415, "content_type_not_allowed") is None

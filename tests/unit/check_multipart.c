@@ -299,6 +299,7 @@ static const struct bad_row bad_rows[] = {
     {HEADERS("A: 1\r\nB: 2\r\nC: 3\r\nD: 4\r\nE: 5"), "multipart_head", "a", 71},
     {HEADERS("Content-Type: multipart/mixed; boundary=c"), "multipart_content_type", "a", 47},
     {HEADERS("Content-Type: message/rfc822"), "multipart_content_type", "a", 47},
+    {HEADERS("Content-Type: application/x-www-form-urlencoded"), "multipart_content_type", "a", 47},
     {HEADERS("Content-Type: text"), "multipart_content_type", "a", 47},
     {HEADERS("Content-Type: "), "multipart_header", "a", 47},
     {HEADERS("X: "), "multipart_header", "a", 47},
