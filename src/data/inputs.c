@@ -67,6 +67,30 @@ static struct text decode(struct text text, struct arena *arena)
     return (struct text){decoded, (size_t)(to - decoded)};
 }
 
+/* Takes what stands behind a backslash. */
+static char take_quoted(struct text *rest)
+{
+    unsigned byte = 0;
+    size_t digits = 0;
+    while (digits < 3 && digits < rest->length && rest->at[digits] >= '0' && rest->at[digits] <= '7')
+        byte = byte << 3 | (unsigned)(rest->at[digits++] - '0');
+    if (digits < 3)
+        byte = (unsigned char)rest->at[0];
+    *rest = text_from(*rest, digits == 3 ? 3 : 1);
+    return (char)(byte & 0xff);
+}
+
+struct text inputs_reread_cookie(struct text text, struct arena *arena)
+{
+    char *reread = arena_alloc(arena, text.length + 1), *to = reread;
+    while (text.length > 0) {
+        char byte = text.at[0];
+        text = text_from(text, 1);
+        *to++ = byte == '\\' && text.length > 0 ? take_quoted(&text) : (char)(byte == '+' ? ' ' : byte);
+    }
+    return (struct text){reread, (size_t)(to - reread)};
+}
+
 /* Behind an "=" or without one; the blanks around it are none of its own. */
 static struct input read_cookie(struct text text, struct text piece, struct arena *arena)
 {

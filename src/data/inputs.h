@@ -54,6 +54,10 @@ bool inputs_read_json(struct text, const struct json_limits *, struct arena *, s
  */
 void inputs_read_cookies(struct text, struct arena *, struct inputs *);
 
+/* A cookie's name or value as Perl and Python read it further: "+" is a blank (CGI::Cookie), and behind a
+ * backslash stands a byte, or three octal digits for one (http.cookies). */
+struct text inputs_reread_cookie(struct text, struct arena *);
+
 /* The text without those that are dropped, and with new names and values. Only of a form, cookies and JSON.
  */
 struct text inputs_write(const struct inputs *, struct arena *);

@@ -9,8 +9,11 @@
 #include "base/arena.h"
 #include "data/inputs.h"
 
+/* For PHP one blank of any kind is nothing. */
 static bool is_index(struct text within)
 {
+    if (within.length == 1 && memchr("\t\n\v\f\r", within.at[0], 5))
+        return true;
     for (size_t i = 0; i < within.length; i++)
         if (within.at[i] < '0' || within.at[i] > '9')
             return false;

@@ -46,6 +46,17 @@ static void look_at_value(const struct markup_rules *rules, enum markup markup, 
     input->changed = rejection->changed = true;
 }
 
+/* What programs make of a cookie that read it further is not escaped by what is escaped here. */
+static enum markup look_into(struct text text, const struct inputs *inputs, struct arena *arena)
+{
+    enum markup markup = markup_of(text, arena);
+    if (inputs->kind != INPUTS_COOKIES)
+        return markup;
+    enum markup reread = markup_of(inputs_reread_cookie(text, arena), arena);
+    bool quoted = text_find(text, '\\') < text.length;
+    return reread > markup || (quoted && reread != MARKUP_NONE) ? MARKUP_SCRIPT : markup;
+}
+
 static void look(const void *settings, struct rejection *rejection)
 {
     const struct markup_rules *rules = settings;
@@ -53,8 +64,8 @@ static void look(const void *settings, struct rejection *rejection)
     struct inputs *inputs = &rejection->part->inputs;
     for (size_t i = 0; i < inputs->count; i++) {
         struct input *input = &inputs->items[i];
-        enum markup name = input->is_named ? markup_of(input->name, arena) : MARKUP_NONE;
-        enum markup value = input->is_text ? markup_of(input->value, arena) : MARKUP_NONE;
+        enum markup name = input->is_named ? look_into(input->name, inputs, arena) : MARKUP_NONE;
+        enum markup value = input->is_text ? look_into(input->value, inputs, arena) : MARKUP_NONE;
         if ((name == MARKUP_NONE && value == MARKUP_NONE) ||
             reject_is_named(&rules->except, rejection->part, input))
             continue;

@@ -31,11 +31,15 @@ static struct json_limits json_limits_of(const struct exchange *exchange)
                                 .rounded = true};
 }
 
-/* npm's cookie-parser takes what stands behind "j:" for JSON, and a text where it is none. */
-static bool is_json(const struct input *cookie)
+/* npm's cookie-parser takes what stands behind "j:" for JSON, and a text where it is none. npm's cookie takes
+ * a quote off the front before, and the last byte with it. */
+static bool find_json(const struct input *cookie, struct text *json)
 {
-    return cookie->value.length > 2 && text_starts_with(cookie->value, TEXT("j:")) &&
-           strchr("{[\" \t\r\n", cookie->value.at[2]);
+    struct text value = cookie->value;
+    if (value.length > 1 && value.at[0] == '"')
+        value = (struct text){value.at + 1, value.length - 2};
+    *json = text_from(value, 2);
+    return value.length > 2 && text_starts_with(value, TEXT("j:")) && strchr("{[\" \t\r\n", value.at[2]);
 }
 
 static bool read_json_cookies(struct exchange *exchange, const struct inputs *cookies,
@@ -46,10 +50,11 @@ static bool read_json_cookies(struct exchange *exchange, const struct inputs *co
         const struct input *cookie = &cookies->items[i];
         struct reject_part *part = &parts[*count];
         struct defect wrong = {0};
-        if (!is_json(cookie))
+        struct text json;
+        if (!find_json(cookie, &json))
             continue;
         *part = (struct reject_part){.in = "cookie", .fixed = true, .cookie = cookie->name};
-        if (!inputs_read_json(text_from(cookie->value, 2), &limits, exchange->arena, &part->inputs, &wrong))
+        if (!inputs_read_json(json, &limits, exchange->arena, &part->inputs, &wrong))
             return defect_set_field(defect, 0, "cookie_json", "has JSON that may be read in two ways",
                                     cookie->name);
         ++*count;

@@ -34,6 +34,7 @@ def policy(helper):
             route("/app/none/**", validation_details="none", validation_status=422),
             route("/app/types/**", content_types=["image/png", JSON, "text/plain"]),
             route("/app/zip/**", markup="escape", body={"fields": {"a": "string"}, "codings": ["gzip"]}),
+            route("/app/zipped/**", body={"codings": ["gzip"], "inflated": "1kb"}),
             route("/app/fields/**", reject="markup", markup="escape", body={"fields": {"a": {"max_length": 8}}}),
             route("/app/small/**", body={"max": "100b", "depth": 3, "values": 5, "string": "10b"}),
         ],
@@ -189,6 +190,27 @@ def test_a_compressed_body_is_judged_and_never_changed(guard):
     assert mirrored(send(guard, "/app/zip/mirror", good, **{"content-encoding": "gzip"}))[5] == good
     assert wrong(send(guard, "/app/zip/mirror", gzip.compress(b'{"a":"<b"}'), **{"content-encoding": "gzip"}))
     assert send(guard, "/app/strict/mirror", good, **{"content-encoding": "gzip"}).status == 415
+
+
+def test_a_compressed_body_that_nothing_describes_is_judged(guard):
+    def status(body, coding="gzip"):
+        return send(guard, "/app/zipped/mirror", gzip.compress(body), **{"content-encoding": coding}).status
+    assert status(b'{"a":"x"}') == 200
+    assert status(b'{"$a":"x"}') == 400
+    assert status(b'{"a":"' + b"x" * 2000 + b'"}') == 413
+    assert status(b'{"a":"x"}', "deflate") == 415
+
+
+@pytest.mark.parametrize("cookie, words", [
+    ('a="j:{%22$gt%22:1}"', "begins with $"), ("a=%22+onclick%3Dalert(1)", "markup"), (r'a="\074script\076"', "markup"),
+])
+def test_cookies_as_express_perl_and_python_read_them(guard, cookie, words):
+    for route in ("strict", "change"):
+        assert words in wrong(send(guard, f"/app/{route}/mirror", cookie=cookie))["cookie", "a"]
+
+
+def test_references_in_an_attribute_behind_a_quote(guard):
+    assert wrong(send(guard, "/app/strict/mirror", b'{"a":"x\\" href=\\"java&#115;cript:alert(1)"}'))
 
 
 def test_the_description_judges_what_was_made_of_it(guard):

@@ -84,6 +84,17 @@ START_TEST(names_and_values_are_found)
 }
 END_TEST
 
+START_TEST(cookies_are_reread_as_perl_and_python_do)
+{
+    static const char *const texts[][2] = {
+        {"", ""},     {"a+b", "a b"}, {"\"\\074b\\\"\\\\\"", "\"<b\"\\\""},
+        {"\\", "\\"}, {"\\07", "07"}, {"\\1011\\8\\377", "A18\377"},
+    };
+    for (size_t i = 0; i < COUNT(texts); i++)
+        ck_assert(text_equal(inputs_reread_cookie(text_of(texts[i][0]), arena), text_of(texts[i][1])));
+}
+END_TEST
+
 START_TEST(it_is_written_as_it_was)
 {
     struct inputs inputs = read(reads[_i].kind, reads[_i].text);
@@ -213,6 +224,7 @@ int main(void)
     tcase_add_checked_fixture(cases, begin, end);
     tcase_add_loop_test(cases, names_and_values_are_found, 0, COUNT(reads));
     tcase_add_loop_test(cases, it_is_written_as_it_was, 0, COUNT(reads));
+    tcase_add_test(cases, cookies_are_reread_as_perl_and_python_do);
     tcase_add_test(cases, what_is_wrong_stays_wrong);
     tcase_add_loop_test(cases, changes_leave_the_rest_as_it_was, 0, COUNT(writes));
     tcase_add_loop_test(cases, names_are_understood_as_programs_do, 0, COUNT(names));
