@@ -23,6 +23,19 @@ static const struct field fields[] = {
     {0},
 };
 
+/* `markup: escape` is an action; a word here is a name, and hardly one of these. */
+static bool prepare(void *settings, struct decoder *decoder, const struct node *node)
+{
+    static const char *const actions[] = {"refuse", "first", "last"};
+    (void)settings;
+    for (size_t i = 0; node && node->kind == NODE_SCALAR && i < sizeof actions / sizeof *actions; i++)
+        if (text_equal(node->text, text_of(actions[i])))
+            return findings_add(decoder->findings, FINDING_ERROR, node,
+                                "a name that is allowed stands here, expected {action: %s} or {allow: %s}",
+                                actions[i], actions[i]);
+    return true;
+}
+
 static bool is_allowed(const struct repeated_params_rules *rules, struct text name, struct arena *arena)
 {
     struct text base = {name.at, text_find(name, '\0')}, understood;
@@ -121,6 +134,7 @@ const struct guard guard_repeated_params = {
     .stage = ON_HEAD,
     .rejects = true,
     .section = {sizeof(struct repeated_params_rules), fields},
+    .prepare = prepare,
     .check = check,
 };
 

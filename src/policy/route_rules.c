@@ -113,6 +113,22 @@ static size_t find_rejecting(struct text name)
     return GUARDS_LIMIT;
 }
 
+static bool refuse_rejecting(struct decoder *decoder, const struct node *node, struct text name)
+{
+    const char *names[GUARDS_LIMIT + 1];
+    size_t count = 0;
+    for (size_t i = 0; guards[i]; i++)
+        if (guards[i]->rejects && !guards[i]->again)
+            names[count++] = guards[i]->name;
+    const char *nearest =
+        findings_nearest(arena_printf(decoder->arena, "%.*s", TEXT_ARGUMENTS(name)), names, count);
+    return findings_add(
+        decoder->findings, FINDING_ERROR, node,
+        "\"%.*s\" is not known, expected repeated_params, operators, markup or, alone, none%s%s%s",
+        TEXT_ARGUMENTS(name), nearest ? "; did you mean \"" : "", nearest ? nearest : "",
+        nearest ? "\"?" : "");
+}
+
 static bool decode_reject(struct decoder *decoder, const struct node *node, void *member)
 {
     struct texts *names = member;
@@ -124,10 +140,8 @@ static bool decode_reject(struct decoder *decoder, const struct node *node, void
             findings_add(decoder->findings, FINDING_ERROR, node, "the list is empty, expected names or none");
     for (size_t i = 0; i < names->count; i++)
         if (names->items[i].length > 0 && find_rejecting(names->items[i]) == GUARDS_LIMIT)
-            good = findings_add(
-                decoder->findings, FINDING_ERROR, node->kind == NODE_LIST ? node->items[i] : node,
-                "\"%.*s\" is not known, expected repeated_params, operators, markup or, alone, none",
-                TEXT_ARGUMENTS(names->items[i]));
+            good =
+                refuse_rejecting(decoder, node->kind == NODE_LIST ? node->items[i] : node, names->items[i]);
     return good;
 }
 
