@@ -32,6 +32,11 @@ class Program:
             "routes": [
                 {"path": "/app/h/**", "methods": ["GET", "POST"], "exec": {"program": helper, "environment": own}},
                 {"path": "/app/small", "methods": ["POST"], "body": "100b", "exec": {"program": helper, "environment": own}},
+                {"path": "/app/judged/**", "methods": ["GET", "POST"], "exec": {"program": helper, "environment": own},
+                 "body": {"fields": {"a": {"type": "integer", "required": True}}, "types": ["json", "form"]}},
+                {"path": "/app/changed/**", "methods": ["GET", "POST"], "exec": {"program": helper, "environment": own},
+                 "reject": ["repeated_params", "operators", "markup"],
+                 "repeated_params": {"action": "last"}, "operators": "replace", "markup": "escape"},
                 {"path": "/app/short/**", "exec": {"program": helper, "environment": own, "timeout": "500ms"}}]}
         self.policy = folder.write("policy.yaml", json.dumps(policy))
 
@@ -86,6 +91,20 @@ def test_post(program, size):
     body = os.urandom(size)
     reply = program.ask("POST", "/app/h/count", body)
     assert (reply.status, reply.body.split()) == (200, [b"%d" % size, b"%d" % zlib.crc32(body)])
+
+
+def test_content_is_judged(program):
+    form, plain = {"CONTENT_TYPE": "application/x-www-form-urlencoded"}, {"CONTENT_TYPE": "application/json"}
+    assert program.ask("POST", "/app/judged/echo", b"a=5", **form).body == b"a=5"
+    for body, more in ((b"a=x", form), (b"", form), (b'{"a":"5"}', plain), (b'{"a":5,"b":1}', plain)):
+        reply = program.ask("POST", "/app/judged/echo", body, **more)
+        assert (reply.status, json.loads(reply.body)["error"]) == (400, "validation_error")
+
+
+def test_what_is_rejected_is_changed(program):
+    reply = program.ask("POST", "/app/changed/mirror?x=1&$y=3&x=2", b'{"$a": "<b>"}', CONTENT_TYPE="application/json", HTTP_COOKIE="$a=1")
+    body = b'{"_a": "&lt;b&gt;"}'
+    assert reply.body == b"/app/changed/mirror?_y=3&x=2\n_y=3&x=2\n_a=1\n%d\n\n\n%s" % (len(body), body)
 
 
 def test_writes_before_it_reads(program):
