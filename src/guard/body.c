@@ -144,7 +144,8 @@ static void set_media(struct body_rules *rules, const bool kinds[KINDS], const s
     rules->judged = true;
 }
 
-/* What is said of a content that is not described would be without effect, but how it is read for `reject`. */
+/* What is said of a content that is not described would be without effect, but how it is read for `reject`.
+ */
 static bool check_alone(struct decoder *decoder, const struct node *node)
 {
     static const char *const keys[] = {"unknown", "required", "types", "files"};
