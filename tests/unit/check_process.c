@@ -40,6 +40,9 @@
 #include "process/sandbox.h"
 #include "process/spawn.h"
 
+/* Milliseconds for what has to come, also where 600 programs start on a busy machine. */
+enum { PATIENCE = 40000 };
+
 /* ---- a folder, scripts in it, and programs */
 
 static char folder[PATH_MAX];
@@ -1242,14 +1245,14 @@ START_TEST(local_tells_the_end)
     ck_assert_int_gt(run.process, 0);
     ck_assert_int_eq(launcher_end(&run, 0, &end), 0);
     ck_assert_int_eq(launcher_end(&run, 20, &end), 0);
-    ck_assert_int_eq(launcher_end(&run, 5000, &end), 1);
-    ck_assert_int_eq(launcher_end(&run, 5000, &end), 1);
+    ck_assert_int_eq(launcher_end(&run, PATIENCE, &end), 1);
+    ck_assert_int_eq(launcher_end(&run, PATIENCE, &end), 1);
     ck_assert_int_eq(end.started, 0);
     ck_assert_int_eq(WEXITSTATUS(end.status), 7);
     launcher_stop(&run);
     launch.program = 1;
     run = start(launcher, &launch);
-    ck_assert_int_eq(launcher_end(&run, 5000, &end), 1);
+    ck_assert_int_eq(launcher_end(&run, PATIENCE, &end), 1);
     ck_assert(WIFSIGNALED(end.status) && WTERMSIG(end.status) == SIGKILL);
     launcher_stop(&run);
     launch.program = 2;
@@ -1326,7 +1329,7 @@ START_TEST(local_kills_the_rest_at_the_end)
     struct program_end end;
     long number;
     struct run run = start(launcher, &launch);
-    ck_assert_int_eq(launcher_end(&run, 5000, &end), 1);
+    ck_assert_int_eq(launcher_end(&run, PATIENCE, &end), 1);
     ck_assert(read_numbers("pid", &number, 1));
     launcher_stop(&run);
     launcher_close(launcher);
@@ -1349,7 +1352,7 @@ START_TEST(local_kills_what_escaped)
     struct program_end end;
     long number;
     struct run run = start(launcher, &launch);
-    ck_assert_int_eq(launcher_end(&run, 5000, &end), 1);
+    ck_assert_int_eq(launcher_end(&run, PATIENCE, &end), 1);
     ck_assert_int_eq(WEXITSTATUS(end.status), 5);
     ck_assert(read_numbers("escaped", &number, 1));
     ck_assert(!is_gone(number));
@@ -1505,11 +1508,11 @@ static bool work_order(struct working *working, const struct order *order)
         break;
     case 'L':
         work_launch(working, order->program);
-        answer->result = launcher_end(&working->run, 5000, &answer->end);
+        answer->result = launcher_end(&working->run, PATIENCE, &answer->end);
         launcher_stop(&working->run);
         break;
     case 'E':
-        answer->result = launcher_end(&working->run, 5000, &answer->end);
+        answer->result = launcher_end(&working->run, PATIENCE, &answer->end);
         launcher_stop(&working->run);
         break;
     case 'K':
@@ -1521,7 +1524,7 @@ static bool work_order(struct working *working, const struct order *order)
     case 'W':
         answer->result = 0;
         for (size_t i = 0; i < working->many_count; i++) {
-            answer->result += launcher_end(&working->many[i], 5000, &answer->end) == 1;
+            answer->result += launcher_end(&working->many[i], PATIENCE, &answer->end) == 1;
             launcher_stop(&working->many[i]);
         }
         break;
@@ -2402,7 +2405,7 @@ static void add_spawn(Suite *suite)
 {
     TCase *spawning = tcase_create("spawn");
     tcase_add_checked_fixture(spawning, make_folder, remove_folder);
-    tcase_set_timeout(spawning, 30);
+    tcase_set_timeout(spawning, 60);
     tcase_add_test(spawning, spawn_runs_a_script);
     tcase_add_test(spawning, spawn_leaves_three_descriptors);
     tcase_add_test(spawning, spawn_takes_low_descriptors);
@@ -2461,7 +2464,7 @@ static void add_launcher(Suite *suite)
 {
     TCase *local = tcase_create("local launcher");
     tcase_add_checked_fixture(local, make_folder, remove_folder);
-    tcase_set_timeout(local, 30);
+    tcase_set_timeout(local, 60);
     tcase_add_test(local, local_tells_the_end);
     tcase_add_test(local, local_tells_why_not);
     tcase_add_test(local, local_kills_the_family);
@@ -2475,7 +2478,7 @@ static void add_parent(Suite *suite)
 {
     TCase *parents = tcase_create("parent");
     tcase_add_checked_fixture(parents, make_parent, end_parent);
-    tcase_set_timeout(parents, 60);
+    tcase_set_timeout(parents, 120);
     tcase_add_test(parents, parent_starts_programs);
     tcase_add_test(parents, parent_keeps_secrets_from_the_worker);
     tcase_add_test(parents, parent_kills_the_family);
