@@ -22,6 +22,7 @@ BROKEN = {
     "uri": ["not a uri", "/a", "http://[", "x"], "url": ["not a url", "x"], "byte": ["?", "YWJ"], "hostname": ["-x", "a..b"], "ipv4": ["256.0.0.1", "1.2.3"],
     "ipv6": [":::", "1"], "duration": ["1D", "P"], "time": ["25:00:00Z"],
 }
+TRIES = 100  # for each request
 SAMPLES = ["a", "abc", "Abc1", "0", "12", "a-b", "a_b", "ABCDEF", "v1.0.0", "/a", "/branches/1.0", "https://example.com/a", "#fff", "stable"]
 
 
@@ -365,7 +366,9 @@ def requests(document, seed, plain, changed):
     maker = Maker(document, seed)
     changer = Changer(maker)
     made = 0
-    while made < plain + changed:
+    for _ in range(TRIES * (plain + changed)):
+        if made == plain + changed:
+            return
         operation = maker.random.choice(document.operations)
         if not operation.body and not operation.parameters and maker.random.random() < 0.8:
             continue
@@ -379,3 +382,4 @@ def requests(document, seed, plain, changed):
             changer.change(request)
         made += 1
         yield serialize(document.base, request)
+    raise Unmade("so many requests")
