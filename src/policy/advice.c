@@ -151,15 +151,6 @@ static void advise_keys(const struct loader *loader, const struct node *map)
         findings_add(findings, FINDING_ADVICE, node_get(map, "mode"), "what guards refuse is only logged");
 }
 
-static void advise_route(const struct loader *loader, const struct route *route)
-{
-    if (strcmp(route->path, "/**") == 0)
-        route_tell(findings_of(loader), FINDING_ADVICE, route, "path", "admits every path of the site");
-    if (names_method(route, TEXT("TRACE")) || names_method(route, TEXT("CONNECT")))
-        route_tell(findings_of(loader), FINDING_ADVICE, route, "path",
-                   "TRACE and CONNECT are no methods for programs");
-}
-
 /* The place of a guard in a route's rules. */
 static const struct guard_rules *rules_of(const struct route *route, const char *guard)
 {
@@ -167,6 +158,27 @@ static const struct guard_rules *rules_of(const struct route *route, const char 
     while (strcmp(guards[place]->name, guard) != 0)
         place++;
     return &route->guards[place];
+}
+
+static void advise_hidden(const struct loader *loader, const struct route *route)
+{
+    const struct guard_rules *dotfiles = rules_of(route, "dotfiles");
+    struct exchange exchange = {.request.path = text_of(route->path)};
+    if (dotfiles->rules && !dotfiles->report_only &&
+        guards[dotfiles - route->guards]->check(dotfiles->rules, &exchange).kind != VERDICT_PASS)
+        route_tell(
+            findings_of(loader), FINDING_ADVICE, route, "path",
+            "is always refused, as it has a name that begins with a dot and `dotfiles` does not allow");
+}
+
+static void advise_route(const struct loader *loader, const struct route *route)
+{
+    if (strcmp(route->path, "/**") == 0)
+        route_tell(findings_of(loader), FINDING_ADVICE, route, "path", "admits every path of the site");
+    if (names_method(route, TEXT("TRACE")) || names_method(route, TEXT("CONNECT")))
+        route_tell(findings_of(loader), FINDING_ADVICE, route, "path",
+                   "TRACE and CONNECT are no methods for programs");
+    advise_hidden(loader, route);
 }
 
 /* A client's Host then decides where the redirect leads, for others, too, where

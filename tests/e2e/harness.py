@@ -260,7 +260,7 @@ class Guard:
             policy = {"listen": "unix:" + self.address, "spool": str(self.spool), **policy}
             policy = {name: value for name, value in policy.items() if value is not None}
             policy = json.loads(json.dumps(policy))
-            for route in policy["routes"] + [policy.get("defaults", {})]:
+            for route in policy.get("routes", []) + [policy.get("defaults", {})]:
                 if isinstance(route.get("exec"), str):
                     route["exec"] = {"program": route["exec"]}
                 if "exec" in route:

@@ -515,6 +515,7 @@ START_TEST(advice_names_risks)
         {HEAD "    mode: report\n", "mode: "},
         {HEAD "    methods: [TRACE]\n", "TRACE"},
         {DEFAULTS "  - path: /**\n", "every path"},
+        {DEFAULTS "  - path: /.well-known/x\n", "routes[0].path: is always refused"},
         {HEAD "    https: redirect\n", "routes[0].https: whoever writes Host"},
         {HEAD "    https: {policy: redirect}\n    hosts: {names: a.example, mode: report}\n",
          "routes[0].https: whoever writes Host"},
@@ -535,10 +536,12 @@ START_TEST(advice_names_risks)
         policy_free(policy);
     }
     struct policy *policy =
-        parse_good("listen: unix:/run/x\nuser: root\n" HEAD "    hosts: example.com\n    https: redirect\n");
+        parse_good("listen: unix:/run/x\nuser: root\n" HEAD "    hosts: example.com\n    https: redirect\n"
+                   "  - {path: /.well-known/x, dotfiles: .well-known, auth: none, exec: /usr/bin/true, "
+                   "hosts: example.com}\n");
     char *advice = printed(policy, FINDING_ADVICE);
     ck_assert_msg(strstr(advice, "listen") == NULL && strstr(advice, "routes: ") == NULL &&
-                      strstr(advice, "Host") == NULL,
+                      strstr(advice, "Host") == NULL && strstr(advice, "path: ") == NULL,
                   "%s", advice);
     free(advice);
     policy_free(policy);
