@@ -65,6 +65,7 @@ def document(**more):
             "/files": {"post": operation("upload", requestBody=body(**{"multipart_form-data": {
                 "schema": FILES, "encoding": {"picture": {"contentType": "image/png"}}}}))},
             "/reported": {"get": operation("reported", parameters=[parameter("n", "query", {"type": "integer"})])},
+            "/mixed": {"get": operation("mixed"), "put": operation()},
             "/head-only": {"head": operation(), "get": operation()},
         }, **more}
 
@@ -89,7 +90,7 @@ def guard(start_guard, folder, script):
     return start_guard({
         "openapi": {"file": write(folder, "api", document())}, "defaults": {"auth": "none", "exec": script},
         "routes": [{"operation": "createUser", "body": "200b"}, {"operation": "upload", "body": {"files": {"max": "1kb", "extensions": ".png"}}},
-                   {"operation": "reported", "mode": "report"}, {"path": "/app/own", "exec": script}]}, name="openapi")
+                   {"operation": "reported", "mode": "report"}, {"operation": "mixed", "mode": "report"}, {"path": "/app/own", "exec": script}]}, name="openapi")
 
 
 @pytest.fixture(scope="module")
@@ -256,6 +257,12 @@ def test_reported(guard):
     assert send(guard, "/app/reported?n=x&other=1").status == 200
     entry = guard.wait_entry(event="reported", route="/app/reported")
     assert (entry["guard"], entry["code"]) == ("parameters", "validation_error")
+
+
+def test_a_method_of_none_is_refused_beside_an_operation_that_reports(guard):
+    assert send(guard, "/app/mixed", method="DELETE").status == 405
+    assert send(guard, "/app/mixed?n=1").status == 200, "this one reports"
+    assert send(guard, "/app/mixed?n=1", method="PUT").status == 400
 
 
 def test_undocumented_is_reported(start_guard, folder, script):
