@@ -251,6 +251,32 @@ def test_files(guard, parts, field):
         assert list(wrong(reply)) == [("body", field)]
 
 
+KINDS_OF_PETS = {"Cat": {"type": "object", "required": ["kind", "lives"], "properties": {"kind": {"type": "string"}, "lives": {"type": "integer"}}},
+                 "Dog": {"type": "object", "required": ["kind"], "properties": {"kind": {"type": "string"}, "barks": {"type": "boolean"}}}}
+
+
+def test_fields_that_are_not_described(start_guard, folder, script):
+    pet = {"oneOf": [{"$ref": "#/components/schemas/Cat"}, {"$ref": "#/components/schemas/Dog"}], "discriminator": {"propertyName": "kind", "mapping": {"c": "#/components/schemas/Cat"}}}
+    api = write(folder, "closed-api", {**document(), "components": {"schemas": KINDS_OF_PETS}, "paths": {
+        "/users": {"post": operation("users", requestBody={"content": {JSON: {"schema": USER}, FORM: {"schema": USER}}})},
+        "/files": {"post": operation("files", requestBody=body(**{"multipart_form-data": {"schema": FILES}}))},
+        "/pets": {"post": operation("pets", requestBody=body(application_json={"schema": pet}))}}})
+    guard = start_guard({"openapi": {"file": api, "unknown_fields": "refuse"}, "defaults": {"auth": "none", "exec": script}, "routes": [
+        {"path": "/app/own", "exec": script}]}, name="closed")
+    for uri, content, content_type, field in (
+            ("users", b'{"name":"Ann","inner":{"a":true}}', JSON, None), ("users", b'{"name":"Ann","more":1}', JSON, "/more"),
+            ("users", b'{"name":"Ann","inner":{"a":true,"b":1}}', JSON, "/inner/b"), ("users", b"name=Ann", FORM, None), ("users", b"name=Ann&_method=PUT", FORM, "/_method"),
+            ("files", multipart(PICTURE), "multipart/form-data; boundary=x", None), ("files", multipart(PICTURE, ("x", None, None, b"1")), "multipart/form-data; boundary=x", "/x"),
+            ("files", multipart(PICTURE, ("about", None, None, b'{"n":1,"m":2}')), "multipart/form-data; boundary=x", "/about/m"),
+            ("pets", b'{"kind":"c","lives":9}', JSON, None), ("pets", b'{"kind":"Dog","barks":true}', JSON, None), ("pets", b'{"kind":"c","lives":9,"barks":true}', JSON, "/barks"),
+            ("pets", b'{"kind":"Dog","lives":9}', JSON, "/lives"), ("pets", b'{"kind":"Cow"}', JSON, "/kind")):
+        reply = send(guard, "/app/" + uri, content, content_type, "POST")
+        if field is None:
+            assert reply.status == 200, (content, reply.raw)
+        else:
+            assert list(wrong(reply)) == [("body", field)], content
+
+
 # ---- what is only reported
 
 def test_reported(guard):
