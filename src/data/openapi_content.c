@@ -12,8 +12,8 @@
 
 static bool is_json(struct text type)
 {
-    return text_equal(type, TEXT("application/json")) || text_equal(type, TEXT("text/json")) ||
-           text_ends_with(type, TEXT("+json"));
+    return text_equal(type, TEXT("application/json")) ||
+           (text_starts_with(type, TEXT("application/")) && text_ends_with(type, TEXT("+json")));
 }
 
 static bool is_range(struct text type)
@@ -83,14 +83,16 @@ struct properties {
     struct openapi_reader *reader;
     struct openapi_content *content;
     size_t capacity;
-    struct schema_map seen; /* schemas by the address of their node */
+    struct schema_map seen;  /* schemas by the address of their node */
+    struct schema_map names; /* those that are there */
 };
 
 static void add_property(struct properties *properties, struct openapi_spot spot)
 {
     struct openapi_content *content = properties->content;
-    if (find_encoding(content, spot.node->name))
+    if (schema_map_get(&properties->names, spot.node->name))
         return;
+    schema_map_set(&properties->names, properties->reader->arena, spot.node->name, (void *)spot.node);
     if (content->encoding_count == properties->capacity) {
         properties->capacity = properties->capacity ? 2 * properties->capacity : 16;
         struct openapi_encoding *larger =
@@ -305,11 +307,14 @@ static bool read_response(struct openapi_reader *reader, struct openapi_spot spo
     if (!spot.node)
         return false;
     struct openapi_spot content = openapi_get_kind(reader, spot, "content", NODE_MAP),
-                        links = openapi_get(spot, "links");
+                        headers = openapi_get(spot, "headers"), links = openapi_get(spot, "links");
     openapi_check_keys(reader, spot, names);
     response->position = openapi_position(spot);
     if (content.node)
         read_contents(reader, content, false, &response->contents);
+    if (headers.node && openapi_tells(reader, "headers"))
+        openapi_tell_key(reader, FINDING_ADVICE, headers,
+                         "headers of replies are not judged, here and elsewhere");
     if (links.node && openapi_tells(reader, "links"))
         openapi_tell_key(reader, FINDING_ADVICE, links, "links are left out, here and elsewhere");
     return true;

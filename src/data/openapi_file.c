@@ -323,7 +323,8 @@ struct openapi_spot openapi_follow(struct openapi_reader *reader, struct openapi
             return map;
         if (reference.node->kind != NODE_SCALAR || hops == OPENAPI_HOPS_LIMIT) {
             openapi_tell(reader, FINDING_ERROR, reference,
-                         hops ? "the reference leads to itself" : "expected a reference");
+                         hops ? "the reference leads to itself, or through too many others"
+                              : "expected a reference");
             return nothing;
         }
         check_siblings(reader, map);

@@ -70,7 +70,8 @@ struct openapi_schema *openapi_schema_meant(struct openapi_reader *reader, struc
     for (int hops = 0; openapi_is_mere_reference(reader->openapi->version, schema->spot.node); hops++) {
         const struct openapi_schema *target = openapi_schema_target(reader, schema);
         if (hops == OPENAPI_HOPS_LIMIT)
-            openapi_tell(reader, FINDING_ERROR, spot, "the reference leads to itself");
+            openapi_tell(reader, FINDING_ERROR, spot,
+                         "the reference leads to itself, or through too many others");
         if (!target || hops == OPENAPI_HOPS_LIMIT)
             return NULL;
         schema = (struct openapi_schema *)target;

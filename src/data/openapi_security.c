@@ -112,13 +112,15 @@ static void read_alternative(struct openapi_reader *reader, struct openapi_spot 
         openapi_tell(reader, FINDING_ERROR, map, "expected a map of security schemes");
         return;
     }
+    struct openapi_spot root = {reader->documents, reader->documents->root};
+    struct openapi_spot schemes = openapi_get(openapi_get(root, "components"), "securitySchemes");
     alternative->items = arena_array(reader->arena, map.node->count, sizeof *alternative->items);
     for (size_t i = 0; i < map.node->count; i++) {
         struct openapi_spot spot = openapi_item(map, i);
         struct openapi_requirement *requirement = &alternative->items[alternative->count++];
         requirement->position = openapi_position(spot);
         requirement->scheme = find_scheme(reader->openapi, spot.node->name);
-        if (!requirement->scheme)
+        if (!requirement->scheme && !openapi_get(schemes, spot.node->name.at).node) /* else that is told */
             openapi_tell_key(reader, FINDING_ERROR, spot, "there is no such scheme in securitySchemes");
         read_scopes(reader, spot, &requirement->scopes);
     }

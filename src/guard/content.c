@@ -3,7 +3,7 @@
  */
 #include "config.h"
 
-#include "guard/content.h"
+#include "guard/content_openapi.h"
 
 #include <stdlib.h>
 
@@ -22,7 +22,7 @@ void contents_free(struct contents *contents)
         json_decref(content->source);
         free(content);
     }
-    contents->first = NULL;
+    *contents = (struct contents){0};
 }
 
 /* Takes over the reference to the source, and the schema, also where it fails. */
@@ -36,13 +36,24 @@ static struct content *keep(struct decoder *decoder, struct schema *schema, json
     return content;
 }
 
+/* Of an operation that the policy says nothing about there is no node. */
+static bool refuse_source(struct decoder *decoder, const struct node *node, const char *message)
+{
+    if (node)
+        return findings_add(decoder->findings, FINDING_ERROR, node, "%s", message);
+    const struct openapi_operation *operation = decoder->described->operation;
+    return findings_add_in(decoder->findings, FINDING_ERROR, operation->position.file,
+                           operation->position.line, operation->position.column, "%s %s: %s",
+                           operation->method, operation->path, message);
+}
+
 bool content_shape(struct decoder *decoder, const struct node *node, const json_t *source,
                    const struct content_writing *writings, struct shape *shape)
 {
     const struct shape_references references = {shape_find_local, source};
     struct error error = {0};
     return shape_make(source, &references, writings, decoder->arena, shape, &error) ||
-           findings_add(decoder->findings, FINDING_ERROR, node, "%s", error.message);
+           refuse_source(decoder, node, error.message);
 }
 
 const struct content *content_from_file(struct decoder *decoder, const struct node *node, bool text)
@@ -73,7 +84,7 @@ struct content *content_compile(struct decoder *decoder, const struct node *node
     if (schema)
         return keep(decoder, schema, source);
     json_decref(source);
-    findings_add(decoder->findings, FINDING_ERROR, node, "%s", fault.error.message);
+    refuse_source(decoder, node, fault.error.message);
     return NULL;
 }
 

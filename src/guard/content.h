@@ -12,6 +12,7 @@
 #include "data/form.h"
 #include "data/schema.h"
 #include "data/schema_format.h"
+#include "data/schema_map.h"
 #include "guard/content_shape.h"
 #include "guard/media_range.h"
 #include "http/exchange.h"
@@ -19,16 +20,18 @@
 struct content {
     struct schema *schema;
     json_t *source;
-    struct shape shape; /* by which text is converted; empty where none is */
-    bool trims;         /* blanks around the pieces of a list do not count */
-    const void *of;     /* a schema of an OpenAPI document; NULL: it is of no such, or not alone */
-    bool of_response, of_closed;
-    struct content *next; /* of the policy */
+    struct shape shape;                     /* by which text is converted; empty where none is */
+    bool trims;                             /* blanks around the pieces of a list do not count */
+    const struct content_writing *writings; /* of a form of an OpenAPI document */
+    struct content *same;                   /* from the same schema of that, in the same view */
+    struct content *next;                   /* of the policy */
 };
 
 /* All descriptions of a policy, which owns them. */
 struct contents {
     struct content *first;
+    struct schema_map
+        of_document; /* its schemas, each in its view -> what they became; while a policy is loaded */
 };
 void contents_free(struct contents *);
 
@@ -99,7 +102,14 @@ struct content_files {
     size_t field_count;
 };
 
-enum content_kind { CONTENT_JSON, CONTENT_FORM, CONTENT_MULTIPART, CONTENT_TEXT, CONTENT_RAW };
+enum content_kind {
+    CONTENT_JSON,
+    CONTENT_FORM,
+    CONTENT_MULTIPART,
+    CONTENT_TEXT,
+    CONTENT_RAW,
+    CONTENT_UNREAD, /* it is described, and cannot be judged: refused */
+};
 
 /* A media type that a body may have, and what it must be then. */
 struct content_media {

@@ -20,27 +20,64 @@ static bool refuse(struct decoder *decoder, struct openapi_position position, co
 
 /* ---- schemas */
 
+/* Bytes that are the same for the same schema in the same view. */
+struct content_key {
+    const void *schema;
+    uintptr_t view;
+};
+
+static struct text key_of(const struct openapi_schema *schema, struct openapi_view view, struct arena *arena)
+{
+    struct content_key *key = arena_alloc(arena, sizeof *key);
+    *key = (struct content_key){schema, 2u * view.response + view.closed};
+    return (struct text){(const char *)key, sizeof *key};
+}
+
+static bool are_same(const struct content_writing *left, const struct content_writing *right)
+{
+    for (; left && left->name && right->name; left++, right++)
+        if (strcmp(left->name, right->name) != 0 || left->style != right->style ||
+            left->explode != right->explode)
+            return false;
+    return left && !left->name && !right->name;
+}
+
+/* What many operations share is compiled once; with `writings`, as a form. */
+static struct content *find_content(const struct decoder *decoder, struct text key,
+                                    const struct content_writing *writings)
+{
+    struct content *content = schema_map_get(&decoder->contents->of_document, key);
+    while (content && writings && !are_same(content->writings, writings))
+        content = content->same;
+    return content;
+}
+
+static struct content *compile(struct decoder *decoder, const struct node *node, json_t *source,
+                               struct text key)
+{
+    struct content *content = content_compile(decoder, node, source);
+    if (content) {
+        content->same = schema_map_get(&decoder->contents->of_document, key);
+        schema_map_set(&decoder->contents->of_document, decoder->arena, key, content);
+    }
+    return content;
+}
+
 const struct content *content_from_openapi(struct decoder *decoder, const struct node *node,
                                            const struct openapi *document,
                                            const struct openapi_schema *schema, struct openapi_view view)
 {
     struct error error = {0};
-    for (const struct content *content = decoder->contents->first; content; content = content->next)
-        if (content->of == schema && content->of_response == view.response &&
-            content->of_closed == view.closed)
-            return content;
+    struct text key = key_of(schema, view, decoder->arena);
+    struct content *found = find_content(decoder, key, NULL);
+    if (found)
+        return found;
     json_t *source = openapi_schema(document, schema, view, &error);
     if (!source) {
         refuse(decoder, openapi_schema_position(schema), error.message);
         return NULL;
     }
-    struct content *content = content_compile(decoder, node, source);
-    if (content) {
-        content->of = schema;
-        content->of_response = view.response;
-        content->of_closed = view.closed;
-    }
-    return content;
+    return compile(decoder, node, source, key);
 }
 
 /* ---- parameters */
@@ -177,10 +214,11 @@ static enum content_kind kind_of(const struct openapi_content *content)
     case OPENAPI_TEXT:
         return CONTENT_TEXT;
     case OPENAPI_RAW:
+        return CONTENT_RAW;
     case OPENAPI_UNREAD:
         break;
     }
-    return CONTENT_RAW;
+    return CONTENT_UNREAD;
 }
 
 static const struct content_writing *writings_of(const struct openapi_content *content, struct arena *arena)
@@ -236,17 +274,23 @@ static const struct content *form_content(struct decoder *decoder, const struct 
 {
     const struct described *described = decoder->described;
     const struct openapi_view view = {.closed = described->closed};
+    const struct content_writing *writings = writings_of(content, decoder->arena);
+    struct text key = key_of(content->schema, view, decoder->arena);
+    struct content *made = find_content(decoder, key, writings);
     struct error error = {0};
+    if (made)
+        return made;
     json_t *source = content->schema ? openapi_schema(described->document, content->schema, view, &error)
                                      : openapi_members(described->document, NULL, 0, true, view, &error);
     if (!source) {
         refuse(decoder, content->position, error.message);
         return NULL;
     }
-    struct content *made = content_compile(decoder, node, source);
-    return made && content_shape(decoder, node, source, writings_of(content, decoder->arena), &made->shape)
-               ? made
-               : NULL;
+    made = compile(decoder, node, source, key);
+    if (!made || !content_shape(decoder, node, source, writings, &made->shape))
+        return NULL;
+    made->writings = writings;
+    return made;
 }
 
 static bool add_media(struct decoder *decoder, const struct node *node, const struct openapi_content *content,
@@ -259,7 +303,7 @@ static bool add_media(struct decoder *decoder, const struct node *node, const st
                       "this is no media type, expected one such as application/json or image/*");
     if (media->kind == CONTENT_FORM || media->kind == CONTENT_MULTIPART)
         media->content = form_content(decoder, node, content);
-    else if (media->kind != CONTENT_RAW && content->schema)
+    else if (media->kind != CONTENT_RAW && media->kind != CONTENT_UNREAD && content->schema)
         media->content = content_from_openapi(decoder, node, described->document, content->schema,
                                               (struct openapi_view){.closed = described->closed});
     else
@@ -277,7 +321,6 @@ bool content_of_body(struct decoder *decoder, const struct node *node, const str
     bool good = true;
     rules->media = media;
     for (size_t i = 0; i < body->count; i++)
-        if (body->items[i].body != OPENAPI_UNREAD)
-            good = add_media(decoder, node, &body->items[i], files, &media[rules->media_count++]) && good;
+        good = add_media(decoder, node, &body->items[i], files, &media[rules->media_count++]) && good;
     return good;
 }

@@ -85,9 +85,11 @@ static bool can_be(enum content_kind kind, bool exact, struct text type, struct 
     case CONTENT_TEXT:
         return exact || text_starts_with(type, TEXT("text/"));
     case CONTENT_RAW:
+        return true;
+    case CONTENT_UNREAD:
         break;
     }
-    return true;
+    return false;
 }
 
 const struct content_media *content_find_media(const struct content_rules *rules,
@@ -100,10 +102,12 @@ const struct content_media *content_find_media(const struct content_rules *rules
     for (size_t i = 0; !wrong && i < rules->media_count; i++) {
         const struct content_media *media = &rules->media[i];
         int width = media_range_width(&media->range);
-        if (media_range_fits(&media->range, &stated) && (!best || width < media_range_width(&best->range)) &&
-            can_be(media->kind, width == 0, type, exchange->request.method))
+        if (media_range_fits(&media->range, &stated) && (!best || width < media_range_width(&best->range)))
             best = media;
     }
+    /* What the narrowest asks is not left out for a wider one (OpenAPI 3.1.0, 4.8.13.1). */
+    if (best && !can_be(best->kind, media_range_width(&best->range) == 0, type, exchange->request.method))
+        best = NULL;
     if (!best)
         *verdict = DENY(415, NULL, "content_type_not_allowed",
                         wrong ? arena_printf(exchange->arena, "its Content-Type %s", wrong)
@@ -245,6 +249,7 @@ static json_t *read_kind(struct reading *reading)
     case CONTENT_TEXT:
         return read_text(reading);
     case CONTENT_RAW:
+    case CONTENT_UNREAD:
         break;
     }
     abort(); /* it is not to be read */

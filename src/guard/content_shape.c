@@ -8,6 +8,8 @@
 
 #include <stdlib.h>
 
+#include "data/schema_map.h"
+
 enum { LEVELS_MOST = 3, REFERENCES_MOST = 16, BRANCHES_MOST = 16, STEPS_MOST = 20000, NAME_MOST = 256 };
 
 struct maker {
@@ -159,43 +161,54 @@ static size_t count_members(struct maker *maker, const json_t *schema, int depth
     return count;
 }
 
-static void add_member(struct maker *maker, const char *name, const json_t *schema, int level,
-                       struct shape *shape, size_t room)
+/* An object while its members are added. */
+struct making {
+    struct maker *maker;
+    struct shape *shape;
+    struct schema_map names; /* -> the member */
+    size_t room;
+    int level;
+};
+
+static void add_member(struct making *making, const char *name, const json_t *schema)
 {
-    struct shape made = make(maker, schema, level + 1);
-    for (size_t i = 0; i < shape->count; i++)
-        if (text_equal(shape->members[i].name, text_of(name))) {
-            shape->members[i].shape.types |= made.types; /* of another branch */
-            return;
-        }
-    if (shape->count == room)
+    struct arena *arena = making->maker->arena;
+    struct shape *shape = making->shape, made = make(making->maker, schema, making->level + 1);
+    struct shape_member *member = schema_map_get(&making->names, text_of(name));
+    if (member) {
+        member->shape.types |= made.types; /* of another branch */
+        return;
+    }
+    if (shape->count == making->room)
         return; /* the steps have run out in between */
     size_t length = strlen(name);
-    shape->members[shape->count++] =
-        (struct shape_member){{arena_copy(maker->arena, name, length), length}, {.explode = true}, made};
+    member = &shape->members[shape->count++];
+    *member = (struct shape_member){{arena_copy(arena, name, length), length}, {.explode = true}, made};
+    schema_map_set(&making->names, arena, member->name, member);
 }
 
-static void add_members(struct maker *maker, const json_t *schema, int level, int depth, struct shape *shape,
-                        size_t room)
+static void add_members(struct making *making, const json_t *schema, int depth)
 {
     const char *name;
     json_t *value;
     const json_t *item;
+    struct maker *maker = making->maker;
+    struct shape *shape = making->shape;
     schema = follow(maker, schema);
     json_object_foreach(json_object_get(schema, "properties"), name, value)
     {
         if (!goes_on(maker))
             return;
-        add_member(maker, name, value, level, shape, room);
+        add_member(making, name, value);
     }
     const json_t *others = json_object_get(schema, "additionalProperties");
     if (others && !json_is_false(others) && !shape->others) {
         struct shape *made = arena_alloc(maker->arena, sizeof *made);
-        *made = make(maker, others, level + 1);
+        *made = make(maker, others, making->level + 1);
         shape->others = made;
     }
     for (size_t i = 0; depth < BRANCHES_MOST && (item = branch(schema, i)) && goes_on(maker); i++)
-        add_members(maker, item, level, depth + 1, shape, room);
+        add_members(making, item, depth + 1);
 }
 
 static int compare(const void *left, const void *right)
@@ -210,9 +223,10 @@ static int compare(const void *left, const void *right)
 static struct shape make_object(struct maker *maker, const json_t *schema, int level)
 {
     struct shape shape = {.types = SHAPE_OBJECT};
-    size_t room = count_members(maker, schema, 0);
-    shape.members = arena_array(maker->arena, room, sizeof *shape.members);
-    add_members(maker, schema, level, 0, &shape, room);
+    struct making making = {.maker = maker, .shape = &shape, .level = level};
+    making.room = count_members(maker, schema, 0);
+    shape.members = arena_array(maker->arena, making.room, sizeof *shape.members);
+    add_members(&making, schema, 0);
     if (shape.count > 1)
         qsort(shape.members, shape.count, sizeof *shape.members, compare);
     return shape;
@@ -239,12 +253,20 @@ static struct shape make(struct maker *maker, const json_t *schema, int level)
 
 /* ---- */
 
+static struct shape_member *find(const struct shape *shape, struct text name)
+{
+    struct shape_member wanted = {.name = name};
+    return shape->count ? bsearch(&wanted, shape->members, shape->count, sizeof *shape->members, compare)
+                        : NULL;
+}
+
 static void set_writings(struct shape *shape, const struct content_writing *writings)
 {
-    for (; writings && writings->name; writings++)
-        for (size_t i = 0; i < shape->count; i++)
-            if (text_equal(shape->members[i].name, text_of(writings->name)))
-                shape->members[i].writing = *writings;
+    for (; writings && writings->name; writings++) {
+        struct shape_member *member = find(shape, text_of(writings->name));
+        if (member)
+            member->writing = *writings;
+    }
 }
 
 bool shape_make(const json_t *schema, const struct shape_references *references,
@@ -259,7 +281,5 @@ bool shape_make(const json_t *schema, const struct shape_references *references,
 
 const struct shape_member *shape_find(const struct shape *shape, struct text name)
 {
-    struct shape_member wanted = {.name = name};
-    return shape->count ? bsearch(&wanted, shape->members, shape->count, sizeof *shape->members, compare)
-                        : NULL;
+    return find(shape, name);
 }

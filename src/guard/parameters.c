@@ -4,6 +4,8 @@
  */
 #include "config.h"
 
+#include <strings.h>
+
 #include "guard/content_openapi.h"
 #include "guard/guard.h"
 
@@ -146,12 +148,30 @@ static bool add_pair(struct form *form, struct text name, struct text value, str
     return true;
 }
 
+/* A segment of the path, as it was sent, with commas of which some are escaped; empty when there is none. */
+static struct text find_mixed(struct text target)
+{
+    struct text rest = {target.at, text_find(target, '?')}, segment;
+    while (text_next(&rest, '/', &segment)) {
+        bool raw = text_find(segment, ',') < segment.length, escaped = false;
+        for (size_t i = 0; i + 2 < segment.length; i++)
+            escaped = escaped || strncasecmp(segment.at + i, "%2c", 3) == 0;
+        if (raw && escaped)
+            return segment;
+    }
+    return TEXT("");
+}
+
 static bool read_path(struct exchange *exchange, struct form *form, struct defect *defect)
 {
+    struct text mixed = find_mixed(exchange->request.target);
     bool good = true;
     *form = make_form(exchange, exchange->capture_count);
-    for (size_t i = 0; good && i < exchange->capture_count; i++)
+    for (size_t i = 0; good && i < exchange->capture_count; i++) {
         good = add_pair(form, text_of(exchange->captures[i].name), exchange->captures[i].value, defect);
+        if (good)
+            form->items[i].raw = mixed;
+    }
     return good;
 }
 

@@ -38,6 +38,10 @@ bool replies_describe(struct replies_rules *rules, struct decoder *decoder, cons
     static const char *const said[] = {"schema", "fields", "unknown", "statuses"};
     const struct openapi_operation *operation = decoder->described->operation;
     bool good = true;
+    if (node && node->kind != NODE_MAP) /* which is short for `schema` */
+        return findings_add(decoder->findings, FINDING_ERROR, node,
+                            "the OpenAPI document says what replies may be, expected a map of mode, strip, "
+                            "max and values");
     for (size_t i = 0; i < sizeof said / sizeof *said; i++)
         if (node_get(node, said[i]))
             good = findings_add_key(decoder->findings, FINDING_ERROR, node_get(node, said[i]),

@@ -71,8 +71,10 @@ static const char *const identities[] = {
     "x-forwarded-user*",
     "x-goog-authenticated-user-*",
     "x-goog-iap-*",
+    "x-http-method*", /* X-HTTP-Method-Override: a method that nobody has judged */
     "x-iisnode-*",
     "x-jwt-assertion",
+    "x-method-override",
     "x-ms-client-principal*", /* Azure */
     "x-ms-token-*",
     "x-pomerium-*",

@@ -6,14 +6,32 @@
 
 #include "policy/draft.h"
 
+#include <errno.h>
+#include <unistd.h>
+
+/* As paths of requests are, once they are decoded: a template has no fixed length. */
+static bool is_base(struct text base)
+{
+    static const char none[] = "{}*?#%\\";
+    struct text rest = base, segment;
+    for (size_t i = 0; i < base.length; i++)
+        if (memchr(none, base.at[i], sizeof none - 1))
+            return false;
+    while (text_next(&rest, '/', &segment))
+        if (text_equal(segment, TEXT(".")) || text_equal(segment, TEXT("..")) ||
+            (segment.length == 0 && segment.at > base.at))
+            return false;
+    return base.length == 0 || base.at[0] == '/';
+}
+
 static bool decode_base(struct decoder *decoder, const struct node *node, void *member)
 {
     struct text base = node->text;
-    if (node->kind != NODE_SCALAR || base.length == 0 || base.at[0] != '/')
-        return findings_add(decoder->findings, FINDING_ERROR, node,
-                            "expected a path such as /v1, or / for nothing");
-    while (base.length > 0 && base.at[base.length - 1] == '/')
+    while (node->kind == NODE_SCALAR && base.length > 0 && base.at[base.length - 1] == '/')
         base.length--;
+    if (node->kind != NODE_SCALAR || node->text.length == 0 || !is_base(base))
+        return findings_add(decoder->findings, FINDING_ERROR, node,
+                            "expected a path such as /v1, without names in braces, or / for nothing");
     *(const char **)member = arena_copy(decoder->arena, base.at, base.length);
     return true;
 }
@@ -65,11 +83,16 @@ void openapi_add_text(const struct loader *loader, struct node *to, const char *
     to->items[to->count++] = item;
 }
 
+static const struct node *file_node(const struct loader *loader)
+{
+    const struct node *node = node_get(loader->root, "openapi");
+    return node_get(node, "file") ? node_get(node, "file") : node;
+}
+
 /* As the policy was named, so that both look alike in messages. */
 static const char *named_file(const struct loader *loader)
 {
-    const struct node *node = node_get(loader->root, "openapi");
-    const char *file = node_get(node, "file") ? node_get(node, "file")->text.at : node->text.at;
+    const char *file = file_node(loader)->text.at;
     const char *slash = strrchr(loader->policy->file, '/');
     if (file[0] == '/' || !slash)
         return file;
@@ -82,7 +105,13 @@ void openapi_rules_load(struct loader *loader)
     struct policy *policy = loader->policy;
     if (!loader->openapi.file)
         return;
-    policy->openapi = openapi_read(named_file(loader), &policy->findings);
+    const char *file = named_file(loader);
+    if (access(file, R_OK) != 0) { /* told where it is named */
+        findings_add(&policy->findings, FINDING_ERROR, file_node(loader), "%s cannot be read: %s",
+                     file_node(loader)->text.at, strerror(errno));
+        return;
+    }
+    policy->openapi = openapi_read(file, &policy->findings);
     if (policy->openapi)
         openapi_security_load(loader);
 }

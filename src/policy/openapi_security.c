@@ -332,6 +332,10 @@ bool openapi_security_apply(struct loader *loader, struct draft *draft, const st
         demand.scopes.count = 0; /* the entry says what is asked for */
     if (!said)
         scopes = draft->route.guards[draft_find_guard("scopes")].node;
+    if (!said && demand.scopes.count > 0 && scopes && node_get(scopes, "mode"))
+        route_tell(loader->decoder.findings, FINDING_ERROR, &draft->route, NULL,
+                   "the document asks for scopes, and the `scopes` of `defaults` have a `mode` of their own, "
+                   "expected `scopes` in its entry");
     if (!demand.failed && (demand.scopes.count > 0 || said))
         draft_guard(loader, draft, "scopes", scopes_node(loader, &demand, scopes));
     return !demand.failed && loader->decoder.findings->errors == errors;

@@ -398,6 +398,17 @@ static bool find_undocumented(const struct router *router, const struct leaf *le
     return false;
 }
 
+/* Whose guards refuse a method that none of the routes has: not those that only report, where one enforces.
+ */
+static const struct entry *strictest(const struct leaf *leaf)
+{
+    for (size_t i = 0; i < leaf->count; i++)
+        if (!leaf->methods[i].entry->route->report_only)
+            return leaf->methods[i].entry;
+    assert(leaf->count > 0);
+    return leaf->methods[0].entry;
+}
+
 struct verdict router_find(const struct router *router, struct exchange *exchange)
 {
     struct search search = {.path = exchange->request.path};
@@ -411,8 +422,7 @@ struct verdict router_find(const struct router *router, struct exchange *exchang
         return DENY(404, "route", "route_not_found", "no route has this path");
     exchange->method_known = entry != NULL;
     if (!entry)
-        entry = leaf->methods[0].entry;
-    assert(entry); /* a leaf has at least one */
+        entry = strictest(leaf);
     size_t matched = entry->route->operation ? entry->route->base : search.matched;
     exchange->route = entry->route;
     exchange->allow = leaf->allow;

@@ -473,7 +473,7 @@ bool route_rules_load(struct loader *loader)
     else if (loader->defaults)
         findings_add(findings, FINDING_ERROR, loader->defaults, "expected a map of a route's keys");
     policy->headers = defaults.route.headers;
-    if (!list && !loader->openapi.file && loader->root->kind == NODE_MAP)
+    if (!list && !node_get(loader->root, "openapi") && loader->root->kind == NODE_MAP)
         findings_add(findings, FINDING_ERROR, loader->root,
                      "the key `routes` is missing, expected a list of routes, or an `openapi`");
     else if (list && (list->kind != NODE_LIST || list->count == 0))

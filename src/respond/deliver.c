@@ -19,7 +19,8 @@ void deliver_prepare(const struct guard_rules rules[], struct exchange *exchange
 /* What was said of the bytes that are replaced (RFC 9530, and older headers for the same). */
 static void undress(struct exchange *exchange)
 {
-    static const char *const headers[] = {"etag", "content-md5", "digest", "content-digest", "repr-digest"};
+    static const char *const headers[] = {"etag",   "content-md5",    "content-range",
+                                          "digest", "content-digest", "repr-digest"};
     struct reply *reply = &exchange->reply;
     for (size_t i = 0; i < sizeof headers / sizeof *headers; i++)
         headers_remove(&reply->headers, text_of(headers[i]));

@@ -60,9 +60,12 @@ def document(**more):
                        "put": operation("anyUser", requestBody={"required": False, "content": {
                            JSON: {"schema": USER}, FORM: {"schema": USER}, "text/*": {"schema": {"type": "string", "maxLength": 5}},
                            "application/vnd.user+json": {"schema": {"type": "object", "maxProperties": 0}}, "image/*": {}}})},
+            "/ranges": {"put": operation(requestBody={"content": {
+                **{name: {"schema": USER} for name in (JSON, "text/json", "application/xml", "multipart/form-data")}, "*/*": {}}})},
             "/files": {"post": operation("upload", requestBody=body(**{"multipart_form-data": {
                 "schema": FILES, "encoding": {"picture": {"contentType": "image/png"}}}}))},
             "/reported": {"get": operation("reported", parameters=[parameter("n", "query", {"type": "integer"})])},
+            "/mixed": {"get": operation("mixed"), "put": operation()},
             "/head-only": {"head": operation(), "get": operation()},
         }, **more}
 
@@ -87,7 +90,7 @@ def guard(start_guard, folder, script):
     return start_guard({
         "openapi": {"file": write(folder, "api", document())}, "defaults": {"auth": "none", "exec": script},
         "routes": [{"operation": "createUser", "body": "200b"}, {"operation": "upload", "body": {"files": {"max": "1kb", "extensions": ".png"}}},
-                   {"operation": "reported", "mode": "report"}, {"path": "/app/own", "exec": script}]}, name="openapi")
+                   {"operation": "reported", "mode": "report"}, {"operation": "mixed", "mode": "report"}, {"path": "/app/own", "exec": script}]}, name="openapi")
 
 
 @pytest.fixture(scope="module")
@@ -168,6 +171,8 @@ def test_what_is_required(guard):
 def test_parameters_of_the_path(guard):
     assert list(wrong(send(guard, "/app/path/7/1,2"))) == [("path", "user-id")]
     assert list(wrong(send(guard, f"/app/path/{ID}/1,x"))) == [("path", "list/1")]
+    assert send(guard, f"/app/path/{ID}/1%2c2%2C3").status == 200
+    assert "escaped" in wrong(send(guard, f"/app/path/{ID}/1,2%2C3"))["path", "list"]
 
 
 def test_headers_and_cookies(guard):
@@ -204,6 +209,14 @@ def test_types_of_a_body(guard, content, content_type, status):
     assert send(guard, "/app/users", content, content_type, "PUT").status == status
 
 
+@pytest.mark.parametrize("content, content_type, status", [
+    (b'{"name":"Ann"}', JSON, 200), (b'{"name":1}', JSON, 400), (PNG, "image/png", 200), (b'{"name":1}', "text/json", 415), (b"<a/>", "application/xml", 415),
+    (b"--x\r\nContent-Disposition: form-data; name=name\r\n\r\ntoo long for it\r\n--x--\r\n", "multipart/form-data; boundary=x", 415),
+])
+def test_what_a_media_type_asks_is_not_left_out_for_a_range(guard, content, content_type, status):
+    assert send(guard, "/app/ranges", content, content_type, "PUT").status == status
+
+
 def test_an_operation_without_body_takes_none(guard):
     assert send(guard, "/app/query", b"{}").status == 415
     assert send(guard, "/app/query", b"x", None).status == 415
@@ -238,12 +251,44 @@ def test_files(guard, parts, field):
         assert list(wrong(reply)) == [("body", field)]
 
 
+KINDS_OF_PETS = {"Cat": {"type": "object", "required": ["kind", "lives"], "properties": {"kind": {"type": "string"}, "lives": {"type": "integer"}}},
+                 "Dog": {"type": "object", "required": ["kind"], "properties": {"kind": {"type": "string"}, "barks": {"type": "boolean"}}}}
+
+
+def test_fields_that_are_not_described(start_guard, folder, script):
+    pet = {"oneOf": [{"$ref": "#/components/schemas/Cat"}, {"$ref": "#/components/schemas/Dog"}], "discriminator": {"propertyName": "kind", "mapping": {"c": "#/components/schemas/Cat"}}}
+    api = write(folder, "closed-api", {**document(), "components": {"schemas": KINDS_OF_PETS}, "paths": {
+        "/users": {"post": operation("users", requestBody={"content": {JSON: {"schema": USER}, FORM: {"schema": USER}}})},
+        "/files": {"post": operation("files", requestBody=body(**{"multipart_form-data": {"schema": FILES}}))},
+        "/pets": {"post": operation("pets", requestBody=body(application_json={"schema": pet}))}}})
+    guard = start_guard({"openapi": {"file": api, "unknown_fields": "refuse"}, "defaults": {"auth": "none", "exec": script}, "routes": [
+        {"path": "/app/own", "exec": script}]}, name="closed")
+    for uri, content, content_type, field in (
+            ("users", b'{"name":"Ann","inner":{"a":true}}', JSON, None), ("users", b'{"name":"Ann","more":1}', JSON, "/more"),
+            ("users", b'{"name":"Ann","inner":{"a":true,"b":1}}', JSON, "/inner/b"), ("users", b"name=Ann", FORM, None), ("users", b"name=Ann&_method=PUT", FORM, "/_method"),
+            ("files", multipart(PICTURE), "multipart/form-data; boundary=x", None), ("files", multipart(PICTURE, ("x", None, None, b"1")), "multipart/form-data; boundary=x", "/x"),
+            ("files", multipart(PICTURE, ("about", None, None, b'{"n":1,"m":2}')), "multipart/form-data; boundary=x", "/about/m"),
+            ("pets", b'{"kind":"c","lives":9}', JSON, None), ("pets", b'{"kind":"Dog","barks":true}', JSON, None), ("pets", b'{"kind":"c","lives":9,"barks":true}', JSON, "/barks"),
+            ("pets", b'{"kind":"Dog","lives":9}', JSON, "/lives"), ("pets", b'{"kind":"Cow"}', JSON, "/kind")):
+        reply = send(guard, "/app/" + uri, content, content_type, "POST")
+        if field is None:
+            assert reply.status == 200, (content, reply.raw)
+        else:
+            assert list(wrong(reply)) == [("body", field)], content
+
+
 # ---- what is only reported
 
 def test_reported(guard):
     assert send(guard, "/app/reported?n=x&other=1").status == 200
     entry = guard.wait_entry(event="reported", route="/app/reported")
     assert (entry["guard"], entry["code"]) == ("parameters", "validation_error")
+
+
+def test_a_method_of_none_is_refused_beside_an_operation_that_reports(guard):
+    assert send(guard, "/app/mixed", method="DELETE").status == 405
+    assert send(guard, "/app/mixed?n=1").status == 200, "this one reports"
+    assert send(guard, "/app/mixed?n=1", method="PUT").status == 400
 
 
 def test_undocumented_is_reported(start_guard, folder, script):
@@ -296,6 +341,14 @@ def test_security(start_guard, folder, script):
     assert result.returncode == 0 and "GET /open (open): anybody may call it" in result.stdout and "/all" not in result.stdout, result.stdout
 
 
+def test_what_is_passed_over_is_told(folder, script):
+    answer = {"200": {"description": "Good", "headers": {"X-Left": {"schema": {"type": "integer"}}}}}
+    file = folder.write("passed.yaml", json.dumps({"openapi": write(folder, "passed-api", {**document(), "paths": {
+        "/a": {"get": operation("a", responses=answer)}, "/b": {"get": operation("b", responses=answer)}}}), "defaults": {"auth": "none", "exec": script}}), 0o644)
+    said = harness.run([harness.installed("fcgiguard", folder), "check", "-c", file], env=harness.clean_environment()).stdout
+    assert said.count("headers of replies are not judged") == 1, said
+
+
 def test_a_key_that_is_sought_elsewhere_is_told(folder, script):
     file = folder.write("elsewhere.yaml", json.dumps({
         "openapi": write(folder, "elsewhere-api", {**document(), **SECURE, "security": [], "paths": {"/a": secure("a", [{"key": []}])}}),
@@ -335,6 +388,7 @@ def test_replies(start_guard, folder):
 
 # ---- what does not load
 
+TANGLE = {"allOf": [{}] * 20001}
 KEYS = {"user": {"api_key": {"keys": [{"id": "7m2q0zd5x1k8r4tv", "digest": "sha256:" + "0" * 64, "owner": "acme"}]}}}
 ANYBODY = {"defaults": {"auth": "none", "exec": "SCRIPT"}}
 SOMEBODY = {"auth": KEYS, "defaults": {"exec": "SCRIPT"}}
@@ -355,18 +409,36 @@ def check(folder, name, policy, api):
     ("query", {**ANYBODY, "routes": [{"operation": "a", "parameters": {"query": {"x": "string"}}}]}, {"/a": secure("a")}, "says what this may be"),
     ("overlap", {**ANYBODY, "routes": [{"path": "/app/{other}"}]},
      {"/{x}": {"get": operation(parameters=[parameter("x", "path", {})])}}, "of this path is in line 1 already"),
+    ("branches", ANYBODY, {"/a": {"get": operation(parameters=[parameter("q", "query", TANGLE)])}}, "branches-api.json:14:4: GET /a: the schema has too many branches"),
     ("pieces", ANYBODY, {"/{x}.json": {"get": operation(parameters=[parameter("x", "path", {})])}}, ""),
     ("useless", {**ANYBODY, "routes": [{"operation": "a"}, {"path": "/app/a"}]}, {"/a": secure("a")}, "says nothing"),
     ("ways", {"defaults": {"exec": "SCRIPT"}}, {"/a": secure("a", [{"key": []}])}, "no `auth` at the top of the policy is called key"),
     ("wider", {**SOMEBODY, "auth": {**KEYS, "other": KEYS["user"]}, "routes": [{"operation": "a", "auth": ["user", "other"]}]}, {"/a": secure("a", [{"user": []}])}, 'come by "other"'),
     ("optional", {**SOMEBODY, "routes": [{"operation": "a", "auth": {"methods": "user", "optional": True}}]}, {"/a": secure("a", [{"user": []}])}, "asks who calls"),
     ("scopes", {**SOMEBODY, "auth": {**KEYS, "oauth": KEYS["user"]}}, {"/a": secure("a", [{"user": []}, {"oauth": ["read"]}])}, "alternatives with different scopes"),
+    ("word", {**ANYBODY, "routes": [{"operation": "a", "replies": "report"}]}, {"/a": secure("a")}, "expected a map of mode, strip, max and values"),
+    ("reported", {**SOMEBODY, "auth": {"oauth": KEYS["user"]}, "defaults": {"exec": "SCRIPT", "scopes": {"all": "audit", "mode": "report"}}},
+     {"/a": secure("a", [{"oauth": ["read"]}])}, "have a `mode` of their own"),
     ("together", {**SOMEBODY, "auth": {**KEYS, "key": KEYS["user"]}}, {"/a": secure("a", [{"user": [], "key": []}])}, "two security schemes together"),
 ])
 def test_what_does_not_load(folder, script, name, policy, paths, words):
     policy = json.loads(json.dumps(policy).replace("SCRIPT", script))
     said = check(folder, name, policy, {**document(), **SECURE, "security": [], "paths": paths})
     assert said and words in said, said
+
+
+@pytest.mark.parametrize("base", ["v1", "/{tenant}", "/a/../v1", "//v1", "/v1/**", "/v%31", "/."])
+def test_bases_that_no_path_begins_with(folder, script, base):
+    name = write(folder, "base-api", {**document(), "paths": {"/a": secure("a", [])}})
+    file = folder.write("base.yaml", f"openapi: {{file: {name}, base: '{base}'}}\ndefaults: {{auth: none, exec: {script}}}\n", 0o644)
+    said = harness.run([harness.installed("fcgiguard", folder), "check", "-q", "-c", file], env=harness.clean_environment()).stderr
+    assert "base.yaml:1:" in said and "openapi.base: expected a path such as /v1" in said and said.count("expected") == 1, said
+
+
+def test_a_document_that_is_not_there_is_told_where_it_is_named(folder, script):
+    file = folder.write("absent.yaml", f"openapi: absent-api.yaml\ndefaults: {{auth: none, exec: {script}}}\n", 0o644)
+    said = harness.run([harness.installed("fcgiguard", folder), "check", "-q", "-c", file], env=harness.clean_environment()).stderr
+    assert "absent.yaml:1:10: openapi: " in said and "absent-api.yaml cannot be read: No such file" in said, said
 
 
 # ---- behind a web server
