@@ -126,7 +126,7 @@ def test_guards_share_it(guards):
 
 
 @pytest.mark.parametrize("guards", ["tcp", "name", "tls"], indirect=True)
-def test_workers_outlive_the_resolvers_threads(guards):
+def test_resolver_threads_end(guards):
     """Which end a second after they were asked last, in a sandbox where no library can be loaded."""
     assert [status(guard, "/deny/hello") for guard in guards] == [200, 200]
     time.sleep(2.5)
