@@ -193,6 +193,33 @@ START_TEST(bad_files_are_explained)
 }
 END_TEST
 
+/* Links are not kept by archives of the source, so this one is made. */
+START_TEST(links_that_lead_out_are_refused)
+{
+    char folder[] = "/tmp/check_openapi.XXXXXX", path[PATH_MAX], link[PATH_MAX];
+    static const char content[] = "openapi: 3.1.0\ninfo: {title: t, version: '1'}\n"
+                                  "paths:\n  /f: {$ref: out.yaml}\n";
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+    snprintf(path, sizeof path, "%s/api.yaml", folder);
+    snprintf(link, sizeof link, "%s/out.yaml", folder);
+    FILE *stream = fopen(path, "we");
+    ck_assert_ptr_nonnull(stream);
+    ck_assert_int_ge(fputs(content, stream), 0);
+    ck_assert_int_eq(fclose(stream), 0);
+    ck_assert_int_eq(symlink("/etc/passwd", link), 0);
+    begin();
+    ck_assert_ptr_null(openapi_read(path, &findings));
+    char *found = printed(FINDING_ERROR, "");
+    ck_assert_msg(strstr(found, "4:14: paths./f.$ref: the file out.yaml leads out of the document's folder"),
+                  "%s", found);
+    free(found);
+    end();
+    unlink(link);
+    unlink(path);
+    rmdir(folder);
+}
+END_TEST
+
 START_TEST(good_files_are_advised_on)
 {
     check_files(GOOD, 4, FINDING_ADVICE);
@@ -807,6 +834,7 @@ int main(void)
     Suite *suite = suite_create("openapi");
     TCase *tests = tcase_create("openapi");
     tcase_add_test(tests, bad_files_are_explained);
+    tcase_add_test(tests, links_that_lead_out_are_refused);
     tcase_add_test(tests, good_files_are_advised_on);
     tcase_add_test(tests, missing_file_is_a_finding);
     tcase_add_test(tests, operations_are_read);
