@@ -45,7 +45,7 @@ static void lead(struct turn *turn, struct intake **spare)
         turn->leads = front->led = false;
         turns_call(front);
     }
-    turns_unlock(front);
+    pthread_mutex_unlock(&front->lock);
 }
 
 static void *thread_main(void *argument)
@@ -56,7 +56,7 @@ static void *thread_main(void *argument)
     for (;;) {
         struct turn turn = {.front = front};
         turns_find(&turn);
-        turns_unlock(front);
+        pthread_mutex_unlock(&front->lock);
         bool was_queued = turn.batch != NULL;
         if (turn.leads)
             lead(&turn, &spare);

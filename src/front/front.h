@@ -13,8 +13,6 @@
 #include "http/exchange.h"
 #include "policy/policy.h"
 
-enum turns_called { CALLED_NOBODY, CALLED_PARKED, CALLED_READER };
-
 struct front {
     const struct policy *policy;
     struct launcher *launcher;
@@ -36,8 +34,6 @@ struct front {
     size_t parked;             /* threads without work */
     size_t active;             /* threads that run, as far as they have not begun to wait for a handler */
     bool led;                  /* a thread waits for events, or will when it has answered */
-    enum turns_called called;  /* whom turns_unlock() wakes */
-    bool relieved;             /* the keeper has seen that nobody leads, and reads until it looks again */
 };
 
 /* A thread's place among the others while it serves. */
@@ -76,7 +72,6 @@ struct connection *places_accept(struct front *);
 void turns_find(struct turn *);               /* locked: a queued request, the lead, or neither: it is over */
 void turns_end(const struct turn *);          /* locked */
 void turns_call(struct front *);              /* locked: lets another thread run where there is work for it */
-void turns_unlock(struct front *);            /* gives the lock, and wakes who was called */
 void turns_wait(struct exchange *);           /* the exchange begins to wait: another thread's turn */
 struct connection *turns_next(struct turn *); /* of its batch */
 bool turns_queue(struct front *, struct connection *); /* false: the queue is full */

@@ -4,37 +4,12 @@
  */
 #include "config.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "front/intake.h"
 
 enum { HEAD_KEPT = 64 * 1024 }; /* a larger head buffer is not kept for the next request */
-
-/* The thread that reads a request need not be the one that answers it, so one's
- * spare is what the other lacks. */
-enum { SURPLUS_LIMIT = 64 };
-static _Atomic(struct intake *) surplus[SURPLUS_LIMIT];
-
-static bool leave_to_others(struct intake *intake)
-{
-    for (size_t i = 0; i < SURPLUS_LIMIT; i++) {
-        struct intake *none = NULL;
-        if (atomic_compare_exchange_strong(&surplus[i], &none, intake))
-            return true;
-    }
-    return false;
-}
-
-static struct intake *take_from_others(void)
-{
-    struct intake *intake = NULL;
-    for (size_t i = 0; i < SURPLUS_LIMIT && !intake; i++)
-        if (atomic_load(&surplus[i]))
-            intake = atomic_exchange(&surplus[i], NULL);
-    return intake;
-}
 
 static void fatal_memory(void)
 {
@@ -89,7 +64,7 @@ void intake_begin(struct intake *intake, const struct connection_limits *limits)
 struct intake *intake_take(struct connection *connection, const struct connection_limits *limits,
                            struct intake **spare)
 {
-    struct intake *intake = *spare ? *spare : take_from_others();
+    struct intake *intake = *spare;
     *spare = NULL;
     if (!intake) {
         /* The buffers need not be cleared. */
@@ -145,15 +120,12 @@ void intake_release(struct connection *connection, struct intake **spare)
     connection->intake = NULL;
     if (!intake)
         return;
-    if (intake->head_capacity > HEAD_KEPT) {
+    if (*spare || intake->head_capacity > HEAD_KEPT) {
         intake_free(intake);
         return;
     }
     wipe(intake);
     /* A spool that was used may be large, and its file is on a disk. */
     spool_close(&intake->spool);
-    if (!*spare)
-        *spare = intake;
-    else if (!leave_to_others(intake))
-        intake_free(intake);
+    *spare = intake;
 }

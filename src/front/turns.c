@@ -9,26 +9,14 @@
 
 #include "front/front.h"
 
-/* The leader is woken where there is one, else the keeper, unless it has taken over already. */
+/* With the lock held: lets a parked thread run where there is work for it. */
 void turns_call(struct front *front)
 {
     bool has_work = front->queue_first || !front->led;
     if (has_work && front->parked > 0 && front->active < front->processors)
-        front->called = CALLED_PARKED;
-    else if (has_work && front->parked == 0 && (front->led || !front->relieved))
-        front->called = CALLED_READER;
-}
-
-/* Who is woken needs the lock: before it is given he would only go to sleep again. */
-void turns_unlock(struct front *front)
-{
-    enum turns_called called = front->called;
-    front->called = CALLED_NOBODY;
-    pthread_mutex_unlock(&front->lock);
-    if (called == CALLED_PARKED)
         pthread_cond_signal(&front->work);
-    else if (called == CALLED_READER)
-        events_ring(front->alarm);
+    else if (has_work && front->parked == 0)
+        events_ring(front->alarm); /* the keeper where nobody leads, else the leader */
 }
 
 /* With the lock held. */
@@ -51,7 +39,7 @@ bool turns_queue(struct front *front, struct connection *connection)
         put(front, connection);
         turns_call(front);
     }
-    turns_unlock(front);
+    pthread_mutex_unlock(&front->lock);
     return room;
 }
 
@@ -81,7 +69,7 @@ void turns_wait(struct exchange *exchange)
     for (struct connection *connection; (connection = turns_next(turn));)
         put(front, connection);
     turns_call(front);
-    turns_unlock(front);
+    pthread_mutex_unlock(&front->lock);
 }
 
 bool turns_have_queue(struct front *front)
@@ -109,7 +97,6 @@ bool turns_need_relief(struct front *front)
 {
     pthread_mutex_lock(&front->lock);
     bool needed = !front->led && (front->parked == 0 || front->active >= front->processors);
-    front->relieved = needed;
     pthread_mutex_unlock(&front->lock);
     return needed;
 }

@@ -25,7 +25,6 @@
 #include "base/log.h"
 #include "front/connection.h"
 #include "front/fastcgi.h"
-#include "front/intake.h"
 #include "front/listen.h"
 #include "process/message.h"
 
@@ -818,36 +817,6 @@ START_TEST(test_end_behind_the_last_bytes)
 END_TEST
 
 /* A body around the sizes of the buffers, in records of all sizes. */
-START_TEST(test_what_one_thread_has_left_another_takes)
-{
-    static const char body[] = "secret";
-    open_pair();
-    put_request("/kept", body, strlen(body));
-    ck_assert_int_eq(deliver(), CONNECTION_READY);
-    struct connection kept = connection;
-    int kept_peer = peer;
-    open_pair();
-    put_request("/left", body, strlen(body));
-    ck_assert_int_eq(deliver(), CONNECTION_READY);
-    struct intake *left = connection.intake, *own = NULL;
-    ck_assert_ptr_nonnull(memmem(left->in, INTAKE_IN_SIZE, body, strlen(body)));
-    connection_close(&kept, &own);
-    connection_close(&connection, &own);
-    ck_assert_ptr_ne(own, left);
-    ck_assert_ptr_null(memmem(left->in, INTAKE_IN_SIZE, body, strlen(body)));
-    close(kept_peer);
-    close(peer);
-
-    open_pair();
-    put_request("/next", NULL, 0);
-    ck_assert_int_eq(deliver(), CONNECTION_READY);
-    ck_assert_ptr_eq(connection.intake, left);
-    ck_assert_str_eq(uri(), "/next");
-    intake_free(own);
-    close_pair();
-}
-END_TEST
-
 START_TEST(test_sizes_around_the_buffers)
 {
     static const size_t sizes[] = {32767, 32768, 32769, 65535, 65536, 65537, 32768 - 8, 32768 - 64};
@@ -1310,7 +1279,6 @@ int main(void)
     tcase_add_test(records, test_questions_without_reading_the_answers);
     tcase_add_test(records, test_questions_with_reading_the_answers);
     tcase_add_test(records, test_end_behind_the_last_bytes);
-    tcase_add_test(records, test_what_one_thread_has_left_another_takes);
     tcase_add_loop_test(records, test_sizes_around_the_buffers, 0, 32);
     tcase_add_test(sockets, test_unix_socket_gets_its_mode);
     tcase_add_test(sockets, test_live_socket_is_not_stolen);
