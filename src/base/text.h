@@ -31,6 +31,9 @@ struct texts {
 struct text text_of(const char *string);
 
 bool text_equal(struct text, struct text);
+
+/* Whether one of them is this text. */
+bool texts_have(const struct texts *, struct text);
 bool text_equal_ignore_case(struct text, struct text);
 bool text_starts_with(struct text, struct text prefix);
 bool text_ends_with(struct text, struct text suffix);

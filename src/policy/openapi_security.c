@@ -77,14 +77,6 @@ static void load_line(struct loader *loader, const struct node *node)
                      nearest ? "; did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?" : "");
 }
 
-static bool holds(const struct texts *texts, struct text text)
-{
-    for (size_t i = 0; i < texts->count; i++)
-        if (text_equal(texts->items[i], text))
-            return true;
-    return false;
-}
-
 static bool looks_there(const struct places *places, const struct openapi_scheme *scheme)
 {
     const char *place = scheme->place == OPENAPI_HEADER   ? places->header
@@ -103,7 +95,7 @@ static void advise_place(struct loader *loader, const struct openapi_scheme *sch
     bool found = scheme->type != OPENAPI_API_KEY || ways->names.count == 0;
     for (size_t i = 0; !found && i < methods->count; i++) {
         const struct auth_method *method = &methods->items[i];
-        found = method->rules && holds(&ways->names, text_of(method->name)) &&
+        found = method->rules && texts_have(&ways->names, text_of(method->name)) &&
                 looks_there(method->kind->places(method->rules), scheme);
     }
     if (!found)
@@ -146,9 +138,9 @@ static bool are_same(const struct texts *left, const struct texts *right)
 {
     bool same = true;
     for (size_t i = 0; i < left->count; i++)
-        same = same && holds(right, left->items[i]);
+        same = same && texts_have(right, left->items[i]);
     for (size_t i = 0; i < right->count; i++)
-        same = same && holds(left, right->items[i]);
+        same = same && texts_have(left, right->items[i]);
     return same;
 }
 
@@ -241,7 +233,7 @@ static const struct node *scopes_node(struct loader *loader, const struct demand
     for (size_t i = 0; i < demand->scopes.count; i++)
         openapi_add_text(loader, list, NULL, demand->scopes.items[i]);
     for (size_t i = 0; i < named.count; i++)
-        if (!holds(&demand->scopes, named.items[i]))
+        if (!texts_have(&demand->scopes, named.items[i]))
             openapi_add_text(loader, list, NULL, named.items[i]);
     map->items[map->count++] = list;
     if (is_map && node_get(written, "mode"))

@@ -24,14 +24,6 @@ static bool has_lower_case(struct text text)
     return false;
 }
 
-static bool holds(const struct texts *texts, struct text text)
-{
-    for (size_t i = 0; i < texts->count; i++)
-        if (text_equal(texts->items[i], text))
-            return true;
-    return false;
-}
-
 static bool decode_methods(struct decoder *decoder, const struct node *node, void *member)
 {
     struct texts named, *methods = member;
@@ -50,10 +42,11 @@ static bool decode_methods(struct decoder *decoder, const struct node *node, voi
             good = findings_add(
                 decoder->findings, FINDING_ERROR, node->kind == NODE_LIST ? node->items[i] : node,
                 "\"%.*s\" is not a method, expected a word in capitals such as GET", TEXT_ARGUMENTS(method));
-        else if (!holds(methods, method))
+        else if (!texts_have(methods, method))
             methods->items[methods->count++] = method;
         /* RFC 9110, 9.1: who answers GET answers HEAD. */
-        if (text_equal(method, TEXT("GET")) && !holds(&named, TEXT("HEAD")) && !holds(methods, TEXT("HEAD")))
+        if (text_equal(method, TEXT("GET")) && !texts_have(&named, TEXT("HEAD")) &&
+            !texts_have(methods, TEXT("HEAD")))
             methods->items[methods->count++] = TEXT("HEAD");
     }
     return good;
@@ -315,7 +308,7 @@ static void apply_reject(struct loader *loader, struct draft *draft, const struc
         const struct node *own = node_get(map, guards[i]->name);
         if (!guards[i]->rejects)
             continue;
-        bool named = holds(&draft->reject, text_of(guards[i]->name));
+        bool named = texts_have(&draft->reject, text_of(guards[i]->name));
         if (!named && own)
             findings_add_key(loader->decoder.findings, FINDING_ERROR, own,
                              "this is not among those of `reject`");
