@@ -41,15 +41,19 @@ SANITIZED = has_sanitizers()
 SCALE = float(os.environ.get("E2E_SCALE", "0.2" if SANITIZED else "1"))
 
 
+# A machine may be so many times as slow as the one where the waits below were chosen.
+PATIENCE = 4
+
+
 def wait_until(true, seconds=10, what="the condition", pause=0.02):
     """Waits until true() is true and returns its value."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + seconds * PATIENCE
     while True:
         value = true()
         if value:
             return value
         if time.monotonic() > end:
-            raise AssertionError(f"{what}: not within {seconds} s (last: {value!r})")
+            raise AssertionError(f"{what}: not within {seconds * PATIENCE} s (last: {value!r})")
         time.sleep(pause)
 
 

@@ -121,7 +121,7 @@ def parse(raw):
 
 
 class Connection:
-    def __init__(self, address, timeout=20):
+    def __init__(self, address, timeout=60):
         family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
         self.socket = socket.socket(family, socket.SOCK_STREAM)
         self.socket.settimeout(timeout)
@@ -209,7 +209,7 @@ class Connection:
         return self.reply(number)
 
 
-def ask(address, method="GET", uri="/app/h/hello", body=None, params=None, timeout=20, **words):
+def ask(address, method="GET", uri="/app/h/hello", body=None, params=None, timeout=60, **words):
     """One request on a connection of its own."""
     if params is None:
         params = environment(method, uri, body=body, **words)

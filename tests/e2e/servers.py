@@ -59,7 +59,7 @@ def receive_all(connection):
     return bytes(received)
 
 
-def fetch_raw(port, data, method="GET", timeout=30):
+def fetch_raw(port, data, method="GET", timeout=60):
     """Sends bytes as they are and reads to the end of the connection."""
     with socket.create_connection(("127.0.0.1", port), timeout) as connection:
         try:
@@ -85,7 +85,7 @@ def request(method, target, headers=(), body=None, host="localhost", close=True)
     return b"\r\n".join(lines) + b"\r\n\r\n" + (body or b"")
 
 
-def fetch(port, target="/app/h/hello", method="GET", headers=(), body=None, host="localhost", timeout=30):
+def fetch(port, target="/app/h/hello", method="GET", headers=(), body=None, host="localhost", timeout=60):
     return fetch_raw(port, request(method, target, headers, body, host), method, timeout)
 
 

