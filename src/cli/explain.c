@@ -120,6 +120,7 @@ static struct params make_params(const struct question *question, struct arena *
 struct observation {
     const char *guard;
     struct verdict verdict;
+    bool reported;
 };
 struct observations {
     struct observation items[GUARDS_LIMIT];
@@ -130,15 +131,7 @@ static void observe(struct exchange *exchange, const char *guard, struct verdict
 {
     struct observations *observations = exchange->observer;
     if (observations->count < GUARDS_LIMIT)
-        observations->items[observations->count++] = (struct observation){guard, verdict};
-}
-
-static bool only_reports(const struct route *route, const char *guard)
-{
-    for (size_t i = 0; guards[i]; i++)
-        if (strcmp(guards[i]->name, guard) == 0)
-            return route->guards[i].report_only;
-    return false;
+        observations->items[observations->count++] = (struct observation){guard, verdict, exchange->reports};
 }
 
 static void print_verdict(struct verdict verdict, bool reported)
@@ -193,7 +186,7 @@ static void print_guards(const struct exchange *exchange)
     for (size_t i = 0; i < observations->count; i++) {
         const struct observation *item = &observations->items[i];
         printf("%-*s %-*s ", WIDTH, i ? "" : "guards", NAME_WIDTH, item->guard);
-        print_verdict(item->verdict, only_reports(exchange->route, item->guard));
+        print_verdict(item->verdict, item->reported);
     }
 }
 
@@ -283,7 +276,7 @@ static int tell(const struct policy *policy, const struct question *question)
     const char *script = NULL;
     if (serve_judge(policy, &exchange, &params).kind == VERDICT_PASS)
         script = find_script(&exchange);
-    bool admitted = exchange.verdict.kind == VERDICT_PASS;
+    bool admitted = exchange.verdict.kind == VERDICT_PASS || cors_is_granted(&exchange.verdict);
     serve_preview(policy, &exchange);
     print_request(question, &exchange);
     print_route(policy, &exchange);

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "front/authorize.h"
 #include "policy/route.h"
+#include "respond/cors_headers.h"
 #include "respond/deliver.h"
 #include "respond/error_body.h"
 #include "respond/mask.h"
@@ -34,6 +35,8 @@ static void dress_reply(const struct policy *policy, struct exchange *exchange)
         limit_headers_apply((enum limit_headers)exchange->route->limit_headers, exchange);
     headers_set(&exchange->reply.headers, exchange->arena, text_of(policy->server.request_id_header),
                 text_of(exchange->id));
+    cors_headers_apply(exchange->route ? exchange->route->cors : policy->cors, exchange,
+                       policy->server.request_id_header);
 }
 
 /* Which guards have passed; of a web server's question, too. */
@@ -53,12 +56,21 @@ static void release(struct exchange *exchange, struct passed *passed)
     *passed = (struct passed){0};
 }
 
+/* Makes the reply to a request that no handler answers; its body. */
+static struct text answer(struct exchange *exchange)
+{
+    if (!cors_is_answer(&exchange->verdict))
+        return error_body(exchange);
+    cors_answer(exchange);
+    return TEXT("");
+}
+
 /* The reply to a request that no handler answers. */
 static void refuse(const struct policy *policy, struct exchange *exchange, struct verdict verdict,
                    struct passed *passed)
 {
     exchange->verdict = exchange->authorizes ? authorize_refusal(verdict) : verdict;
-    struct text body = error_body(exchange);
+    struct text body = answer(exchange);
     dress_reply(policy, exchange);
     exchange_send_head(exchange);
     exchange_send(exchange, body);
@@ -269,6 +281,6 @@ void serve_preview(const struct policy *policy, struct exchange *exchange)
     if (exchange->verdict.kind == VERDICT_PASS)
         exchange->reply.status = 200;
     else
-        error_body(exchange);
+        answer(exchange);
     dress_reply(policy, exchange);
 }

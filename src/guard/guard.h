@@ -47,6 +47,9 @@ struct guard {
     /* Of another turn: whether the rules leave it anything to judge; NULL: always. */
     bool (*wanted)(const void *rules);
 
+    /* Of another turn: what it answers is no refusal, so it answers where it only reports, too. */
+    bool serves;
+
     /* Risky but legal rules: adds advice; NULL when there are none. */
     void (*advise)(const void *rules, struct findings *, const struct node *);
 };

@@ -53,6 +53,24 @@ struct limits {
     uint64_t threads; /* that serve */
 };
 
+/* Limits that are drawn on together or not at all. */
+enum { LIMIT_USES_MOST = DRAWS_LIMIT };
+struct limit_uses {
+    const struct limit *items[LIMIT_USES_MOST];
+    size_t count;
+    const struct limits *all;
+};
+
+/* A member of that type (FIELD_OWN): none, names of the top's `limits`, rates, or maps. */
+bool limit_uses_decode(struct decoder *, const struct node *, void *member);
+
+/* Once it is decoded: false with a finding when there is no store to count in. */
+bool limit_uses_prepare(struct limit_uses *, struct decoder *, const struct node *);
+
+/* Takes what the request costs from those that can be judged at once, or, `late`, from the others: PASS, or
+ * 429 or 503. What was taken waits in exchange->drawn for the guard `limits` to end. */
+struct verdict limit_uses_take(const struct limit_uses *, struct exchange *, bool late);
+
 /* A limit as `limits.NAME` at the top or a map or rate in a route has it. NULL
  * with findings. `name` NULL: it is called by `decoder->path` and its rate. */
 struct limit *limit_decode(struct decoder *, const struct node *, const char *name);

@@ -14,14 +14,8 @@
 #include "guard/lease.h"
 #include "guard/limit.h"
 
-enum { LIMITS_MOST = DRAWS_LIMIT, LOCAL_ROWS = 100000 };
+enum { LOCAL_ROWS = 100000 };
 #define SECOND UINT64_C(1000000)
-
-struct limits_rules {
-    const struct limit *items[LIMITS_MOST];
-    size_t count;
-    const struct limits *all;
-};
 
 /* ---- rules */
 
@@ -86,7 +80,7 @@ static bool has_captures(struct decoder *decoder, const struct node *node, const
     return true;
 }
 
-static bool add_limit(struct decoder *decoder, const struct node *node, struct limits_rules *rules)
+static bool add_limit(struct decoder *decoder, const struct node *node, struct limit_uses *rules)
 {
     bool is_name = node->kind == NODE_SCALAR && text_find(node->text, '/') == node->text.length;
     const struct limit *limit = is_name ? find(decoder->limits, node->text) : decode_own(decoder, node);
@@ -97,16 +91,16 @@ static bool add_limit(struct decoder *decoder, const struct node *node, struct l
     for (size_t i = 0; i < rules->count; i++)
         if (is_same(rules->items[i], limit))
             return findings_add(decoder->findings, FINDING_ERROR, node, "this is named twice");
-    if (rules->count == LIMITS_MOST)
+    if (rules->count == LIMIT_USES_MOST)
         return findings_add(decoder->findings, FINDING_ERROR, node, "at most %d limits can be named",
-                            (int)LIMITS_MOST);
+                            (int)LIMIT_USES_MOST);
     rules->items[rules->count++] = limit;
     return true;
 }
 
-static bool decode_limits(struct decoder *decoder, const struct node *node, void *member)
+bool limit_uses_decode(struct decoder *decoder, const struct node *node, void *member)
 {
-    struct limits_rules *rules = member; /* its row's offset is 0 */
+    struct limit_uses *rules = member;
     bool good = true;
     if (node->kind == NODE_SCALAR && text_equal(node->text, TEXT("none")))
         return true;
@@ -122,16 +116,15 @@ static bool decode_limits(struct decoder *decoder, const struct node *node, void
 static const struct field fields[] = {
     {.key = "use",
      .type = FIELD_OWN,
-     .own = decode_limits,
+     .own = limit_uses_decode,
      .required = true,
      .expects = "none, names of `limits` at the top, rates such as 100/15m, or maps",
      .help = "limits that the route draws on, together or not at all"},
     {0},
 };
 
-static bool prepare(void *settings, struct decoder *decoder, const struct node *node)
+bool limit_uses_prepare(struct limit_uses *rules, struct decoder *decoder, const struct node *node)
 {
-    struct limits_rules *rules = settings;
     rules->all = decoder->limits;
     if (rules->count == 0)
         return true;
@@ -139,6 +132,11 @@ static bool prepare(void *settings, struct decoder *decoder, const struct node *
     return decoder->limits->store.place ||
            findings_add(decoder->findings, FINDING_ERROR, node,
                         "limits are counted in a store, expected `store` at the top");
+}
+
+static bool prepare(void *settings, struct decoder *decoder, const struct node *node)
+{
+    return limit_uses_prepare(settings, decoder, node);
 }
 
 /* ---- what a request has taken */
@@ -226,7 +224,7 @@ void limits_close(struct limits *limits)
 
 /* ---- requests */
 
-static struct drawn *collect(const struct limits_rules *rules, struct exchange *exchange, bool late)
+static struct drawn *collect(const struct limit_uses *rules, struct exchange *exchange, bool late)
 {
     struct drawn *drawn = arena_alloc(exchange->arena, sizeof *drawn);
     drawn->late = late;
@@ -366,7 +364,7 @@ static struct verdict preview(struct exchange *exchange, const struct drawn *dra
     return verdict;
 }
 
-static struct verdict judge(const struct limits_rules *rules, struct exchange *exchange, bool late)
+struct verdict limit_uses_take(const struct limit_uses *rules, struct exchange *exchange, bool late)
 {
     struct error error = {0};
     struct drawn *drawn = collect(rules, exchange, late);
@@ -383,12 +381,12 @@ static struct verdict judge(const struct limits_rules *rules, struct exchange *e
 
 static struct verdict check(const void *settings, struct exchange *exchange)
 {
-    return judge(settings, exchange, false);
+    return limit_uses_take(settings, exchange, false);
 }
 
 static struct verdict check_late(const void *settings, struct exchange *exchange)
 {
-    return judge(settings, exchange, true);
+    return limit_uses_take(settings, exchange, true);
 }
 
 /* Not by its status: a web server that asks is told 403. */
@@ -418,7 +416,7 @@ const struct guard guard_limits = {
     .name = "limits",
     .help = "how much a caller may use",
     .stage = ON_HEAD,
-    .section = {sizeof(struct limits_rules), fields},
+    .section = {sizeof(struct limit_uses), fields},
     .prepare = prepare,
     .check = check,
     .finish = finish,

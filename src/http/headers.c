@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/arena.h"
+#include "base/bytes.h"
 #include "http/headers.h"
 
 const struct text *headers_get(const struct headers *headers, const char *name)
@@ -56,6 +57,46 @@ size_t headers_remove(struct headers *headers, struct text name)
     size_t removed = headers->count - kept;
     headers->count = kept;
     return removed;
+}
+
+static bool list_has(struct text list, struct text name)
+{
+    struct text item;
+    while (text_next(&list, ',', &item))
+        if (text_equal_ignore_case(text_trim(item), name))
+            return true;
+    return false;
+}
+
+static void add_to_list(struct bytes *list, struct text name)
+{
+    if (name.length == 0 || list_has(bytes_text(list), name))
+        return;
+    if (list->length > 0)
+        bytes_add(list, ", ", 2);
+    bytes_add_text(list, name);
+}
+
+void headers_vary(struct headers *headers, struct arena *arena, const char *const names[], size_t count)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < headers->count; i++)
+        if (text_equal_ignore_case(headers->items[i].name, TEXT("vary")))
+            size += 2 * headers->items[i].value.length + 2; /* "a,b" grows to "a, b" */
+    for (size_t i = 0; i < count; i++)
+        size += strlen(names[i]) + 2;
+    struct bytes list = bytes_new(arena, size);
+    for (size_t i = 0; i < headers->count; i++) {
+        struct text value = headers->items[i].value, item;
+        if (text_equal_ignore_case(headers->items[i].name, TEXT("vary")))
+            while (text_next(&value, ',', &item))
+                add_to_list(&list, text_trim(item));
+    }
+    for (size_t i = 0; i < count; i++)
+        add_to_list(&list, text_of(names[i]));
+    bool any = list_has(bytes_text(&list), TEXT("*"));
+    if (list.length > 0)
+        headers_set(headers, arena, TEXT("Vary"), any ? TEXT("*") : bytes_text(&list));
 }
 
 bool header_value_is_safe(struct text value)

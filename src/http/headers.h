@@ -24,6 +24,10 @@ void headers_add(struct headers *, struct arena *, struct text name, struct text
 /* Replaces all of that name by one, case ignored. */
 void headers_set(struct headers *, struct arena *, struct text name, struct text value);
 
+/* Makes one Vary of all there are, with these names in it, too: none twice, and where "*" is one
+ * of them, that alone (RFC 9110, 12.5.5). */
+void headers_vary(struct headers *, struct arena *, const char *const names[], size_t count);
+
 /* Removes all of that name, case ignored; how many there were. */
 size_t headers_remove(struct headers *, struct text name);
 

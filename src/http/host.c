@@ -83,6 +83,19 @@ bool host_parse(struct text text, struct arena *arena, struct host *host)
     return true;
 }
 
+bool host_is_canonical(struct text name)
+{
+    char text[ADDRESS_TEXT_SIZE];
+    struct address address;
+    if (name.length > 2 && name.at[0] == '[' && name.at[name.length - 1] == ']')
+        return address_parse(name, &address) && text_equal(text_of(address_format(&address, text)),
+                                                           (struct text){name.at + 1, name.length - 2});
+    for (size_t i = 0; i < name.length; i++)
+        if (name.at[i] >= 'A' && name.at[i] <= 'Z')
+            return false;
+    return is_name(name);
+}
+
 struct text host_format(const struct host *host, struct arena *arena)
 {
     bool brackets = text_find(host->name, ':') < host->name.length;

@@ -18,6 +18,9 @@ struct host {
  * IPv4 address. False when it is none of these. */
 bool host_parse(struct text, struct arena *, struct host *);
 
+/* Whether a name, or an IPv6 address in brackets, is in the spelling that host_parse() gives it. */
+bool host_is_canonical(struct text);
+
 /* The two together, with brackets where they are needed. */
 struct text host_format(const struct host *, struct arena *);
 

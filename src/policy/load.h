@@ -40,7 +40,7 @@ struct loader {
     struct policy *policy;
     struct decoder decoder;
     const struct node *root;
-    const struct node *auth, *limits, *defaults, *routes; /* as they stand in the file; NULL: not there */
+    const struct node *auth, *limits, *cors, *defaults, *routes; /* as they stand in the file; NULL: not there */
     struct openapi_rules openapi;
     struct scheme_ways *ways;                          /* by place in policy->openapi->schemes */
     struct guard_section guard_sections[GUARDS_LIMIT]; /* made when first used */
@@ -60,6 +60,9 @@ void auth_rules_load(struct loader *);
 
 /* The top's `limits`: fills policy->limits. */
 void limit_rules_load(struct loader *);
+
+/* The top's `cors`: fills policy->cors_all. */
+void cors_rules_load(struct loader *);
 
 /* Reads the document of the top's `openapi`, where there is one: fills policy->openapi. */
 void openapi_rules_load(struct loader *);

@@ -7,6 +7,7 @@
 #include "policy/draft.h"
 
 #include "guard/content_openapi.h"
+#include "policy/route.h"
 
 /* What `routes` says of an operation, read once for all that it is for. */
 struct entry {
@@ -255,6 +256,7 @@ static void load_undocumented(struct operations *operations)
     }
     draft.route.node = node;
     draft.route.path = "/**"; /* beneath the bases */
+    draft.route.methods = router_common_methods;
     policy->undocumented = arena_alloc(policy->arena, sizeof *policy->undocumented);
     draft_finish(loader, &draft, policy->undocumented);
     const struct guard_rules *auth = &draft.route.guards[draft_find_guard("auth")];

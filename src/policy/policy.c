@@ -55,6 +55,7 @@ static void load_nodes(struct policy *policy, const char *folder, const struct n
     }
     auth_rules_load(&loader);
     limit_rules_load(&loader);
+    cors_rules_load(&loader);
     openapi_rules_load(&loader);
     route_rules_load(&loader);
     router_build(policy);
@@ -154,6 +155,7 @@ void policy_describe(void (*visit)(void *context, const char *key, const struct 
     }
     describe_section(&visitor, "limits.NAME", "one limit of the top's limits, or of a route's",
                      &limit_section);
+    describe_section(&visitor, "cors.NAME", "one of the top's cors", &cors_section);
     for (size_t i = 0; guards[i]; i++)
         if (guards[i]->section.fields)
             describe_guard(&visitor, guards[i]);

@@ -9,6 +9,7 @@
 #include "data/openapi.h"
 #include "guard/auth_method.h"
 #include "guard/content.h"
+#include "guard/cors.h"
 #include "guard/guard.h"
 #include "guard/limit.h"
 #include "handler/handler.h"
@@ -51,6 +52,7 @@ struct route {
     const struct handler *handler;
     void *settings;
     struct secure_headers headers;
+    const struct cors_rules *cors; /* NULL: off */
     int on_store_failure;   /* enum store_failure */
     int validation_status;  /* 0: 400, 1: 422 */
     int validation_details; /* enum validation_details */
@@ -71,10 +73,12 @@ struct policy {
     struct route *undocumented; /* what goes beneath the base of operations, and to none; NULL: nothing */
     struct router *router;
     struct secure_headers headers; /* of replies to requests that have no route: the defaults' */
+    const struct cors_rules *cors; /* the same */
     struct program **programs;
     size_t program_count;
     struct auth_methods auth; /* ways to authenticate */
     struct limits limits;
+    struct cors_all cors_all;
     struct contents contents;
     struct openapi *openapi;  /* NULL: there is none */
     struct findings findings; /* advice is left here; errors too when loading failed */

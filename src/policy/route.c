@@ -370,22 +370,18 @@ static const struct leaf *descend(struct search *search, const struct place *pla
     return leaf;
 }
 
-/* Methods that a program may be asked by before anybody has written down which. */
-static bool is_common(struct text method)
-{
-    static const char *const common[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
-    for (size_t i = 0; i < sizeof common / sizeof *common; i++)
-        if (text_equal(method, text_of(common[i])))
-            return true;
-    return false;
-}
+static struct text common[] = {{"GET", 3},   {"HEAD", 4},   {"POST", 4},   {"PUT", 3},
+                               {"PATCH", 5}, {"DELETE", 6}, {"OPTIONS", 7}};
+const struct texts router_common_methods = {common, sizeof common / sizeof *common};
 
 /* Where no route has the path, or operations have it alone and not by this method. */
 static bool find_undocumented(const struct router *router, const struct leaf *leaf, struct exchange *exchange)
 {
     struct text path = exchange->request.path;
     bool own = leaf && !leaf->methods[0].entry->route->operation;
-    for (size_t i = 0; !own && is_common(exchange->request.method) && i < router->bases.count; i++) {
+    for (size_t i = 0;
+         !own && texts_have(&router_common_methods, exchange->request.method) && i < router->bases.count;
+         i++) {
         struct text base = router->bases.items[i];
         if (!text_starts_with(path, base) || (path.length > base.length && path.at[base.length] != '/'))
             continue;
@@ -409,18 +405,35 @@ static const struct entry *strictest(const struct leaf *leaf)
     return leaf->methods[0].entry;
 }
 
+/* Where the request goes whose method `known` then says that a route has. A preflight goes where what it asks
+ * about would, and is answered there or, where that route has no CORS, by nobody: not for it by another. */
+static const struct entry *find_entry(const struct leaf *leaf, const struct exchange *exchange, bool *known)
+{
+    struct text asked;
+    const struct entry *entry = entry_for(leaf, exchange->request.method), *other = NULL;
+    if (!exchange->authorizes && cors_is_preflight(&exchange->request, &asked))
+        other = entry_for(leaf, asked);
+    if (other && (other->route->cors || !entry)) {
+        *known = other->route->cors != NULL;
+        return other;
+    }
+    *known = entry != NULL;
+    return entry;
+}
+
 struct verdict router_find(const struct router *router, struct exchange *exchange)
 {
     struct search search = {.path = exchange->request.path};
     const struct leaf *leaf = descend(&search, &router->root, 0);
     if (leaf && leaf->count == 0)
         leaf = NULL;
-    const struct entry *entry = leaf ? entry_for(leaf, exchange->request.method) : NULL;
+    bool known = false;
+    const struct entry *entry = leaf ? find_entry(leaf, exchange, &known) : NULL;
     if (!entry && find_undocumented(router, leaf, exchange))
         return PASS;
     if (!leaf)
         return DENY(404, "route", "route_not_found", "no route has this path");
-    exchange->method_known = entry != NULL;
+    exchange->method_known = known;
     if (!entry)
         entry = strictest(leaf);
     size_t matched = entry->route->operation ? entry->route->base : search.matched;

@@ -17,6 +17,10 @@
 struct policy;
 struct router;
 
+/* Methods that a program may be asked by before anybody has written down which: those of the
+ * policy's `undocumented`. */
+extern const struct texts router_common_methods;
+
 /* Builds the tree of policy->routes; findings for bad patterns, for repeated
  * {name}s, and for two routes with the same pattern and a method in common. */
 bool router_build(struct policy *);
@@ -24,8 +28,8 @@ bool router_build(struct policy *);
 /* Finds the route and fills exchange->route, method_known, allow, captures,
  * script_name and path_info from exchange->request. PASS when there is a route
  * with this path, whatever its methods (the methods guard judges them; HEAD
- * goes where GET does), or the policy's `undocumented` takes it; else DENY 404
- * route_not_found. */
+ * goes where GET does, a preflight where the request would that it asks about), or the
+ * policy's `undocumented` takes it; else DENY 404 route_not_found. */
 struct verdict router_find(const struct router *, struct exchange *);
 
 #endif

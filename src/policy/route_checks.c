@@ -98,6 +98,21 @@ static void check_replies(const struct route *route, struct findings *findings)
                    "`replies` is for routes with a program, and this one only says what may be served");
 }
 
+/* Of two that say it, one would be for nothing. */
+static void check_cors(const struct route *route, struct findings *findings)
+{
+    const struct headers *set = &route->headers.set;
+    const struct text prefix = TEXT("access-control-");
+    for (size_t i = 0; route->cors && i < set->count; i++) {
+        struct text name = set->items[i].name;
+        if (name.length > prefix.length &&
+            text_equal_ignore_case((struct text){name.at, prefix.length}, prefix))
+            route_tell(findings, FINDING_ERROR, route, "headers",
+                       "sets %.*s, which is what `cors` says, expected `cors: off` or none of it here",
+                       TEXT_ARGUMENTS(name));
+    }
+}
+
 void draft_check(struct loader *loader, const struct route *route)
 {
     struct findings *findings = loader->decoder.findings;
@@ -110,6 +125,7 @@ void draft_check(struct loader *loader, const struct route *route)
         return;
     }
     check_replies(route, findings);
+    check_cors(route, findings);
     const struct program *program =
         route->settings && route->handler->program ? route->handler->program(route->settings) : NULL;
     if (program && program->root && !route->operation && route->path &&

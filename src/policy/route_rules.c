@@ -390,10 +390,31 @@ static bool names_mode(const struct node *node)
     return node && node->kind == NODE_MAP && node_get(node, "mode");
 }
 
+static const struct cors_rules *cors_of(struct loader *loader, const struct route *route)
+{
+    const struct cors_rules *rules = route->guards[draft_find_guard("cors")].rules;
+    return cors_bind(rules, &route->methods, loader->decoder.arena);
+}
+
+/* A route that a web server asks has no browser before it. */
+static void bind_cors(struct loader *loader, struct route *route)
+{
+    struct guard_rules *rules = &route->guards[draft_find_guard("cors")];
+    const struct handler *handler = route->handler;
+    bool asked = handler && route->settings && handler->authorizes && handler->authorizes(route->settings);
+    if (asked && rules->rules && node_get(route->node, "cors") && cors_of(loader, route))
+        findings_add_key(loader->decoder.findings, FINDING_ERROR, node_get(route->node, "cors"),
+                         "web servers ask here and no browser does, expected it in the routes that are asked "
+                         "about");
+    route->cors = asked ? NULL : cors_of(loader, route);
+    rules->rules = (void *)route->cors;
+}
+
 void draft_finish(struct loader *loader, const struct draft *draft, struct route *route)
 {
     *route = draft->route;
     route->report_only = draft->mode != 0;
+    bind_cors(loader, route);
     draft_check(loader, route);
     for (size_t i = 0; guards[i]; i++)
         if (guards[i]->again) {
@@ -402,8 +423,8 @@ void draft_finish(struct loader *loader, const struct draft *draft, struct route
                 route->guards[i].rules = NULL;
         }
     for (size_t i = 0; guards[i]; i++)
-        if (!names_mode(route->guards[i].node))
-            route->guards[i].report_only = route->report_only;
+        if (!names_mode(route->guards[i].node) || guards[i]->serves)
+            route->guards[i].report_only = route->report_only && !guards[i]->serves;
 }
 
 /* What is said of bodies that nobody judges would be without effect. */
@@ -466,6 +487,7 @@ bool route_rules_load(struct loader *loader)
     else if (loader->defaults)
         findings_add(findings, FINDING_ERROR, loader->defaults, "expected a map of a route's keys");
     policy->headers = defaults.route.headers;
+    policy->cors = cors_of(loader, &defaults.route);
     if (!list && !node_get(loader->root, "openapi") && loader->root->kind == NODE_MAP)
         findings_add(findings, FINDING_ERROR, loader->root,
                      "the key `routes` is missing, expected a list of routes, or an `openapi`");

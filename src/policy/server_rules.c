@@ -18,7 +18,7 @@
 struct top {
     struct server_rules server;
     struct openapi_rules openapi;
-    const struct node *auth, *limits, *defaults, *routes;
+    const struct node *auth, *limits, *cors, *defaults, *routes;
 };
 
 static bool refuse(struct decoder *decoder, const struct node *node, const char *expected)
@@ -272,6 +272,9 @@ static const struct field server_fields[] = {
     {FIELD(FIELD_OWN, top, limits, "limits"), .own = keep_node,
      .expects = "a map of names, each with the keys of a limit",
      .help = "how much callers may use, by names for routes"},
+    {FIELD(FIELD_OWN, top, cors, "cors"), .own = keep_node,
+     .expects = "a map of names, each with the keys of CORS",
+     .help = "whose scripts may read replies, by names for routes"},
     {FIELD(FIELD_SECTION, top, openapi, "openapi"), .section = &openapi_section,
      .help = "a description of the API, whose operations become routes"},
     {FIELD(FIELD_OWN, top, defaults, "defaults"), .own = keep_node,
@@ -364,6 +367,7 @@ bool server_rules_load(struct loader *loader)
     bool good = decode_section(&loader->decoder, &server_section, loader->root, &top);
     loader->auth = top.auth;
     loader->limits = top.limits;
+    loader->cors = top.cors;
     loader->openapi = top.openapi;
     loader->defaults = top.defaults;
     loader->routes = top.routes;

@@ -51,6 +51,7 @@ static const struct {
     {"method_invalid", "The request's method is not valid"},
     {"method_not_allowed", "This method is not allowed here"},
     {"original_missing", "This address is for the web server"},
+    {"origin_not_allowed", "Requests from this origin are not allowed"},
     {"overloaded", "The server is busy, please try again"},
     {"path_above_root", "The path leads out of its root"},
     {"path_bad_escape", "The path has a percent sign that encodes nothing"},

@@ -760,6 +760,8 @@ START_TEST(order_is_as_agreed)
                                         "hosts",
                                         "https",
                                         "addresses",
+                                        "cors",
+                                        "cors",
                                         "methods",
                                         "limits",
                                         "body",
