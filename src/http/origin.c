@@ -146,16 +146,23 @@ bool origin_fits(const struct origin_pattern *pattern, struct text text)
            text_ends_with(origin.host, base) && origin.host.at[origin.host.length - base.length - 1] == '.';
 }
 
+static bool is_port_of(struct text port, const struct origin *origin)
+{
+    bool own = port.length == 0 || text_equal(port, own_port(origin->scheme));
+    return own ? origin->port.length == 0 : text_equal(port, origin->port);
+}
+
 bool origin_is_own(struct text text, const struct request *request)
 {
     struct origin origin;
-    struct text scheme = request->secure ? TEXT("https") : TEXT("http"), port = request->host_port;
+    struct text scheme = request->secure ? TEXT("https") : TEXT("http");
     if (!origin_parse(text, &origin) || !text_equal(origin.scheme, scheme))
         return false;
-    if (text_equal(port, own_port(scheme)))
-        port = (struct text){0};
     struct text host = origin.host;
     if (host.at[0] == '[')
         host = (struct text){host.at + 1, host.length - 2};
-    return text_equal(host, request->host) && text_equal(origin.port, port);
+    /* Debian's nginx hands a Host on without its port. */
+    bool lost = request->host_port.length == 0 &&
+                is_port_of(request_server_param(request, "SERVER_PORT"), &origin);
+    return text_equal(host, request->host) && (lost || is_port_of(request->host_port, &origin));
 }

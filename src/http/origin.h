@@ -34,7 +34,8 @@ bool origin_pattern_parse(struct text, struct origin_pattern *);
 
 bool origin_fits(const struct origin_pattern *, struct text origin);
 
-/* Whether it is the origin of what the request is for: its scheme, host and port. */
+/* Whether it is the origin of what the request is for: its scheme, host and port, which is that of
+ * the web server where Host names none. */
 bool origin_is_own(struct text origin, const struct request *);
 
 #endif

@@ -1,0 +1,211 @@
+"""CORS behind real web servers: what a browser is told on every kind of reply, what it
+is told when it asks first, and what a cache may keep for whom."""
+
+import json
+
+import pytest
+
+import harness
+import servers
+from records import ask
+from test_callers import key_command
+
+APP, OTHER, EVIL = "https://app.example.com", "https://a.b.example.org", "https://app.example.com.evil.net"
+OWN = ["X-Request-ID", "Retry-After", "RateLimit", "RateLimit-Policy", "WWW-Authenticate"]
+PREFIX = "access-control-"
+
+
+def policy(folder, programs):
+    def program(what):
+        return {"exec": {"program": f"{programs}/cors.sh", "arguments": [what]}}
+    return {
+        "store": f"sqlite:{folder.writable('store')}/guard.db",
+        "auth": {"partner": {"api_key": {"header": "X-API-Key"}}},
+        "cors": {
+            "web": {"origins": [APP, "https://*.example.org"], "credentials": True, "expose": ["ETag"], "max_age": "1h"},
+            "public": "*",
+            "strict": {"origins": [APP], "enforce": True},
+        },
+        "defaults": {"auth": "none", "cors": "web", **program("plain")},
+        "routes": [
+            {"path": "/app/plain", "methods": ["GET", "POST"]},
+            {"path": "/app/plain", "methods": ["PUT", "OPTIONS"], "cors": {"origins": OTHER, "headers": "reflect"}},
+            {"path": "/app/private", "auth": "partner"},
+            {"path": "/app/closed", "addresses": {"deny": ["127.0.0.0/8"]}},
+            {"path": "/app/small", "body": "5b"},
+            {"path": "/app/limited", "limits": [{"rate": "1/1h", "by": "header:X-Test"}]},
+            {"path": "/app/fails", **program("fails")},
+            {"path": "/app/unchanged", **program("unchanged")},
+            {"path": "/app/moves", **program("moves")},
+            {"path": "/app/empty", **program("empty")},
+            {"path": "/app/cacheable", **program("cacheable")},
+            {"path": "/app/public", "cors": "public"},
+            {"path": "/app/strict", "cors": "strict"},
+            {"path": "/app/off", "methods": ["GET", "OPTIONS"], "cors": "off"},
+            {"path": "/app/asked", "auth": "partner", "limits": ["1/1h"],
+             "cors": {"origins": APP, "private_network": True, "preflight_limit": {"rate": "2/1h", "by": "header:X-Test"}}},
+            {"path": "/app/report", "mode": "report", "auth": "partner", "cors": {"origins": APP, "enforce": True}},
+        ],
+    }
+
+
+@pytest.fixture(scope="module", params=servers.KINDS)
+def front(request, folder, programs):
+    started = servers.start(request.param, folder, policy(folder, programs))
+    yield started
+    started.stop()
+    started.guard.stop()
+    started.guard.wait_no_programs()
+    started.guard.check_reports()
+
+
+@pytest.fixture(scope="module")
+def guard(start_guard, folder, programs):
+    return start_guard(policy(folder, programs))
+
+
+def granted(reply):
+    """The reply's own Access-Control-* headers, each of which is there once."""
+    found = [(name.lower()[len(PREFIX):], value) for name, value in reply.headers if name.lower().startswith(PREFIX)]
+    assert len(found) == len(dict(found)), found
+    return dict(found)
+
+
+def names(value):
+    return [name.strip() for name in value.split(",")] if value else []
+
+
+def varies(reply):
+    found = names(", ".join(reply.all("Vary")))
+    assert len(found) == len({name.lower() for name in found}), reply.all("Vary")
+    return sorted(name.lower() for name in found)
+
+
+def read_by(origin, reply, exposed=("ETag",)):
+    """A script of `origin` may read the reply, and its headers."""
+    headers = granted(reply)
+    own = [name for name in OWN if reply.get(name) is not None]
+    assert headers.pop("expose-headers").split(", ") == [*exposed, *own]
+    assert headers == {"allow-origin": origin, "allow-credentials": "true"}
+    assert "origin" in varies(reply)
+
+
+CASES = [
+    ("/app/plain", "GET", {}, None, 200),
+    ("/app/plain", "HEAD", {}, None, 200),
+    ("/app/plain", "POST", {}, b"x", 200),
+    ("/app/plain", "DELETE", {}, None, 405),
+    ("/app/private", "GET", {}, None, 401),
+    ("/app/closed", "GET", {}, None, 403),
+    ("/app/nothing", "GET", {}, None, 404),
+    ("/app/small", "POST", {}, b"too long", 413),
+    ("/app/fails", "GET", {}, None, 500),
+    ("/app/unchanged", "GET", {"If-None-Match": '"1"'}, None, 304),
+    ("/app/moves", "GET", {}, None, 302),
+    ("/app/empty", "GET", {}, None, 204),
+]
+
+
+@pytest.mark.parametrize("target, method, headers, body, status", CASES, ids=[f"{case[4]}-{case[1]}" for case in CASES])
+def test_every_reply(front, target, method, headers, body, status):
+    if status == 404 and front.kind == "lighttpd-interpreter":
+        pytest.skip("lighttpd finds no file itself")
+    for origin in (APP, OTHER, EVIL, "null", None):
+        more = {**headers, "Origin": origin} if origin else headers
+        reply = front.fetch(target, method, headers=more, body=body)
+        assert reply.status == status, (reply.status, reply.body, front.guard.text()[-2000:])
+        if origin in (APP, OTHER):
+            read_by(origin, reply)
+        else:
+            assert not granted(reply)
+        assert "origin" in varies(reply)
+        if status in (200, 204, 302, 304):  # the program's own reply
+            assert varies(reply) == ["accept-encoding", "cookie", "origin"]
+
+
+def test_limited(front):
+    headers = {"Origin": APP, "X-Test": front.kind}
+    assert front.fetch("/app/limited", headers=headers).status == 200
+    reply = front.fetch("/app/limited", headers=headers)
+    assert reply.status == 429
+    read_by(APP, reply)
+    assert "Retry-After" in granted(reply)["expose-headers"] and "RateLimit" in granted(reply)["expose-headers"]
+
+
+def preflight(where, target, method="GET", origin=APP, headers=None, **more):
+    asked = {"Origin": origin, "Access-Control-Request-Method": method, **more}
+    if headers is not None:
+        asked["Access-Control-Request-Headers"] = headers
+    if hasattr(where, "fetch"):
+        return where.fetch(target, "OPTIONS", headers=asked)
+    return ask(where.address, "OPTIONS", target, headers=asked)
+
+
+def test_preflight(front):
+    reply = preflight(front, "/app/plain", "POST", headers="authorization,content-type")
+    assert (reply.status, reply.body) == (204, b""), (reply.status, reply.body, front.guard.text()[-2000:])
+    assert granted(reply) == {"allow-origin": APP, "allow-credentials": "true", "allow-methods": "GET, HEAD, POST",
+                              "allow-headers": "Authorization, Content-Type", "max-age": "3600"}
+    assert varies(reply) == ["access-control-request-method", "origin"]
+    assert reply.get("Content-Type") is None
+    assert reply.get("X-Content-Type-Options") == "nosniff" and reply.get("X-Request-ID")
+
+
+def test_preflight_of_another_route(front):
+    """The same path, another method, other rules; that route takes OPTIONS, too."""
+    reply = preflight(front, "/app/plain", "PUT", OTHER, "x-b,X-A, bad name")
+    assert granted(reply) == {"allow-origin": OTHER, "allow-methods": "PUT, OPTIONS", "allow-headers": "x-b, x-a", "max-age": "600"}
+    assert varies(reply) == ["access-control-request-headers", "access-control-request-method", "origin"]
+    assert not granted(preflight(front, "/app/plain", "PUT", APP))
+    assert front.fetch("/app/plain", "OPTIONS").body.startswith(b"OPTIONS")
+
+
+def test_preflight_refused(front):
+    for origin in (EVIL, "null", "https://example.org"):
+        reply = preflight(front, "/app/plain", origin=origin)
+        assert (reply.status, reply.body, granted(reply)) == (204, b"", {})
+        assert varies(reply) == ["access-control-request-method", "origin"]
+
+
+def test_preflight_before_all(front):
+    """Neither a credential nor a limit is asked for; its own limit is."""
+    test = {"X-Test": f"asked-{front.kind}", "Access-Control-Request-Private-Network": "true"}
+    for _ in range(2):
+        reply = preflight(front, "/app/asked", "POST", **test)
+        assert reply.status == 204 and granted(reply)["allow-private-network"] == "true"
+        assert "access-control-request-private-network" in varies(reply)
+    reply = preflight(front, "/app/asked", "POST", **test)
+    assert reply.status == 429 and reply.get("Retry-After")
+
+
+def test_enforced(front):
+    for origin, status in ((APP, 200), (EVIL, 403), ("null", 403), (f"http://localhost:{front.port}", None), (None, 200)):
+        reply = front.fetch("/app/strict", headers={"Origin": origin} if origin else {}, host=f"localhost:{front.port}")
+        assert reply.status == (status or 200), (origin, reply.status, front.guard.text()[-2000:])
+        assert "origin" in varies(reply)
+        if status == 403:
+            assert json.loads(reply.body)["error"] == "origin_not_allowed" and not granted(reply)
+    reply = preflight(front, "/app/strict", origin=EVIL)
+    assert reply.status == 403 and not granted(reply)
+    assert preflight(front, "/app/strict").status == 204
+
+
+def test_public_is_the_same_for_all(front):
+    found = [front.fetch("/app/public", headers={"Origin": origin} if origin else {}) for origin in (APP, EVIL, "null", None)]
+    for reply in found:
+        assert granted(reply) == {"allow-origin": "*", "expose-headers": "X-Request-ID"}
+        assert varies(reply) == ["accept-encoding", "cookie", "origin"], "the program's own"
+
+
+def test_off_is_the_programs_own(front):
+    reply = front.fetch("/app/off", headers={"Origin": EVIL})
+    assert granted(reply) == {"allow-origin": "*", "allow-credentials": "true"}
+    assert preflight(front, "/app/off").body.startswith(b"OPTIONS")
+
+
+def test_two_origins(front):
+    """Some servers join them, the others leave it to us."""
+    for headers in ([("Origin", APP), ("Origin", EVIL)], [("Origin", EVIL), ("Origin", APP)], [("Origin", f"{APP}, {EVIL}")]):
+        reply = front.fetch("/app/plain", headers=headers)
+        assert reply.status in (200, 400), reply.status
+        assert granted(reply).get("allow-origin") in (None, APP)
