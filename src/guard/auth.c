@@ -279,6 +279,14 @@ bool auth_asks(const void *settings)
     return rules->count > 0;
 }
 
+const struct places *auth_place(const void *settings, size_t at)
+{
+    const struct auth_rules *rules = settings;
+    if (at >= rules->count)
+        return NULL;
+    return rules->methods[at]->kind->places(rules->methods[at]->rules);
+}
+
 struct verdict auth_demand(void)
 {
     return DENY(401, NULL, "unauthorized", "the caller is nobody");

@@ -70,6 +70,9 @@ struct auth_methods {
 /* Whether the rules of the guard `auth` are more than none. */
 bool auth_asks(const void *rules);
 
+/* Where the credential of the one or other of their ways stands; NULL: there are no more. */
+const struct places *auth_place(const void *rules, size_t at);
+
 /* For guards that need a caller where there is none: the refusal of a request
  * without credentials. */
 struct verdict auth_demand(void);

@@ -79,5 +79,6 @@ bool route_tell(struct findings *, enum finding_kind, const struct route *, cons
 
 /* Adds advice on settings that are legal and risky. */
 void advice_give(const struct loader *);
+void cors_advice_give(const struct loader *);
 
 #endif

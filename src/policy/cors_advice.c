@@ -1,0 +1,107 @@
+/*
+ * Advice on CORS that takes more than its own keys to give: what else a route
+ * says, and whether any route has it. Each is said once of each rules.
+ */
+#include "config.h"
+
+#include "policy/draft.h"
+
+/* What scripts are to send is not what they may. */
+static const char *find_unsent(const struct cors *cors, const struct route *route)
+{
+    const struct places *places;
+    const void *auth = route->guards[draft_find_guard("auth")].rules;
+    for (size_t i = 0; auth && (places = auth_place(auth, i)); i++) {
+        bool good = true;
+        struct text rest = places->header ? text_of(places->header) : (struct text){0}, name;
+        if (cors_next_header(cors, &rest, &name, &good) && !good)
+            return places->header;
+    }
+    return NULL;
+}
+
+static bool requires_https(const struct route *route)
+{
+    const struct node *node = route->guards[draft_find_guard("https")].node;
+    const struct node *said = node && node->kind == NODE_MAP ? node_get(node, "policy") : node;
+    return said && said->kind == NODE_SCALAR && text_equal(said->text, TEXT("require"));
+}
+
+/* Of this machine: nobody is in between. */
+static bool is_loopback(struct text host)
+{
+    return text_equal(host, TEXT("localhost")) || text_ends_with(host, TEXT(".localhost")) ||
+           text_equal(host, TEXT("[::1]")) || text_starts_with(host, TEXT("127."));
+}
+
+static const struct origin_pattern *find_plain(const struct cors *cors)
+{
+    for (size_t i = 0; i < cors->origins.count; i++) {
+        const struct origin *origin = &cors->origins.items[i].origin;
+        if (text_equal(origin->scheme, TEXT("http")) && !is_loopback(origin->host))
+            return &cors->origins.items[i];
+    }
+    return NULL;
+}
+
+static const struct node *place(const struct cors *cors, const char *key)
+{
+    const struct node *node = node_get(cors->node, key);
+    return node ? node : cors->node;
+}
+
+/* Whether there was something to say. */
+static bool advise_headers(const struct cors *cors, const struct route *route, struct findings *findings)
+{
+    const char *header = find_unsent(cors, route);
+    if (header)
+        findings_add(findings, FINDING_ADVICE, place(cors, "headers"),
+                     "scripts cannot send %s, by which callers of %s say who they are; name it in `headers`",
+                     header, route->path);
+    return header;
+}
+
+static bool advise_plain(const struct cors *cors, const struct route *route, struct findings *findings)
+{
+    const struct origin_pattern *plain = cors->credentials && requires_https(route) ? find_plain(cors) : NULL;
+    if (plain)
+        findings_add(findings, FINDING_ADVICE, place(cors, "origins"),
+                     "whoever is on the way to %.*s, which is not encrypted, can read what its visitors may "
+                     "of %s",
+                     TEXT_ARGUMENTS(plain->text), route->path);
+    return plain;
+}
+
+static void advise_named(const struct policy *policy, const struct cors *cors, struct findings *findings)
+{
+    bool used = false, headers = false, plain = false;
+    for (size_t i = 0; i < policy->route_count; i++) {
+        const struct route *route = &policy->routes[i];
+        if (!route->cors || route->cors->cors != cors)
+            continue;
+        used = true;
+        headers = headers || advise_headers(cors, route, findings);
+        plain = plain || advise_plain(cors, route, findings);
+    }
+    if (!used && !(policy->cors && policy->cors->cors == cors))
+        findings_add_key(findings, FINDING_ADVICE, cors->node, "no route names it");
+}
+
+void cors_advice_give(const struct loader *loader)
+{
+    const struct policy *policy = loader->policy;
+    struct findings *findings = loader->decoder.findings;
+    const struct cors *told_headers = NULL, *told_plain = NULL;
+    for (size_t i = 0; i < policy->cors_all.count; i++)
+        advise_named(policy, policy->cors_all.items[i], findings);
+    for (size_t i = 0; i < policy->route_count; i++) {
+        const struct route *route = &policy->routes[i];
+        const struct cors *cors = route->cors ? route->cors->cors : NULL;
+        if (!cors || cors->name)
+            continue;
+        if (cors != told_headers && advise_headers(cors, route, findings))
+            told_headers = cors;
+        if (cors != told_plain && advise_plain(cors, route, findings))
+            told_plain = cors;
+    }
+}
