@@ -209,3 +209,113 @@ def test_two_origins(front):
         reply = front.fetch("/app/plain", headers=headers)
         assert reply.status in (200, 400), reply.status
         assert granted(reply).get("allow-origin") in (None, APP)
+
+
+# ---- a cache in front
+
+def nginx_cache(folder, guard):
+    """nginx with a cache of its own, which says of each reply whether it was there."""
+    port = harness.free_port()
+    cache = folder.writable("cache")
+    snippet = f"""
+    fastcgi_cache_path {cache} keys_zone=replies:1m;
+    fastcgi_cache_key $request_method$request_uri;
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{
+            include /etc/nginx/fastcgi_params;
+            fastcgi_pass unix:{guard.address};
+            fastcgi_cache replies;
+            fastcgi_cache_methods GET HEAD;
+            add_header X-Cache $upstream_cache_status always;
+        }}
+    }}"""
+    return servers.nginx(folder, snippet, "cache-nginx", port)
+
+
+def test_cache_keeps_origins_apart(folder, guard):
+    server = nginx_cache(folder, guard)
+    try:
+        def fetch(origin):
+            reply = server.fetch("/app/cacheable", headers={"Origin": origin} if origin else {})
+            assert reply.status == 200, reply.body
+            return reply.get("X-Cache"), granted(reply).get("allow-origin"), reply.body
+        for origin, allowed in ((EVIL, None), (APP, APP), (None, None), (OTHER, OTHER)):
+            body = f"GET {origin or ''}\n".encode()
+            assert fetch(origin) == ("MISS", allowed, body)
+            assert fetch(origin) == ("HIT", allowed, body)
+        assert fetch(EVIL) == ("HIT", None, f"GET {EVIL}\n".encode())
+    finally:
+        server.stop()
+
+
+# ---- web servers that only ask
+
+def asking(kind, folder):
+    site = folder / f"{kind}-site"
+    for name in ("open", "private"):
+        folder.write(f"{kind}-site/{name}/page", f"the {name} page\n")
+        folder.write(f"{kind}-site/{name}/any.sh", "#!/bin/sh\nprintf 'Content-Type: text/plain\\r\\n\\r\\nit ran\\n'\n", 0o755)
+    rules = {"store": f"sqlite:{folder.writable('store')}/guard.db", "authorizer": kind == "lighttpd",
+             "auth": {"partner": {"api_key": {"header": "X-API-Key"}}},
+             "cors": {"web": {"origins": APP, "headers": ["X-API-Key"], "credentials": True}},
+             "defaults": {"auth": "none", "respond": "nothing", "cors": "web"},
+             "routes": [{"path": "/_authorize", "respond": "authorize"}, {"path": "/open/**"},
+                        {"path": "/private/**", "auth": "partner"}]}
+    guard = harness.Guard(folder, rules, name=f"asked-{kind}")
+    port = harness.free_port()
+    if kind == "nginx":
+        snippet = servers.example("nginx/auth_request_cors.conf", socket=guard.address, port=f"listen 127.0.0.1:{port};",
+                                  params="include /etc/nginx/fastcgi_params;", site=site)
+        server = servers.nginx(folder, snippet, "cors-nginx", port)
+    elif kind == "caddy":
+        snippet = servers.example("caddy/forward_auth_cors.Caddyfile", socket=guard.address,
+                                  any_port=f":{port} {{\n\tbind 127.0.0.1", site=site)
+        server = servers.caddy(folder, snippet, "cors-caddy", port)
+    else:
+        snippet = servers.example("lighttpd/authorizer_cors.conf", socket=guard.address, site=site)
+        snippet += '\nserver.modules += ( "mod_cgi" )\ncgi.assign = ( ".sh" => "" )\n'
+        server = servers.lighttpd(folder, snippet, "cors-lighttpd", root=site)
+    front = servers.Front(server, guard)
+    front.kind = kind
+    return front
+
+
+@pytest.fixture(scope="module", params=["nginx", "caddy", "lighttpd"])
+def asker(request, folder):
+    started = asking(request.param, folder)
+    yield started
+    started.stop()
+    started.guard.stop()
+    started.guard.check_reports()
+
+
+def test_asked_preflight(asker):
+    """The guard answers it, though the web server serves."""
+    for target in ("/open/page", "/private/page"):
+        reply = preflight(asker, target, headers="x-api-key")
+        assert (reply.status, reply.body) == (204, b""), (reply.status, reply.body, asker.guard.text()[-2000:])
+        assert granted(reply) == {"allow-origin": APP, "allow-credentials": "true", "allow-methods": "GET, HEAD, POST",
+                                  "allow-headers": "X-API-Key", "max-age": "600"}
+        assert not granted(preflight(asker, target, origin=EVIL))
+
+
+def test_asked_preflight_opens_nothing(asker):
+    """Whoever calls it a preflight does not get what a credential is for."""
+    for target in ("/private/page", "/private/any.sh"):
+        for headers in ({"Origin": APP}, {"Access-Control-Request-Method": "GET"}, {},
+                        {"Origin": APP, "Access-Control-Request-Method": "GET"}, {"Origin": APP, "Access-Control-Request-Method": ""}):
+            for body in (None, b"x"):
+                reply = asker.fetch(target, "OPTIONS", headers=headers, body=body)
+                assert b"it ran" not in reply.body and b"the private page" not in reply.body, (headers, reply.status, reply.body)
+
+
+def test_asked_replies(asker):
+    key = key_command(asker.guard, "create", "--owner", f"cors-{asker.kind}")
+    for origin, allowed in ((APP, APP), (EVIL, None), (None, None)):
+        headers = {"Origin": origin} if origin else {}
+        for target, more, status in (("/open/page", {}, 200), ("/private/page", {"X-API-Key": key}, 200), ("/private/page", {}, 401)):
+            reply = asker.fetch(target, headers={**headers, **more, "X-Cors-Origin": EVIL})
+            assert reply.status == status, (reply.status, asker.guard.text()[-2000:])
+            assert granted(reply).get("allow-origin") == allowed, (asker.kind, target, status, reply.headers)
+            assert "origin" in varies(reply)
