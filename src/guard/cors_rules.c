@@ -13,14 +13,14 @@ enum { LIST_LIMIT = 4096 };
 
 static bool unknown(struct decoder *decoder, const struct node *node)
 {
-    const struct cors_all *all = decoder->cors;
-    if (all && all->node && node_get(all->node, node->text.at))
+    const struct node *map = decoder->cors ? decoder->cors->node : NULL;
+    if (map && node_get(map, node->text.at))
         return false; /* it is there, and has an error of its own */
-    size_t count = all ? all->count : 0;
+    size_t count = map ? map->count : 0;
     const char **names = arena_array(decoder->arena, count + 1, sizeof *names);
     struct bytes list = bytes_new(decoder->arena, LIST_LIMIT);
     for (size_t i = 0; i < count; i++) {
-        names[i] = all->items[i]->name;
+        names[i] = map->items[i]->name.at;
         bytes_printf(&list, ", %s", names[i]);
     }
     const char *nearest = findings_nearest(node->text.at, names, count);

@@ -36,7 +36,7 @@ def temporary(folder, name):
 
 
 def test_all_policies_are_known():
-    assert {file.name for file in harness.EXAMPLES.glob("*.yaml")} == {"api.yaml", "minimal.yaml", "site.yaml", "git.yaml", "scripts.yaml"}
+    assert {file.name for file in harness.EXAMPLES.glob("*.yaml")} == {"api.yaml", "cors.yaml", "minimal.yaml", "site.yaml", "git.yaml", "scripts.yaml"}
 
 
 @pytest.mark.parametrize("name", ["minimal.yaml", "site.yaml", "scripts.yaml", "git.yaml"])
@@ -95,6 +95,30 @@ def test_api(start_guard, folder, cgi):
     assert found[0] == 401 and found[-1] == 429, found
     assert ask(guard.address, uri="/app/report", headers=partner).status == 429, "who guesses is banned"
     assert ask(guard.address, uri="/app/health").status == 200
+
+
+def test_cors(start_guard, folder, cgi):
+    """What scripts of which origin get to read, and what is answered when a browser asks."""
+    guard = start_guard("", start=False, name="cors-example")
+    user = harness.WEB_USER or pwd.getpwuid(os.getuid()).pw_name
+    guard.write(servers.example_policy("cors.yaml", cgi=cgi, socket=guard.address, store=folder.writable("cors-store") / "guard.db",
+                                       user=f"user: {user}"))
+    guard.start()
+    key = {"X-API-Key": key_command(guard, "create", "--owner", "front")}
+    app, staging, other = "https://app.example.com", "https://x.staging.example.com", "https://example.com"
+    for uri, more, origin, status, allowed in (
+            ("/app/status", {}, other, 200, "*"), ("/app/status", {}, None, 200, "*"), ("/app/notes", key, app, 200, app),
+            ("/app/notes", key, staging, 200, staging), ("/app/notes", key, other, 200, None), ("/app/notes", {}, app, 401, app),
+            ("/app/internal", key, app, 200, None), ("/app/nowhere", {}, app, 404, app)):
+        reply = ask(guard.address, uri=uri, headers={**more, **({"Origin": origin} if origin else {})})
+        assert (reply.status, reply.get("Access-Control-Allow-Origin")) == (status, allowed), (uri, origin, reply.status)
+    for uri, method, origin, allowed in (("/app/notes", "GET", staging, staging), ("/app/notes", "POST", app, app), ("/app/notes", "GET", other, None)):
+        reply = ask(guard.address, "OPTIONS", uri, headers={"Origin": origin, "Access-Control-Request-Method": method, "Access-Control-Request-Headers": "x-api-key"})
+        assert (reply.status, reply.get("Access-Control-Allow-Origin")) == (204, allowed), (method, origin, reply.status)
+    note = {**key, "Content-Type": "application/json"}
+    for origin, status in ((app, 201), (staging, 403), (None, 201)):
+        reply = ask(guard.address, "POST", "/app/notes", b"{}", headers={**note, **({"Origin": origin} if origin else {})})
+        assert reply.status == status, (origin, reply.status, reply.body)
 
 
 def test_openapi(start_guard, folder, cgi):
