@@ -44,7 +44,8 @@ def policy(folder, programs):
             {"path": "/app/off", "methods": ["GET", "OPTIONS"], "cors": "off"},
             {"path": "/app/asked", "auth": "partner", "limits": ["1/1h"],
              "cors": {"origins": APP, "private_network": True, "preflight_limit": {"rate": "2/1h", "by": "header:X-Test"}}},
-            {"path": "/app/report", "mode": "report", "auth": "partner", "cors": {"origins": APP, "enforce": True}},
+            {"path": "/app/report", "mode": "report", "auth": "partner", 
+             "cors": {"origins": APP, "enforce": True, "preflight_limit": {"rate": "1/1h", "by": "header:X-Test"}}},
         ],
     }
 
@@ -190,6 +191,25 @@ def test_enforced(front):
     assert preflight(front, "/app/strict").status == 204
 
 
+def test_reported(front):
+    """Nothing is refused, and what grants goes on."""
+    for _ in range(3):
+        reply = preflight(front, "/app/report", **{"X-Test": f"report-{front.kind}"})
+        assert reply.status == 204 and granted(reply)["allow-origin"] == APP
+    assert front.guard.wait_entry(event="reported", path="/app/report", code="rate_limit_exceeded")["guard"] == "limits"
+    reply = front.fetch("/app/report", headers={"Origin": EVIL})
+    assert reply.status == 200 and not granted(reply) and "origin" in varies(reply)
+    assert front.guard.wait_entry(event="reported", path="/app/report", code="origin_not_allowed")["guard"] == "cors"
+
+
+def test_log(front):
+    preflight(front, "/app/plain", "POST")
+    preflight(front, "/app/plain", "DELETE")
+    for code in ("preflight", "preflight_refused"):
+        entry = front.guard.wait_entry(event="request", method="OPTIONS", path="/app/plain", code=code)
+        assert (entry["guard"], entry["status"], entry["level"]) == ("cors", 204, "info")
+
+
 def test_public_is_the_same_for_all(front):
     found = [front.fetch("/app/public", headers={"Origin": origin} if origin else {}) for origin in (APP, EVIL, "null", None)]
     for reply in found:
@@ -209,6 +229,22 @@ def test_two_origins(front):
         reply = front.fetch("/app/plain", headers=headers)
         assert reply.status in (200, 400), reply.status
         assert granted(reply).get("allow-origin") in (None, APP)
+
+
+def test_explain(guard):
+    def explain(*arguments):
+        return harness.run([guard.program, "explain", "-c", guard.policy_path, *arguments], env=harness.clean_environment())
+    asked = ["-H", "Access-Control-Request-Method: PUT", "-H", "Access-Control-Request-Headers: x-a"]
+    result = explain("OPTIONS", "/app/plain", "-H", f"Origin: {OTHER}", *asked)
+    assert result.returncode == 0 and "answers with 204 preflight\n" in result.stdout, result.stdout
+    for line in (f"Access-Control-Allow-Origin: {OTHER}", "Access-Control-Allow-Methods: PUT, OPTIONS", "Access-Control-Allow-Headers: x-a"):
+        assert line in result.stdout
+    result = explain("OPTIONS", "/app/plain", "-H", f"Origin: {EVIL}", *asked)
+    assert result.returncode == 1 and "204 preflight_refused (the origin is not allowed)" in result.stdout
+    result = explain("GET", "/app/report", "-H", f"Origin: {EVIL}")
+    assert "refuses with 403 origin_not_allowed (the origin is not allowed); only reported" in result.stdout
+    result = explain("OPTIONS", "/app/report", "-H", f"Origin: {APP}", "-H", "Access-Control-Request-Method: GET")
+    assert result.returncode == 0 and "answers with 204 preflight\n" in result.stdout, result.stdout
 
 
 # ---- a cache in front

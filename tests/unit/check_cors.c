@@ -8,6 +8,7 @@
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/log.h"
@@ -770,6 +771,53 @@ START_TEST(a_programs_own_are_replaced)
 }
 END_TEST
 
+/* ================ operations */
+
+static const char document[] =
+    "{\"openapi\": \"3.1.0\", \"info\": {\"title\": \"t\", \"version\": \"1\"}, \"paths\": {\"/a\": {"
+    "\"get\": {\"responses\": {\"200\": {\"description\": \"x\"}}}, "
+    "\"put\": {\"operationId\": \"putA\", \"responses\": {\"200\": {\"description\": \"x\"}}}}}}";
+
+/* Each operation is a route, whatever its neighbours of the path say; what none has is the defaults'. */
+START_TEST(operations_are_routes)
+{
+    static const struct {
+        const char *path, *method, *origin, *code, *methods;
+    } cases[] = {
+        {"/api/a", "GET", APP, "preflight", "GET, HEAD"},
+        {"/api/a", "PUT", APP, "preflight_refused", NULL},
+        {"/api/a", "PUT", "https://b.example", "preflight", "PUT"},
+        {"/api/a", "PATCH", APP, "preflight", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"},
+        {"/api/b/c", "DELETE", APP, "preflight", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"},
+        {"/api/b/c", "PROPFIND", APP, "preflight_refused", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"},
+        {"/b", "GET", APP, "route_not_found", NULL},
+    };
+    char file[] = "/tmp/check_cors-XXXXXX.json";
+    int descriptor = mkstemps(file, 5);
+    ck_assert_int_ge(descriptor, 0);
+    ck_assert_int_eq((int)write(descriptor, document, strlen(document)), (int)strlen(document));
+    close(descriptor);
+    policy_free(policy);
+    policy = parse(arena_printf(arena,
+                                "openapi: {file: %s, base: /api, undocumented: report}\n"
+                                "defaults: {auth: none, exec: /bin/true, cors: {origins: " APP "}}\n"
+                                "routes: [{operation: putA, cors: {origins: https://b.example}}]\n",
+                                file));
+    unlink(file);
+    ck_assert_msg(policy->findings.errors == 0, "%s", told(policy, FINDING_ERROR));
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        const char *headers = arena_printf(arena, "Origin: %s\nAccess-Control-Request-Method: %s",
+                                           cases[i].origin, cases[i].method);
+        struct exchange exchange = asked("OPTIONS", cases[i].path, headers, false);
+        ck_assert_msg(strcmp(exchange.verdict.code, cases[i].code) == 0, "%zu: %s", i, exchange.verdict.code);
+        const struct text *methods = headers_get(&exchange.reply.headers, "access-control-allow-methods");
+        ck_assert_msg(cases[i].methods ? methods && text_equal(*methods, text_of(cases[i].methods))
+                                       : !methods,
+                      "%zu: %.*s", i, TEXT_ARGUMENTS(methods ? *methods : TEXT("none")));
+    }
+}
+END_TEST
+
 #define ADD_TABLE(test_, table_) tcase_add_loop_test(cases, test_, 0, (int)COUNT(table_))
 
 int main(void)
@@ -794,6 +842,7 @@ int main(void)
     tcase_add_test(cases, authorizers_answer_no_preflight);
     tcase_add_test(cases, too_much_is_not_reflected);
     tcase_add_test(cases, a_programs_own_are_replaced);
+    tcase_add_test(cases, operations_are_routes);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
