@@ -299,7 +299,8 @@ bool decode_field(struct decoder *decoder, const struct field *field, const stru
     case FIELD_SECTION:
         if (node->kind == NODE_NULL)
             return refuse(decoder, field, node, "");
-        return decode_section(decoder, field->section, node, member);
+        return field->own ? field->own(decoder, node, member)
+                          : decode_section(decoder, field->section, node, member);
     case FIELD_OWN:
         if (node->kind == NODE_NULL)
             return refuse(decoder, field, node, "");

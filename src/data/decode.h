@@ -60,7 +60,7 @@ struct field {
     uint64_t least, most; /* most 0: no bound; FIELD_TEXTS: the fewest there may be */
     const char *choices;
     const struct section *section; /* FIELD_OWN: of each item of a map whose names are the user's, for help */
-    bool (*own)(struct decoder *, const struct node *, void *member);
+    bool (*own)(struct decoder *, const struct node *, void *member); /* of a FIELD_SECTION: in its place */
     const char *expects; /* FIELD_OWN: what a user may write, for messages and help: "a list of networks" */
 };
 

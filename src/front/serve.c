@@ -31,8 +31,10 @@ static const struct secure_headers *headers_of(const struct policy *policy, cons
 static void dress_reply(const struct policy *policy, struct exchange *exchange)
 {
     secure_headers_apply(headers_of(policy, exchange), exchange);
-    if (exchange->route)
+    if (exchange->route) {
+        set_cookie_apply(&exchange->route->cookies, exchange, access_log_reported);
         limit_headers_apply((enum limit_headers)exchange->route->limit_headers, exchange);
+    }
     headers_set(&exchange->reply.headers, exchange->arena, text_of(policy->server.request_id_header),
                 text_of(exchange->id));
     cors_headers_apply(exchange->route ? exchange->route->cors : policy->cors, exchange,
@@ -183,6 +185,7 @@ static struct verdict hand_over(const struct policy *policy, struct exchange *ex
         return verdict;
     exchange_begin_to_wait(exchange);
     deliver_prepare(route->guards, exchange);
+    secure_headers_prepare(&route->headers, exchange);
     void *state = handler->begin(route->settings, exchange, &verdict);
     if (!state)
         return verdict;

@@ -25,7 +25,7 @@ static const char *const hidden_headers[] = {"content-length", "content-type", "
                                              "proxy-authenticate", "proxy-authorization", "te", "trailer",
                                              "transfer-encoding", "upgrade", NULL};
 
-static const char *const reserved_names[] = {"CONTENT_LENGTH",    "CONTENT_TYPE",    "DOCUMENT_ROOT",
+static const char *const reserved_names[] = {"CONTENT_LENGTH",    "CONTENT_TYPE",    "CSP_NONCE",       "DOCUMENT_ROOT",
                                              "GATEWAY_INTERFACE", "HTTPS",           "PATH",
                                              "PATH_INFO",         "PATH_TRANSLATED", "QUERY_STRING",
                                              "REDIRECT_STATUS",   "REMOTE_ADDR",     "REMOTE_PORT",
@@ -101,6 +101,7 @@ static void add_about_request(struct builder *builder)
     add(builder, TEXT("REDIRECT_STATUS"), TEXT("200"));
     if (request->secure)
         add(builder, TEXT("HTTPS"), TEXT("on"));
+    add_known(builder, "CSP_NONCE", text_of(exchange->nonce));
 }
 
 static void add_about_body(struct builder *builder)

@@ -12,9 +12,11 @@
 
 #include "http/exchange.h"
 
-enum { UUID_BYTES = 16, RANDOM_SIZE = 64 * UUID_BYTES };
+enum { RANDOM_BYTES = 16, RANDOM_SIZE = 64 * RANDOM_BYTES };
 
-/* One system call does for 64 requests of a thread. Never used before a fork,
+static const char digits[] = "0123456789abcdef";
+
+/* One system call does for 64 numbers of a thread. Never used before a fork,
  * so no two processes draw the same numbers. */
 struct random_pool {
     unsigned char bytes[RANDOM_SIZE];
@@ -33,17 +35,34 @@ static void fill_pool(void)
     }
 }
 
-void exchange_make_id(struct exchange *exchange)
+/* RANDOM_BYTES that nobody else gets. */
+static unsigned char *draw(void)
 {
-    static const char digits[] = "0123456789abcdef";
     if (pool.left == 0)
         fill_pool();
-    pool.left -= UUID_BYTES;
-    unsigned char *uuid = pool.bytes + pool.left;
+    pool.left -= RANDOM_BYTES;
+    return pool.bytes + pool.left;
+}
+
+const char *exchange_nonce(struct exchange *exchange)
+{
+    if (exchange->nonce[0])
+        return exchange->nonce;
+    unsigned char *bytes = draw();
+    for (size_t i = 0; i < RANDOM_BYTES; i++) {
+        exchange->nonce[2 * i] = digits[bytes[i] >> 4];
+        exchange->nonce[2 * i + 1] = digits[bytes[i] & 0x0f];
+    }
+    return exchange->nonce;
+}
+
+void exchange_make_id(struct exchange *exchange)
+{
+    unsigned char *uuid = draw();
     uuid[6] = (unsigned char)((uuid[6] & 0x0f) | 0x40); /* RFC 9562, 5.4: version 4 */
     uuid[8] = (unsigned char)((uuid[8] & 0x3f) | 0x80); /* and its variant */
     char *to = exchange->id;
-    for (size_t i = 0; i < UUID_BYTES; i++) {
+    for (size_t i = 0; i < RANDOM_BYTES; i++) {
         if (i == 4 || i == 6 || i == 8 || i == 10)
             *to++ = '-';
         *to++ = digits[uuid[i] >> 4];

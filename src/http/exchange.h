@@ -11,6 +11,7 @@
 
 enum { REQUEST_ID_SIZE = 37 }; /* RFC 9562, version 4, as text with its NUL */
 enum { CAPTURES_LIMIT = 32 };
+enum { NONCE_SIZE = 33 }; /* 128 bits as hexadecimal digits, with its NUL */
 
 struct capture {
     const char *name;  /* of a {name} in the route's path */
@@ -43,7 +44,8 @@ struct exchange {
     struct arena *arena;
     struct channel *channel;
     char id[REQUEST_ID_SIZE];
-    uint64_t started; /* clock_microseconds */
+    char nonce[NONCE_SIZE]; /* of the reply's Content-Security-Policy; "" until exchange_nonce() */
+    uint64_t started;       /* clock_microseconds */
 
     struct request request;
     struct body body;
@@ -100,6 +102,9 @@ struct exchange {
 
 /* Fills `id` from the system's random numbers. */
 void exchange_make_id(struct exchange *);
+
+/* The reply's nonce (CSP Level 3, 2.3.1), made of random numbers when first asked for. */
+const char *exchange_nonce(struct exchange *);
 
 /* Tells that the exchange is about to wait for something (`waits`). */
 void exchange_begin_to_wait(struct exchange *);

@@ -19,6 +19,7 @@ static const char *const identities[] = {
     "cert-*",       /* IIS: CERT_SUBJECT */
     "cf-access-*",  /* Cloudflare Access */
     "client-cert*", /* RFC 9440 */
+    "csp-nonce",    /* HTTP_CSP_NONCE, beside our CSP_NONCE */
     "eppn",
     "fcgiguard-*",
     "gap-*", /* oauth2-proxy */
@@ -60,6 +61,7 @@ static const char *const identities[] = {
     "x-client-verif*",
     "x-consumer-*", /* Kong */
     "x-credential-*",
+    "x-csp-nonce",
     "x-endpoint-api-userinfo",
     "x-fcgiguard-*",
     "x-forwarded-access-token",

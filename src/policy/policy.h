@@ -16,6 +16,7 @@
 #include "process/program.h"
 #include "respond/limit_headers.h"
 #include "respond/secure_headers.h"
+#include "respond/set_cookie.h"
 
 struct listen_rules {    /* policy key `listen` */
     const char *address; /* "unix:/path" or "tcp:HOST:PORT"; NULL: given by whoever starts us */
@@ -53,6 +54,7 @@ struct route {
     void *settings;
     struct secure_headers headers;
     const struct cors_rules *cors; /* NULL: off */
+    struct cookie_rules cookies;
     int on_store_failure;   /* enum store_failure */
     int validation_status;  /* 0: 400, 1: 422 */
     int validation_details; /* enum validation_details */

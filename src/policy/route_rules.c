@@ -94,6 +94,7 @@ static bool decode_headers(struct decoder *decoder, const struct node *node, voi
     if (!secure_headers_decode(decoder, merged, &draft->route.headers))
         return false;
     draft->headers = merged;
+    secure_headers_advise(decoder->findings, node);
     return true;
 }
 
@@ -154,6 +155,8 @@ static const struct field route_fields[] = {
      .expects = "api, helmet, fastapi, nginx, off, or a map of preset and single headers",
      .fallback = "api",
      .help = "security headers of every reply"},
+    {FIELD(FIELD_SECTION, draft, route.cookies, "cookies"), .section = &cookie_section,
+     .own = set_cookie_decode, .help = "what a handler's cookies are to have"},
     {FIELD(FIELD_CHOICE, draft, route.on_store_failure, "on_store_failure"), .choices = "deny|allow|local",
      .fallback = "deny", .help = "what becomes of requests with limits while the store is out"},
     {FIELD(FIELD_CHOICE, draft, route.validation_status, "validation_status"), .choices = "400|422",

@@ -207,7 +207,7 @@ static const struct {
     {"X-Frame-Options: off", "x-frame-options", "HANDLER"},
     {"X-Frame-Options: false", "x-frame-options", "HANDLER"},
     {"x-frame-OPTIONS: off", "x-frame-options", "HANDLER"},
-    {"X-Frame-Options: 'off'", "x-frame-options", "off"},
+    {"X-Own: 'off'", "x-own", "off"},
     {"Referrer-Policy: off", "referrer-policy", NULL},
     {"{preset: helmet, Origin-Agent-Cluster: off}", "origin-agent-cluster", NULL},
     {"{preset: helmet, X-DNS-Prefetch-Control: 'on'}", "x-dns-prefetch-control", "on"},
