@@ -8,21 +8,34 @@
 #include "cli/operations.h"
 #include "data/openapi.h"
 
-static int report(const struct policy *policy, bool quiet)
+static int report(const struct policy *policy, FILE *story)
 {
     const struct findings *findings = &policy->findings;
     findings_print(findings, FINDING_ERROR, stderr);
-    if (quiet)
+    if (!story)
         return findings->errors ? EXIT_BAD : EXIT_GOOD;
     if (findings->advice)
-        puts("advice:");
-    findings_print(findings, FINDING_ADVICE, stdout);
+        fputs("advice:\n", story);
+    findings_print(findings, FINDING_ADVICE, story);
     if (findings->errors)
-        printf("%s: %zu error%s\n", policy->file, findings->errors, findings->errors == 1 ? "" : "s");
+        fprintf(story, "%s: %zu error%s\n", policy->file, findings->errors, findings->errors == 1 ? "" : "s");
     else
-        printf("%s: %zu route%s, no errors\n", policy->file, policy->route_count,
-               policy->route_count == 1 ? "" : "s");
+        fprintf(story, "%s: %zu route%s, no errors\n", policy->file, policy->route_count,
+                policy->route_count == 1 ? "" : "s");
     return findings->errors ? EXIT_BAD : EXIT_GOOD;
+}
+
+int command_check(const char *file, FILE *story)
+{
+    struct error error = {0};
+    struct policy *policy = policy_load(file, &error);
+    if (!policy) {
+        fprintf(stderr, "fcgiguard: %s\n", error.message);
+        return EXIT_BAD;
+    }
+    int status = report(policy, story);
+    policy_free(policy);
+    return status;
 }
 
 static int check_openapi(const char *file, bool quiet)
@@ -69,15 +82,7 @@ static int check(int argc, char **argv)
         return command_misused(&check_command, "--config and --openapi do not go together");
     if (api)
         return check_openapi(api, quiet);
-    struct error error = {0};
-    struct policy *policy = policy_load(file ? file : DEFAULT_POLICY, &error);
-    if (!policy) {
-        fprintf(stderr, "fcgiguard: %s\n", error.message);
-        return EXIT_BAD;
-    }
-    int status = report(policy, quiet);
-    policy_free(policy);
-    return status;
+    return command_check(file ? file : DEFAULT_POLICY, quiet ? NULL : stdout);
 }
 
 const struct command check_command = {

@@ -6,6 +6,7 @@
 #define CLI_COMMAND_H
 
 #include <getopt.h>
+#include <stdio.h>
 
 #include "policy/policy.h"
 
@@ -18,8 +19,8 @@ struct command {
     int (*run)(int argc, char **argv); /* argv[0] is the command; the result is the exit status */
 };
 
-extern const struct command serve_command, check_command, explain_command, key_command, limit_command,
-    token_command, validate_command, help_command, version_command;
+extern const struct command serve_command, check_command, explain_command, init_command, key_command,
+    limit_command, token_command, validate_command, help_command, version_command;
 
 /* All of them, ended by NULL (main.c). */
 extern const struct command *const commands[];
@@ -42,6 +43,10 @@ const void *command_find_verb(const struct command *, const char *word, const vo
 
 /* The policy, or NULL once its errors are on standard error. */
 struct policy *command_load(const char *file);
+
+/* Does what `check` does with a policy: errors on standard error, advice and how it ended in `story`,
+ * which may be NULL. The exit status. */
+int command_check(const char *file, FILE *story);
 
 /* The place of the policy's store, in the arena, and its password where it has one; NULL with an error
  * when it names none. Root becomes the worker's user, so that a new store is the worker's. */
