@@ -30,13 +30,18 @@ static int open_folder(const char *path, bool *made, struct error *error)
     return folder;
 }
 
+/* Whoever can replace a policy decides what is run, and as whom where root starts it. */
 static bool check_folder(int folder, const char *path, struct error *error)
 {
     struct stat status;
     if (fstat(folder, &status) != 0)
         return error_set_errno(error, "cannot look at the folder %.180s", path);
-    return !(status.st_mode & S_IWOTH) ||
-           error_set(error, "every user of this machine can write to %.150s, so it is no place for a policy",
+    if (status.st_mode & S_IWOTH)
+        return error_set(
+            error, "every user of this machine can write to %.150s, so it is no place for a policy", path);
+    bool of_others = status.st_uid != 0 || (status.st_gid != 0 && (status.st_mode & S_IWGRP));
+    return geteuid() != 0 || !of_others ||
+           error_set(error, "others than root can write to %.150s, so it is no place for a policy of root",
                      path);
 }
 

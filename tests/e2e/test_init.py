@@ -2,7 +2,6 @@
 starts, serves and refuses, with the commands that it prints; and it writes all
 of it or nothing."""
 
-import contextlib
 import json
 import os
 import pathlib
@@ -12,7 +11,6 @@ import shlex
 import signal
 import stat
 import subprocess
-import time
 
 import pytest
 
@@ -261,3 +259,365 @@ def test_policy_is_short_and_explained(site):
     for file in site.directory.iterdir():
         if file.is_file() and "certificate" not in file.name:
             assert "@" not in file.read_text().replace("@ -", ""), file
+
+
+# ---- what is written, without a server
+
+def left(directory):
+    return sorted(os.listdir(directory)) if os.path.isdir(directory) else None
+
+
+@pytest.fixture
+def directory(folder, request):
+    """A folder that is not there yet."""
+    return folder / re.sub(r"\W", "-", request.node.name)[:60]
+
+
+def options(script, **changed):
+    chosen = {"server": "nginx", "exec": script, "host": "api.example.com", "auth": "api_key", **changed}
+    return [word for name, value in chosen.items() if value is not None for word in ("--" + name, value)]
+
+
+def test_defaults(program, script, directory):
+    done = init(program, "--server", "nginx", "--exec", script, "--defaults", "--directory", directory)
+    assert done.returncode == 0, done.stderr
+    text = (directory / "policy.yaml").read_text()
+    assert "hosts: [localhost]" in text and "api_key" in text and "path: /api/**" in text
+
+
+def judge(server, file, folder, directory):
+    """The command by which a server judges a configuration with the file in it."""
+    if server == "lighttpd":
+        return ["lighttpd", "-tt", "-f", folder.write("try.conf", f'server.document-root = "/"\nserver.port = 8080\ninclude "{file}"\n')]
+    if server == "nginx":  # which also tries to listen
+        text = re.sub(r"listen \S+ ssl;", f"listen unix:{directory}/try.sock ssl;", file.read_text(), count=1).replace("listen [::]", "# ")
+        folder.write("fastcgi_params", pathlib.Path("/etc/nginx/fastcgi_params").read_bytes())
+        return ["nginx", "-t", "-e", "stderr", "-c",
+                folder.write("try.conf", f"pid {directory}/pid;\nevents {{}}\nhttp {{\naccess_log off;\n{text}\n}}\n")]
+    if server == "apache":
+        modules = ("mpm_event", "authz_core", "alias", "env", "proxy", "proxy_fcgi", "reqtimeout", "socache_shmcb", "ssl")
+        loads = "".join(f"LoadModule {name}_module {servers.MODULES}/mod_{name}.so\n" for name in modules)
+        return ["apache2", "-t", "-f", folder.write("try.conf", f"{loads}ServerRoot {folder}\nServerName x\nErrorLog {folder}/try.log\n"
+                                                                f"Define APACHE_RUN_DIR {folder}\nInclude {file}\n")]
+    return ["caddy", "validate", "--adapter", "caddyfile", "--config", file]
+
+
+LISTENS = {"lighttpd": ['== ":{}"', '== "{}"'], "nginx": ["listen {} ssl;", "listen {} ssl;"], "apache": ["<VirtualHost *:{}>", "Listen {}\n"],
+           "caddy": [":{} {{\n\t#", "bind ::1\n"]}
+
+
+@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize("more", [{}, {"listen": "8443"}, {"listen": "[::1]:8443"}, {"path": "/"}, {"path": "/v1.2/a-b_c~d/"},
+                                  {"auth": "none"}, {"host": "192.0.2.7"}], ids=["plain", "port", "ipv6", "root", "path", "none", "address"])
+def test_check_and_the_server_agree(program, script, folder, directory, server, more):
+    """What options change is still in the language of the policy and of the server."""
+    done = init(program, *options(script, server=server, **more), "--directory", directory)
+    assert done.returncode == 0, done.stderr
+    assert ("admits every path" in done.stderr) == (more.get("path") == "/"), done.stderr
+    for line in done.stdout.splitlines():
+        if line.startswith("openssl"):
+            shell(line)
+    file = directory / FILES[server]
+    listen = more.get("listen", "443")
+    assert LISTENS[server][listen.startswith("[")].format(listen) in file.read_text()
+    done = harness.run(judge(server, file, folder, directory), env=harness.clean_environment(HOME=str(directory), XDG_DATA_HOME=str(directory)))
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", ["server", "exec", "host", "auth"])
+def test_missing_option_is_named(program, script, directory, name):
+    done = init(program, *options(script, **{name: None}), "--directory", directory)
+    assert done.returncode == 2 and done.stderr.startswith(f"fcgiguard: init: --{name}: this is needed"), done.stderr
+    assert not directory.exists() and not done.stdout
+
+
+@pytest.mark.parametrize("name", ["jwks-url", "issuer", "audience"])
+def test_missing_option_of_tokens_is_named(program, script, directory, name):
+    more = {"auth": "jwks", "jwks-url": "https://login.example.com/keys", "issuer": "x", "audience": "y", name: None}
+    done = init(program, *options(script, **more), "--directory", directory)
+    assert done.returncode == 2 and f"--{name}: this is needed" in done.stderr, done.stderr
+    done = init(program, *options(script, **more), "--defaults", "--directory", directory)
+    assert done.returncode == (2 if name == "jwks-url" else 0), done.stderr
+    if name == "issuer":
+        assert 'issuer: "https://login.example.com"\n' in (directory / "policy.yaml").read_text()
+
+
+@pytest.mark.parametrize("name, value", [
+    ("server", "iis"), ("auth", "basic"), ("auth", "none|jwt"), ("exec", "/nowhere/at/all"), ("exec", "/tmp/a'b"), ("exec", "-x"), ("exec", "/dev/null"),
+    ("host", 'a"b'), ("host", "a.example.com:443"), ("host", "a b"), ("host", "a.example.com."), ("host", ""), ("host", "a;b"), ("host", "[::1]"),
+    ("host", "-a"), ("host", "x" * 300), ("host", "1.2.3"), ("host", "a\nb"),
+    ("path", "api/"), ("path", "/api"), ("path", "/a//b/"), ("path", '/a"b/'), ("path", "/.git/"), ("path", "/a/../b/"), ("path", "/a b/"), ("path", "/a{b}/"),
+    ("path", "/a$b/"), ("path", ""), ("path", "//"), ("path", "/a*/"),
+    ("listen", "0"), ("listen", "65536"), ("listen", "x"), ("listen", "127.0.0.1"), ("listen", "localhost:80"), ("listen", "127.0.0.1:0"), ("listen", "443 ssl"),
+    ("certificate", "/nowhere"), ("key", '/a"b'), ("socket", "guard.sock"), ("socket", "/" + "x" * 120), ("socket", "/a;b"), ("socket", "/x/"),
+    ("user", "no-such-user"), ("user", "root"), ("group", "no such group"), ("group", "no-such-group"),
+    ("jwks-url", "http://a.example.com/x"), ("jwks-url", "https://a.example.com"), ("jwks-url", "https:///x"), ("jwks-url", 'https://a.example.com/"'),
+    ("jwks-url", "https://a'b/x"), ("jwks-url", "https://u@a.example.com/x"),
+    ("issuer", 'a"b'), ("issuer", "a'b"), ("issuer", "a b"), ("audience", "a\\b"), ("audience", ""), ("directory", 'a"b'), ("directory", "-d"), ("directory", "a b"),
+], ids=str)
+def test_bad_value_is_refused(program, script, directory, name, value):
+    more = {"directory": directory, "auth": "jwks", "jwks-url": "https://login.example.com/keys", "issuer": "x", "audience": "y", name: value}
+    done = init(program, *options(script, **more), cwd=str(script.parent))
+    assert done.returncode == 2 and not done.stdout, done.stderr
+    assert re.match(rf"fcgiguard: init: --{name}: (expected [^\n]+|only root can [^\n]+)\nusage: ", done.stderr), done.stderr
+    assert not directory.exists() and left(script.parent) == ["api.sh"]
+
+
+def test_options_that_do_not_go_together(program, script, directory):
+    done = init(program, *options(script, issuer="x"), "--directory", directory)
+    assert done.returncode == 2 and "--issuer: this does not go with" in done.stderr, done.stderr
+    done = init(program, *options(script, certificate=script), "--directory", directory)
+    assert done.returncode == 2 and "go together" in done.stderr, done.stderr
+    done = init(program, *options(script), "--directory", directory, "more")
+    assert done.returncode == 2 and '"more" is too much' in done.stderr, done.stderr
+    done = init(program, *options(script), "--nonsense")
+    assert done.returncode == 2 and '"--nonsense" is not known' in done.stderr, done.stderr
+    assert not directory.exists()
+
+
+@pytest.mark.parametrize("name", ["policy.yaml", "request.json", "nginx.conf", "jwt.key", "store"])
+def test_what_is_there_is_kept(program, script, directory, name):
+    directory.mkdir()
+    (directory / name).write_text("mine")
+    more = {"auth": "jwt", "issuer": "x", "audience": "y"}
+    done = init(program, *options(script, **more), "--directory", directory)
+    assert done.returncode == 1 and f"{directory}/{name} is there already" in done.stderr, done.stderr
+    assert left(directory) == [name] and (directory / name).read_text() == "mine" and not done.stdout
+
+
+@pytest.mark.parametrize("target", ["nowhere", "/etc/passwd"])
+def test_link_is_not_followed(program, script, directory, target):
+    directory.mkdir()
+    (directory / "policy.yaml").symlink_to(directory / target)
+    done = init(program, *options(script), "--directory", directory)
+    assert done.returncode == 1 and "policy.yaml is there already" in done.stderr, done.stderr
+    assert left(directory) == ["policy.yaml"]
+
+
+def test_folder_above_must_be_there(program, script, directory):
+    done = init(program, *options(script), "--directory", directory / "x/y")
+    assert done.returncode == 1 and "cannot use the folder" in done.stderr and not directory.exists(), done.stderr
+
+
+def test_current_folder_by_a_relative_name(program, script, directory):
+    directory.mkdir()
+    (directory / "programs").mkdir()
+    (directory / "programs/x.sh").write_bytes(script.read_bytes())
+    (directory / "programs/x.sh").chmod(0o755)
+    done = init(program, *options("programs"), cwd=str(directory))
+    assert done.returncode == 0, done.stderr
+    assert f"exec: {{root: {directory}/programs}}" in (directory / "policy.yaml").read_text()
+    assert left(directory) == ["nginx.conf", "policy.yaml", "programs", "request.json", "store"]
+
+
+def test_folder_of_everybody_is_refused(program, script, directory):
+    directory.mkdir()
+    directory.chmod(0o1777)
+    done = init(program, *options(script), "--directory", directory)
+    assert done.returncode == 1 and "every user of this machine can write" in done.stderr, done.stderr
+    assert left(directory) == []
+
+
+@needs_root
+def test_folder_of_others_is_refused_to_root(program, script, directory):
+    directory.mkdir()
+    harness.shutil.chown(directory, harness.WEB_USER)
+    done = init(program, *options(script), "--directory", directory)
+    assert done.returncode == 1 and "others than root can write" in done.stderr and left(directory) == [], done.stderr
+
+
+@needs_root
+def test_folder_that_the_worker_cannot_enter(program, script, directory):
+    directory.mkdir()
+    directory.chmod(0o700)
+    for name in (directory, directory / "new"):
+        done = init(program, *options(script), "--directory", name)
+        assert done.returncode == 1 and f'the user "{harness.WEB_USER}" cannot enter' in done.stderr, done.stderr
+    assert left(directory) == []
+
+
+def as_nobody():
+    return {"user": harness.WEB_USER, "group": harness.WEB_USER, "extra_groups": []} if harness.IS_ROOT else {}
+
+
+def test_unwritable_folder(program, script, directory):
+    directory.mkdir()
+    if not harness.IS_ROOT:
+        directory.chmod(0o555)
+    for name in (directory, directory / "new"):
+        done = init(program, *options(script), "--directory", name, **as_nobody())
+        assert done.returncode == 1 and "Permission denied" in done.stderr, done.stderr
+    assert left(directory) == []
+
+
+def test_without_root(program, script, folder, directory):
+    """Nobody else is named, and the same user serves it."""
+    folder.writable(directory.name)
+    done = init(program, *options(script, server="lighttpd"), "--directory", directory, **as_nobody())
+    assert done.returncode == 0 and done.stderr == f"{directory}/policy.yaml: 2 routes, no errors\n", done.stderr
+    assert not re.search(r"^(user| *group):", (directory / "policy.yaml").read_text(), re.M)
+    assert "sudo systemctl" in done.stdout
+    guard = harness.Process(shlex.split(done.stdout.splitlines()[-1]), directory / "log", user=harness.WEB_USER,
+                            environment=harness.clean_environment(), cwd="/")
+    try:
+        harness.wait_until(lambda: "worker_started" in guard.text() or not guard.running(), 20, "the worker")
+    finally:
+        assert guard.end() == 0, guard.text()
+
+
+@needs_root
+def test_full_disk(program, script, folder, directory):
+    """Whichever file finds no room, none is left."""
+    directory.mkdir()
+    done = harness.run(["mount", "-t", "tmpfs", "-o", "size=16k,mode=0755", "tmpfs", directory])
+    if done.returncode:
+        pytest.skip("no file system can be mounted: " + done.stderr.strip())
+    try:
+        seen = set()
+        for pages in range(5):
+            (directory / "filler").write_bytes(b"x" * (16384 - 4096 * pages))
+            for place in (directory, directory / "new"):
+                done = init(program, *options(script), "--directory", place)
+                if done.returncode:
+                    seen.add(re.search(r"cannot make \S+/(\S+): No space left on device", done.stderr)[1])
+                    assert left(directory) == ["filler"], pages
+                else:
+                    harness.shutil.rmtree(place / "store")
+                    for name in ("policy.yaml", "request.json", "nginx.conf"):
+                        (place / name).unlink()
+                    if place != directory:
+                        place.rmdir()
+        assert seen == {"policy.yaml", "request.json", "nginx.conf"}
+    finally:
+        assert harness.run(["umount", "-l", directory]).returncode == 0
+
+
+def test_interrupted_while_it_writes(program, script, directory):
+    """The signal is there before the first file is."""
+    def interrupt():
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        os.kill(os.getpid(), signal.SIGINT)
+    done = init(program, *options(script), "--directory", directory, preexec_fn=interrupt)
+    assert done.returncode == 1 and "interrupted" in done.stderr and not directory.exists(), done.stderr
+
+
+def test_policy_with_an_error(program, folder, directory):
+    """It is written, judged, and no command tells to start it."""
+    broken = folder.write("broken.sh", "#!/bin/sh\n", 0o644)
+    done = init(program, *options(broken), "--directory", directory)
+    assert done.returncode == 1 and f"{directory}/policy.yaml:" in done.stderr and not done.stdout, done.stderr
+    assert "policy.yaml" in left(directory)
+
+
+def test_output_that_cannot_be_written(program, script, directory):
+    with open("/dev/full", "w", encoding="ascii") as full:
+        done = subprocess.run([program, "init", *map(str, options(script)), "--directory", directory], stdout=full, stderr=subprocess.PIPE,
+                              stdin=subprocess.DEVNULL, env=harness.clean_environment(), text=True, check=False)
+    assert done.returncode == 1 and "standard output cannot be written" in done.stderr
+
+
+def test_secrets_differ(program, script, directory):
+    directory.mkdir()
+    for name in ("a", "b"):
+        assert init(program, *options(script, auth="jwt"), "--defaults", "--directory", directory / name).returncode == 0
+    secrets = {(directory / name / "jwt.key").read_text() for name in ("a", "b")}
+    assert len(secrets) == 2 and all(re.fullmatch(r"[A-Za-z0-9_-]{43}\n", secret) for secret in secrets)
+
+
+# ---- the dialogue
+
+class Dialogue:
+    """init on a terminal; its standard output is a pipe."""
+
+    def __init__(self, program, *arguments):
+        self.terminal, theirs = pty.openpty()
+        self.process = subprocess.Popen([program, "init", *map(str, arguments)], stdin=theirs, stderr=theirs, stdout=subprocess.PIPE,
+                                        env=harness.clean_environment(), start_new_session=True)
+        os.close(theirs)
+        self.seen = ""
+
+    def read(self):
+        try:
+            more = os.read(self.terminal, 4096).decode()
+        except OSError:
+            more = ""
+        self.seen += more
+        return more
+
+    def wait(self, text):
+        while text not in self.seen:
+            assert self.read(), f"never said {text!r}: {self.seen!r}"
+        self.seen = self.seen.partition(text)[2]
+
+    def answer(self, question, line):
+        self.wait(question)
+        self.wait(": ")
+        os.write(self.terminal, line.encode() + b"\n")
+
+    def end(self, which=None):
+        if which is not None:
+            self.process.send_signal(which)
+        output = self.process.stdout.read().decode()
+        while self.read():
+            pass
+        os.close(self.terminal)
+        return self.process.wait(20), output, self.seen.replace("\r\n", "\n")
+
+
+def test_dialogue(program, script, directory):
+    talk = Dialogue(program, "--directory", directory)
+    talk.answer("Web server (lighttpd, nginx, apache, caddy) [lighttpd]", "iis")
+    talk.wait("This does not fit: expected lighttpd, nginx, apache or caddy.")
+    talk.answer("Web server", " nginx ")
+    talk.answer("CGI program", "/nowhere")
+    talk.wait("expected a program or a folder that is there")
+    talk.answer("CGI program", str(script))
+    talk.answer("Host that clients ask for [localhost]", "api.example.com")
+    talk.answer("How callers say who they are (none, api_key, jwt, jwks) [api_key]", "jwks")
+    talk.answer("Address of the issuer's keys", "")
+    talk.wait("expected the address of a key set")
+    talk.answer("Address of the issuer's keys", "https://login.example.com/keys")
+    talk.answer("Issuer of tokens (iss) [https://login.example.com]", "")
+    talk.answer("For whom tokens are (aud) [https://api.example.com]", "notes")
+    status, output, seen = talk.end()
+    assert status == 0 and seen.endswith("2 routes, no errors\n"), seen
+    lines = output.splitlines()
+    assert lines[0].startswith("openssl req ") and lines[-1] == f"{program} serve -c {directory}/policy.yaml"
+    text = (directory / "policy.yaml").read_text()
+    assert 'jwks_url: "https://login.example.com/keys"' in text and 'audience: "notes"' in text and "hosts: [api.example.com]" in text
+
+
+def test_dialogue_asks_only_what_no_option_says(program, script, directory):
+    talk = Dialogue(program, "--directory", directory, *options(script, host=None))
+    talk.answer("Host that clients ask for [localhost]", "")
+    status, _, seen = talk.end()
+    assert status == 0 and ")" not in seen and "hosts: [localhost]" in (directory / "policy.yaml").read_text(), seen
+
+
+def test_dialogue_ends_after_three_answers(program, directory):
+    talk = Dialogue(program, "--directory", directory)
+    for _ in range(3):
+        talk.answer("Web server", "iis")
+    status, output, seen = talk.end()
+    assert status == 1 and '3 answers to the question for "server" did not fit' in seen and not output
+    assert not directory.exists()
+
+
+@pytest.mark.parametrize("typed", [b"\x04", b"cad\x04\x04"], ids=["at once", "within a line"])
+def test_dialogue_without_an_end(program, script, directory, typed):
+    talk = Dialogue(program, "--directory", directory, *options(script, server=None, auth=None))
+    talk.answer("Web server", "caddy")
+    talk.wait("How callers")
+    os.write(talk.terminal, typed)
+    status, output, seen = talk.end()
+    assert status == 1 and 'the input ended at the question for "auth", so nothing is written' in seen and not output
+    assert not directory.exists()
+
+
+@pytest.mark.parametrize("which", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda which: which.name)
+def test_dialogue_interrupted(program, directory, which):
+    talk = Dialogue(program, "--directory", directory)
+    talk.answer("Web server", "caddy")
+    talk.wait("CGI program")
+    status, output, _ = talk.end(which)
+    assert status == -which and not output and not directory.exists()
