@@ -321,7 +321,7 @@ def test_check_and_the_server_agree(program, script, folder, directory, server, 
     listen = more.get("listen", "443")
     assert LISTENS[server][listen.startswith("[")].format(listen) in file.read_text()
     done = harness.run(judge(server, file, folder, directory), env=harness.clean_environment(HOME=str(directory), XDG_DATA_HOME=str(directory)))
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == 0 and not re.search(r"DEPRECATED|\[warn\]|not formatted|AH[0-9]", done.stdout + done.stderr), done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("name", ["server", "exec", "host", "auth"])
