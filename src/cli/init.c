@@ -76,8 +76,12 @@ static int make(const struct init_answers *answers, struct arena *arena)
         return EXIT_BAD;
     }
     int status = command_check(result.policy, stderr);
-    if (status != EXIT_GOOD)
+    if (status != EXIT_GOOD) {
+        fputs("fcgiguard: init: the files are written; mend them and say \"check\", or remove them and begin "
+              "anew\n",
+              stderr);
         return status;
+    }
     fputs(result.commands, stdout);
     if (fflush(stdout) == 0)
         return EXIT_GOOD;

@@ -23,6 +23,7 @@
 #include "cli/template.h"
 #include "http/host.h"
 #include "identity/base64url.h"
+#include "process/program.h"
 #include "process/sandbox.h"
 
 enum { SECRET_SIZE = 32, FILES_LIMIT = 8, FOLDER_SIZE_LIMIT = 150 };
@@ -53,7 +54,11 @@ struct job {
     const struct server *server;
     struct arena *arena;
     struct template_values values;
-    const char *folder, *user, *socket;
+    const char *folder, *socket, *exec;
+    bool exec_is_folder;
+    const char *user; /* whom all runs as where this is root, else NULL */
+    uid_t uid;
+    gid_t gid;
 };
 
 static const char *const yes = "yes";
@@ -108,45 +113,79 @@ static const char *resolve_folder(const char *path, struct arena *arena, struct 
     return folder;
 }
 
-/* Whether a user gets into the folder, or to where it is to be: asked as that user. */
-static bool user_can_enter(const char *user, const char *folder, struct arena *arena)
+/* The folder, or the one that it will be made in. */
+static const char *present(const struct job *job)
 {
+    struct stat status;
+    return stat(job->folder, &status) == 0
+               ? job->folder
+               : dirname(arena_copy(job->arena, job->folder, strlen(job->folder)));
+}
+
+/* Asked as that user. */
+static bool user_can_enter(const char *user, const char *folder)
+{
+    int status;
     pid_t child = fork();
     if (child == 0) {
         struct error error = {0};
-        struct stat status;
-        const char *place =
-            stat(folder, &status) == 0 ? folder : dirname(arena_copy(arena, folder, strlen(folder)));
-        _exit(privileges_drop(user, NULL, &error) && access(place, X_OK) == 0 ? 0 : 1);
+        _exit(privileges_drop(user, NULL, &error) && access(folder, X_OK) == 0 ? 0 : 1);
     }
-    int status;
     while (child > 0 && waitpid(child, &status, 0) < 0)
         if (errno != EINTR)
             return false;
     return child > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
+/* Whoever can replace a policy decides what is run, so its folder has to be one that programs could be in. */
+static bool check_folder(const struct job *job, struct error *error)
+{
+    const struct program place = {.root = present(job)};
+    struct error reason = {0};
+    if (!program_check(&place, &reason))
+        return error_set(error, "this is no place for a policy: %s", reason.message);
+    return !job->user || user_can_enter(job->user, place.root) ||
+           error_set(error, "the user \"%s\" cannot enter %.120s, expected --directory with another folder",
+                     job->user, place.root);
+}
+
+static bool check_exec(const struct job *job, struct error *error)
+{
+    struct program program = {.changes_user = job->user != NULL, .uid = job->uid};
+    struct error reason = {0};
+    *(job->exec_is_folder ? &program.root : &program.path) = job->exec;
+    return program_check(&program, &reason) || error_set(error, "--exec: %s", reason.message);
+}
+
+static bool find_user(struct job *job, struct error *error)
+{
+    if (geteuid() != 0)
+        return true;
+    job->user = job->answers->user ? job->answers->user : web_user;
+    const struct passwd *entry = getpwnam(job->user);
+    if (!entry)
+        return error_set(error, "there is no user \"%s\", expected --user with whom programs are to run as",
+                         job->user);
+    job->uid = entry->pw_uid;
+    job->gid = entry->pw_gid;
+    return true;
+}
+
 static bool find_places(struct job *job, struct error *error)
 {
     const struct init_answers *answers = job->answers;
+    struct stat status;
     job->folder = resolve_folder(answers->directory ? answers->directory : ".", job->arena, error);
     if (!job->folder)
         return false;
     job->socket = answers->socket ? answers->socket : arena_printf(job->arena, "%s/guard.sock", job->folder);
     if (strlen(job->socket) >= sizeof((struct sockaddr_un){0}.sun_path))
-        return error_set(error,
-                         "%.150s is too long for a socket, expected --socket with a path of at most 107 "
-                         "letters",
-                         job->socket);
-    if (geteuid() != 0)
-        return true;
-    job->user = answers->user ? answers->user : web_user;
-    if (!getpwnam(job->user))
-        return error_set(error, "there is no user \"%s\", expected --user with whom programs are to run as",
-                         job->user);
-    return user_can_enter(job->user, job->folder, job->arena) ||
-           error_set(error, "the user \"%s\" cannot enter %.120s, expected --directory with another folder",
-                     job->user, job->folder);
+        return error_set(
+            error, "%.150s is too long for a socket, expected --socket with a path of at most 107 letters",
+            job->socket);
+    job->exec = absolute(answers->exec, job->arena);
+    job->exec_is_folder = stat(job->exec, &status) == 0 && S_ISDIR(status.st_mode);
+    return true;
 }
 
 /* ---- values */
@@ -154,11 +193,8 @@ static bool find_places(struct job *job, struct error *error)
 static void set_answers(struct job *job)
 {
     const struct init_answers *answers = job->answers;
-    struct stat status;
-    const char *exec = absolute(answers->exec, job->arena);
-    bool is_folder = stat(exec, &status) == 0 && S_ISDIR(status.st_mode);
-    set(job, "EXEC", exec);
-    set(job, "EXEC_KEY", is_folder ? "root" : "program");
+    set(job, "EXEC", job->exec);
+    set(job, "EXEC_KEY", job->exec_is_folder ? "root" : "program");
     set(job, "HOST", answers->host);
     set(job, "NONE", when(strcmp(answers->auth, "none") == 0));
     set(job, "AUTH", when(strcmp(answers->auth, "none") != 0));
@@ -271,7 +307,6 @@ static bool make_files(const struct job *job, struct error *error)
     const uid_t own = (uid_t)-1;
     struct new_file files[FILES_LIMIT];
     size_t count = 0;
-    const struct passwd *user = job->user ? getpwnam(job->user) : NULL;
     files[count++] = (struct new_file){
         "policy.yaml", template_fill(template_policy_yaml, &job->values, job->arena), 0644, own, 0};
     files[count++] = (struct new_file){"request.json", template_request_json, 0644, own, 0};
@@ -283,8 +318,7 @@ static bool make_files(const struct job *job, struct error *error)
             return false;
         files[count++] = (struct new_file){"jwt.key", secret, 0600, own, 0};
     }
-    files[count++] =
-        (struct new_file){"store", NULL, 0700, user ? user->pw_uid : own, user ? user->pw_gid : 0};
+    files[count++] = (struct new_file){"store", NULL, 0700, job->user ? job->uid : own, job->gid};
     assert(count <= FILES_LIMIT);
     return new_files_make(job->folder, files, count, error);
 }
@@ -295,7 +329,8 @@ bool init_make(const struct init_answers *answers, struct arena *arena, struct i
     struct job job = {.answers = answers, .server = servers, .arena = arena};
     while (strcmp(job.server->name, answers->server) != 0)
         job.server++;
-    if (!find_places(&job, error))
+    if (!find_places(&job, error) || !find_user(&job, error) || !check_folder(&job, error) ||
+        !check_exec(&job, error))
         return false;
     set_answers(&job);
     set_address(&job);

@@ -30,21 +30,6 @@ static int open_folder(const char *path, bool *made, struct error *error)
     return folder;
 }
 
-/* Whoever can replace a policy decides what is run, and as whom where root starts it. */
-static bool check_folder(int folder, const char *path, struct error *error)
-{
-    struct stat status;
-    if (fstat(folder, &status) != 0)
-        return error_set_errno(error, "cannot look at the folder %.180s", path);
-    if (status.st_mode & S_IWOTH)
-        return error_set(
-            error, "every user of this machine can write to %.150s, so it is no place for a policy", path);
-    bool of_others = status.st_uid != 0 || (status.st_gid != 0 && (status.st_mode & S_IWGRP));
-    return geteuid() != 0 || !of_others ||
-           error_set(error, "others than root can write to %.150s, so it is no place for a policy of root",
-                     path);
-}
-
 /* Before anything is made, so that the message names what a person has to decide about. */
 static bool check_absent(int folder, const char *path, const struct new_file *files, size_t count,
                          struct error *error)
@@ -144,8 +129,7 @@ bool new_files_make(const char *path, const struct new_file *files, size_t count
         sigaddset(&fatal, fatal_signals[i]);
     sigprocmask(SIG_BLOCK, &fatal, &before);
     int folder = open_folder(path, &made_folder, error);
-    bool good = folder >= 0 && check_folder(folder, path, error) &&
-                check_absent(folder, path, files, count, error) &&
+    bool good = folder >= 0 && check_absent(folder, path, files, count, error) &&
                 make_all(folder, path, files, count, error);
     if (!good && made_folder)
         rmdir(path);

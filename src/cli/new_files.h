@@ -20,8 +20,7 @@ struct new_file {
 /* Makes them in `folder`, an absolute path, which is made with mode 0755 where it
  * is missing. False with an error, and with nothing left behind, where one of
  * them is there already, something fails, or a signal asks the process to end,
- * which does end it then. A folder that every user can write to is refused, and for
- * root one that anybody else can. */
+ * which does end it then. */
 bool new_files_make(const char *folder, const struct new_file *, size_t count, struct error *);
 
 #endif

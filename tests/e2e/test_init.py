@@ -201,9 +201,13 @@ def test_refuses(site):
         assert error(site.fetch("/api/notes", "-H", header, credential=False)) == (401, "invalid_token")
 
 
-def test_server_refuses_what_is_far_too_large(site, folder):
-    big = folder.write("big", b"x" * (2 << 20))
-    assert site.fetch("/api/notes", "-H", "Content-Type: application/json", "--data-binary", f"@{big}")[0] == 413
+def test_large_bodies(site, folder):
+    """What the server takes is refused by the policy, and soon; more is refused by the server."""
+    large = folder.write("large", b"x" * 900000)
+    assert error(site.fetch("/api/notes", *JSON, f"@{large}", "--max-time", "20")) == (413, "body_too_large")
+    huge = folder.write("huge", b"x" * (2 << 20))
+    status, head, _ = site.fetch("/api/notes", *JSON, f"@{huge}")
+    assert status == 413 and ("x-request-id" not in head or site.server == "apache")  # which hands it on as it comes
 
 
 def test_client_is_not_believed(site):
@@ -414,7 +418,7 @@ def test_folder_of_everybody_is_refused(program, script, directory):
     directory.mkdir()
     directory.chmod(0o1777)
     done = init(program, *options(script), "--directory", directory)
-    assert done.returncode == 1 and "every user of this machine can write" in done.stderr, done.stderr
+    assert done.returncode == 1 and "can be written by its group or by others" in done.stderr, done.stderr
     assert left(directory) == []
 
 
@@ -423,7 +427,7 @@ def test_folder_of_others_is_refused_to_root(program, script, directory):
     directory.mkdir()
     harness.shutil.chown(directory, harness.WEB_USER)
     done = init(program, *options(script), "--directory", directory)
-    assert done.returncode == 1 and "others than root can write" in done.stderr and left(directory) == [], done.stderr
+    assert done.returncode == 1 and "is owned by user" in done.stderr and left(directory) == [], done.stderr
 
 
 @needs_root
@@ -501,11 +505,18 @@ def test_interrupted_while_it_writes(program, script, directory):
     assert done.returncode == 1 and "interrupted" in done.stderr and not directory.exists(), done.stderr
 
 
-def test_policy_with_an_error(program, folder, directory):
-    """It is written, judged, and no command tells to start it."""
+def test_program_that_would_be_refused(program, folder, directory):
     broken = folder.write("broken.sh", "#!/bin/sh\n", 0o644)
     done = init(program, *options(broken), "--directory", directory)
+    assert done.returncode == 1 and f"--exec: {broken} is not executable" in done.stderr and not done.stdout, done.stderr
+    assert not directory.exists()
+
+
+def test_policy_with_an_error(program, script, directory):
+    """What only the whole policy shows: it is written and judged, and no command tells to start it."""
+    done = init(program, *options(script, **{"auth": "jwks", "jwks-url": "https://login.example.com:x/keys"}), "--defaults", "--directory", directory)
     assert done.returncode == 1 and f"{directory}/policy.yaml:" in done.stderr and not done.stdout, done.stderr
+    assert done.stderr.endswith("the files are written; mend them and say \"check\", or remove them and begin anew\n")
     assert "policy.yaml" in left(directory)
 
 
