@@ -5,7 +5,7 @@
 #ifndef CLI_INIT_H
 #define CLI_INIT_H
 
-#include <stdio.h>
+#include <sys/types.h>
 
 #include "base/arena.h"
 #include "base/error.h"
@@ -48,6 +48,25 @@ const char *init_fault(const struct init_option *, const char *answer, struct ar
 /* Asks what has no answer, on standard error, and reads standard input. False
  * with an error when it ends, or three answers to one question do not fit. */
 bool init_ask(struct init_answers *, struct arena *, struct error *);
+
+/* Where all of it is. */
+struct init_place {
+    const char *folder, *socket, *exec, *certificate, *key; /* absolute; the last two may be NULL */
+    bool exec_is_folder;
+    const char *user; /* whom all runs as where this is root, else NULL */
+    uid_t uid;
+    gid_t gid;
+};
+
+/* Debian's web servers run as this user and group, but for Caddy. */
+#define INIT_WEB_USER "www-data"
+
+/* Finds it; false with an error where others than this user could change the folder or
+ * the program, or the worker's user could not get there. */
+bool init_find_place(const struct init_answers *, struct init_place *, struct arena *, struct error *);
+
+/* Whether a path has only characters that mean nothing to servers and shells. */
+bool init_is_plain(const char *path);
 
 /* What was made. */
 struct init_result {

@@ -4,7 +4,7 @@
  */
 #include "config.h"
 
-#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/text.h"

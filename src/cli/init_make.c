@@ -1,34 +1,25 @@
 /*
  * What init makes of the answers: the policy, a schema, a secret where there
  * is one, the web server's configuration, and the commands that come next.
- * Paths become absolute here, for every server has its own idea of relative ones.
  */
 #include "config.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <grp.h>
-#include <libgen.h>
 #include <limits.h>
 #include <openssl/rand.h>
-#include <pwd.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cli/init.h"
 #include "cli/new_files.h"
 #include "cli/template.h"
-#include "http/host.h"
 #include "identity/base64url.h"
-#include "process/program.h"
-#include "process/sandbox.h"
 
-enum { SECRET_SIZE = 32, FILES_LIMIT = 8, FOLDER_SIZE_LIMIT = 150 };
+enum { SECRET_SIZE = 32, FILES_LIMIT = 8 };
 
-static const char default_path[] = "/api/", default_port[] = "443", web_user[] = "www-data";
+static const char default_path[] = "/api/", default_port[] = "443";
 
 /* Mozilla's intermediate configuration, version 5.7, without the ciphers that need a file of
  * Diffie-Hellman parameters; TLS 1.3 has its own. */
@@ -43,9 +34,9 @@ struct server {
 };
 
 static const struct server servers[] = {
-    {"lighttpd", "lighttpd.conf", template_lighttpd_conf, web_user, "LIGHTTPD", false},
-    {"nginx", "nginx.conf", template_nginx_conf, web_user, "NGINX", false},
-    {"apache", "apache.conf", template_apache_conf, web_user, "APACHE", false},
+    {"lighttpd", "lighttpd.conf", template_lighttpd_conf, INIT_WEB_USER, "LIGHTTPD", false},
+    {"nginx", "nginx.conf", template_nginx_conf, INIT_WEB_USER, "NGINX", false},
+    {"apache", "apache.conf", template_apache_conf, INIT_WEB_USER, "APACHE", false},
     {"caddy", "Caddyfile", template_Caddyfile, "caddy", "CADDY", true},
 };
 
@@ -54,11 +45,7 @@ struct job {
     const struct server *server;
     struct arena *arena;
     struct template_values values;
-    const char *folder, *socket, *exec;
-    bool exec_is_folder;
-    const char *user; /* whom all runs as where this is root, else NULL */
-    uid_t uid;
-    gid_t gid;
+    struct init_place place;
 };
 
 static const char *const yes = "yes";
@@ -73,128 +60,13 @@ static const char *when(bool condition)
     return condition ? yes : NULL;
 }
 
-/* ---- where */
-
-static const char *absolute(const char *path, struct arena *arena)
-{
-    char here[PATH_MAX];
-    if (path[0] == '/' || !getcwd(here, sizeof here))
-        return path;
-    return arena_printf(arena, "%s/%s", here, path);
-}
-
-static bool is_plain(const char *path)
-{
-    return strspn(path, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._+-") ==
-           strlen(path);
-}
-
-/* The folder without links in it, which need not be there; the one above it must be. */
-static const char *resolve_folder(const char *path, struct arena *arena, struct error *error)
-{
-    char found[PATH_MAX];
-    struct stat status;
-    bool is_there = stat(path, &status) == 0;
-    const char *above = is_there ? path : dirname(arena_copy(arena, path, strlen(path)));
-    const char *rest = is_there ? "" : basename(arena_copy(arena, path, strlen(path)));
-    if (!realpath(above, found)) {
-        error_set_errno(error, "cannot use the folder %.150s", above);
-        return NULL;
-    }
-    const char *folder =
-        arena_printf(arena, "%s%s%s", strcmp(found, "/") == 0 ? "" : found, *rest ? "/" : "", rest);
-    if (!is_plain(folder) || strlen(folder) > FOLDER_SIZE_LIMIT || *folder != '/') {
-        error_set(error,
-                  "the folder %.150s does not fit, expected a path of letters, digits and / . _ + -, at "
-                  "most %d",
-                  folder, FOLDER_SIZE_LIMIT);
-        return NULL;
-    }
-    return folder;
-}
-
-/* The folder, or the one that it will be made in. */
-static const char *present(const struct job *job)
-{
-    struct stat status;
-    return stat(job->folder, &status) == 0
-               ? job->folder
-               : dirname(arena_copy(job->arena, job->folder, strlen(job->folder)));
-}
-
-/* Asked as that user. */
-static bool user_can_enter(const char *user, const char *folder)
-{
-    int status;
-    pid_t child = fork();
-    if (child == 0) {
-        struct error error = {0};
-        _exit(privileges_drop(user, NULL, &error) && access(folder, X_OK) == 0 ? 0 : 1);
-    }
-    while (child > 0 && waitpid(child, &status, 0) < 0)
-        if (errno != EINTR)
-            return false;
-    return child > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
-}
-
-/* Whoever can replace a policy decides what is run, so its folder has to be one that programs could be in. */
-static bool check_folder(const struct job *job, struct error *error)
-{
-    const struct program place = {.root = present(job)};
-    struct error reason = {0};
-    if (!program_check(&place, &reason))
-        return error_set(error, "this is no place for a policy: %s", reason.message);
-    return !job->user || user_can_enter(job->user, place.root) ||
-           error_set(error, "the user \"%s\" cannot enter %.120s, expected --directory with another folder",
-                     job->user, place.root);
-}
-
-static bool check_exec(const struct job *job, struct error *error)
-{
-    struct program program = {.changes_user = job->user != NULL, .uid = job->uid};
-    struct error reason = {0};
-    *(job->exec_is_folder ? &program.root : &program.path) = job->exec;
-    return program_check(&program, &reason) || error_set(error, "--exec: %s", reason.message);
-}
-
-static bool find_user(struct job *job, struct error *error)
-{
-    if (geteuid() != 0)
-        return true;
-    job->user = job->answers->user ? job->answers->user : web_user;
-    const struct passwd *entry = getpwnam(job->user);
-    if (!entry)
-        return error_set(error, "there is no user \"%s\", expected --user with whom programs are to run as",
-                         job->user);
-    job->uid = entry->pw_uid;
-    job->gid = entry->pw_gid;
-    return true;
-}
-
-static bool find_places(struct job *job, struct error *error)
-{
-    const struct init_answers *answers = job->answers;
-    struct stat status;
-    job->folder = resolve_folder(answers->directory ? answers->directory : ".", job->arena, error);
-    if (!job->folder)
-        return false;
-    job->socket = answers->socket ? answers->socket : arena_printf(job->arena, "%s/guard.sock", job->folder);
-    if (strlen(job->socket) >= sizeof((struct sockaddr_un){0}.sun_path))
-        return error_set(
-            error, "%.150s is too long for a socket, expected --socket with a path of at most 107 letters",
-            job->socket);
-    job->exec = absolute(answers->exec, job->arena);
-    job->exec_is_folder = stat(job->exec, &status) == 0 && S_ISDIR(status.st_mode);
-    return true;
-}
-
 /* ---- values */
 
 static void set_answers(struct job *job)
 {
     const struct init_answers *answers = job->answers;
-    set(job, "EXEC", job->exec);
-    set(job, "EXEC_KEY", job->exec_is_folder ? "root" : "program");
+    set(job, "EXEC", job->place.exec);
+    set(job, "EXEC_KEY", job->place.exec_is_folder ? "root" : "program");
     set(job, "HOST", answers->host);
     set(job, "NONE", when(strcmp(answers->auth, "none") == 0));
     set(job, "AUTH", when(strcmp(answers->auth, "none") != 0));
@@ -247,11 +119,11 @@ static void set_certificate(struct job *job)
     const char *certificate = NULL, *key = NULL;
     bool is_address = strspn(answers->host, "0123456789.") == strlen(answers->host);
     if (answers->certificate) {
-        certificate = absolute(answers->certificate, job->arena);
-        key = absolute(answers->key, job->arena);
+        certificate = job->place.certificate;
+        key = job->place.key;
     } else if (!job->server->has_certificates) {
-        certificate = arena_printf(job->arena, "%s/certificate.pem", job->folder);
-        key = arena_printf(job->arena, "%s/certificate.key", job->folder);
+        certificate = arena_printf(job->arena, "%s/certificate.pem", job->place.folder);
+        key = arena_printf(job->arena, "%s/certificate.key", job->place.folder);
     }
     set(job, "CERTIFICATE", certificate);
     set(job, "KEY", key);
@@ -264,7 +136,8 @@ static void set_certificate(struct job *job)
 static const char *own_name(struct arena *arena)
 {
     char found[PATH_MAX];
-    if (strchr(program_invocation_name, '/') && realpath(program_invocation_name, found) && is_plain(found))
+    if (strchr(program_invocation_name, '/') && realpath(program_invocation_name, found) &&
+        init_is_plain(found))
         return arena_copy(arena, found, strlen(found));
     return "fcgiguard";
 }
@@ -274,13 +147,13 @@ static void set_system(struct job *job)
     bool is_root = geteuid() == 0;
     const char *group = job->answers->group;
     if (is_root && !group)
-        group = getgrnam(job->server->group) ? job->server->group : web_user;
-    set(job, "FOLDER", job->folder);
-    set(job, "POLICY", arena_printf(job->arena, "%s/policy.yaml", job->folder));
+        group = getgrnam(job->server->group) ? job->server->group : INIT_WEB_USER;
+    set(job, "FOLDER", job->place.folder);
+    set(job, "POLICY", arena_printf(job->arena, "%s/policy.yaml", job->place.folder));
     set(job, "SERVER_FILE", job->server->file);
-    set(job, "SERVER_PATH", arena_printf(job->arena, "%s/%s", job->folder, job->server->file));
-    set(job, "SOCKET", job->socket);
-    set(job, "USER", job->user);
+    set(job, "SERVER_PATH", arena_printf(job->arena, "%s/%s", job->place.folder, job->server->file));
+    set(job, "SOCKET", job->place.socket);
+    set(job, "USER", job->place.user);
     set(job, "GROUP", group);
     set(job, "SUDO", is_root ? "" : "sudo ");
     set(job, "PROGRAM", own_name(job->arena));
@@ -318,9 +191,10 @@ static bool make_files(const struct job *job, struct error *error)
             return false;
         files[count++] = (struct new_file){"jwt.key", secret, 0600, own, 0};
     }
-    files[count++] = (struct new_file){"store", NULL, 0700, job->user ? job->uid : own, job->gid};
+    files[count++] =
+        (struct new_file){"store", NULL, 0700, job->place.user ? job->place.uid : own, job->place.gid};
     assert(count <= FILES_LIMIT);
-    return new_files_make(job->folder, files, count, error);
+    return new_files_make(job->place.folder, files, count, error);
 }
 
 bool init_make(const struct init_answers *answers, struct arena *arena, struct init_result *result,
@@ -329,14 +203,13 @@ bool init_make(const struct init_answers *answers, struct arena *arena, struct i
     struct job job = {.answers = answers, .server = servers, .arena = arena};
     while (strcmp(job.server->name, answers->server) != 0)
         job.server++;
-    if (!find_places(&job, error) || !find_user(&job, error) || !check_folder(&job, error) ||
-        !check_exec(&job, error))
+    if (!init_find_place(answers, &job.place, arena, error))
         return false;
     set_answers(&job);
     set_address(&job);
     set_certificate(&job);
     set_system(&job);
-    result->policy = arena_printf(arena, "%s/policy.yaml", job.folder);
+    result->policy = arena_printf(arena, "%s/policy.yaml", job.place.folder);
     result->commands = template_fill(template_commands, &job.values, arena);
     return make_files(&job, error);
 }

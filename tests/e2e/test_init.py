@@ -414,6 +414,17 @@ def test_current_folder_by_a_relative_name(program, script, directory):
     assert left(directory) == ["nginx.conf", "policy.yaml", "programs", "request.json", "store"]
 
 
+def test_current_folder_with_an_odd_name(program, script, directory):
+    odd = directory / "a 'b"
+    odd.mkdir(parents=True)
+    done = init(program, *options(script), cwd=str(odd))
+    assert done.returncode == 1 and "does not fit, expected a path of letters" in done.stderr, done.stderr
+    (odd / "x.sh").write_bytes(script.read_bytes())
+    (odd / "x.sh").chmod(0o755)
+    done = init(program, *options("x.sh"), "--directory", directory / "new", cwd=str(odd))
+    assert done.returncode == 1 and "the current folder" in done.stderr and left(directory) == ["a 'b"], done.stderr
+
+
 def test_folder_of_everybody_is_refused(program, script, directory):
     directory.mkdir()
     directory.chmod(0o1777)
