@@ -4,6 +4,7 @@
  */
 #include "config.h"
 
+#include <assert.h>
 #include <unistd.h>
 
 #include "cli/command.h"
@@ -20,19 +21,22 @@ static int read_options(int argc, char **argv, struct init_answers *answers, boo
                         struct arena *arena)
 {
     struct option options[OPTIONS_LIMIT] = {{"defaults", no_argument, NULL, 'd'}};
+    assert(init_option_count + 2 <= OPTIONS_LIMIT);
     for (size_t i = 0; i < init_option_count; i++)
         options[i + 1] =
             (struct option){init_options[i].name, required_argument, NULL, FIRST_OPTION + (int)i};
     for (int result; (result = getopt_long(argc, argv, ":", options, NULL)) != -1;) {
-        const struct init_option *option = &init_options[result - FIRST_OPTION];
-        if (result == 'd')
+        if (result == 'd') {
             *defaults = true;
-        else if (result < FIRST_OPTION)
+            continue;
+        }
+        if (result < FIRST_OPTION)
             return command_bad_option(&init_command, result, argv);
-        else if (init_fault(option, optarg, arena))
-            return refuse(option, init_fault(option, optarg, arena));
-        else
-            *init_answer(option, answers) = optarg;
+        const struct init_option *option = &init_options[result - FIRST_OPTION];
+        const char *fault = init_fault(option, optarg, arena);
+        if (fault)
+            return refuse(option, fault);
+        *init_answer(option, answers) = optarg;
     }
     if (optind < argc)
         return command_misused(&init_command, "\"%s\" is too much", argv[optind]);
@@ -95,6 +99,8 @@ static int run(int argc, char **argv, struct arena *arena)
     struct error error = {0};
     bool defaults = false;
     int status = read_options(argc, argv, &answers, &defaults, arena);
+    if (status == EXIT_GOOD)
+        status = check_options(&answers);
     if (status != EXIT_GOOD)
         return status;
     if (!defaults && isatty(STDIN_FILENO) && isatty(STDERR_FILENO)) {
