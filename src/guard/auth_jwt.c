@@ -5,8 +5,6 @@
  */
 #include "config.h"
 
-#include <time.h>
-
 #include "base/clock.h"
 #include "guard/auth_jwks.h"
 #include "guard/auth_jwt.h"
@@ -314,14 +312,13 @@ static void tell_variables(const struct jwt_settings *settings, const struct jwt
 }
 
 /* Good or not by the set that is there; `*without` when there is none. */
-static enum jwt_fault verify_once(const struct jwt_settings *settings, struct text token, struct arena *arena,
-                                  struct jwt **jwt, uint64_t *generation, bool *without)
+static enum jwt_fault verify_once(const struct jwt_settings *settings, struct text token, int64_t now,
+                                  struct arena *arena, struct jwt **jwt, uint64_t *generation, bool *without)
 {
     const struct jwt_verifier verifier = {&settings->rules, settings->cache};
     struct jwt_keys *keys =
         settings->remote ? jwks_remote_keys(settings->remote) : jwt_keys_hold(settings->keys);
-    enum jwt_fault fault =
-        jwt_verifier_check(&verifier, keys, token, (int64_t)clock_wall_milliseconds(), arena, jwt);
+    enum jwt_fault fault = jwt_verifier_check(&verifier, keys, token, now, arena, jwt);
     *generation = jwt_keys_generation(keys);
     *without = jwt_keys_count(keys) == 0 && (fault == JWT_KEY_UNKNOWN || fault == JWT_KEY_UNFIT);
     jwt_keys_release(keys);
@@ -341,10 +338,11 @@ static struct verdict verify(const struct jwt_settings *settings, struct text to
     struct arena *arena = exchange->arena;
     uint64_t generation;
     bool without;
-    enum jwt_fault fault = verify_once(settings, token, arena, jwt, &generation, &without);
+    enum jwt_fault fault =
+        verify_once(settings, token, exchange_time(exchange), arena, jwt, &generation, &without);
     if (settings->remote && (without || fault == JWT_KEY_UNKNOWN) &&
         jwks_remote_renew(settings->remote, generation, &patience))
-        fault = verify_once(settings, token, arena, jwt, &generation, &without);
+        fault = verify_once(settings, token, exchange_time(exchange), arena, jwt, &generation, &without);
     if (fault == JWT_GOOD)
         return PASS;
     if (without)
@@ -361,7 +359,7 @@ enum jwt_fault auth_jwt_verify(const void *target, struct text token, struct are
 {
     uint64_t generation;
     bool without;
-    return verify_once(target, token, arena, jwt, &generation, &without);
+    return verify_once(target, token, clock_wall_milliseconds(), arena, jwt, &generation, &without);
 }
 
 static struct verdict identify(const void *target, struct credentials *store, struct text token,

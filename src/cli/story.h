@@ -1,0 +1,31 @@
+/*
+ * Story: what was decided of one request, step by step, for people. It listens
+ * while the guards judge, and decides nothing.
+ */
+#ifndef CLI_STORY_H
+#define CLI_STORY_H
+
+#include <stdio.h>
+
+#include "cli/play.h"
+
+struct story {
+    struct {
+        const char *guard;
+        struct verdict verdict;
+    } items[GUARDS_LIMIT];
+    size_t count;
+    const char *script; /* that would run; NULL: none is looked for, or there is none */
+};
+
+/* For exchange->observe, with the story as its observer. */
+void story_observe(struct exchange *, const char *guard, struct verdict);
+
+/* Whether the guard of that name only reports on the route. */
+bool story_only_reports(const struct route *, const char *guard);
+
+/* Tells of an exchange that has been judged and has its reply's headers; each line begins with `indent`. */
+void story_tell(const struct policy *, const struct play *, const struct exchange *, const char *indent,
+                FILE *);
+
+#endif
