@@ -15,11 +15,12 @@ struct command {
     const char *name;
     const char *usage;                 /* its options and arguments */
     const char *help;                  /* one line without a full stop */
+    const struct section *file;        /* keys of the files it reads, for help; NULL: none */
     int (*run)(int argc, char **argv); /* argv[0] is the command; the result is the exit status */
 };
 
 extern const struct command serve_command, check_command, explain_command, key_command, limit_command,
-    token_command, validate_command, help_command, version_command;
+    test_command, token_command, validate_command, help_command, version_command;
 
 /* All of them, ended by NULL (main.c). */
 extern const struct command *const commands[];
