@@ -44,6 +44,9 @@ const void *command_find_verb(const struct command *, const char *word, const vo
 /* The policy, or NULL once its errors are on standard error. */
 struct policy *command_load(const char *file);
 
+/* The same by policy_load_elsewhere(). */
+struct policy *command_load_elsewhere(const char *file);
+
 /* The place of the policy's store, in the arena, and its password where it has one; NULL with an error
  * when it names none. Root becomes the worker's user, so that a new store is the worker's. */
 const char *command_store(const struct policy *, struct arena *, const char **password, struct error *);

@@ -59,10 +59,10 @@ int command_bad_option(const struct command *command, int result, char **argv)
     return command_misused(command, "option \"-%c\" is not known", optopt);
 }
 
-struct policy *command_load(const char *file)
+static struct policy *load(const char *file, struct policy *(*by)(const char *, struct error *))
 {
     struct error error = {0};
-    struct policy *policy = policy_load(file, &error);
+    struct policy *policy = by(file, &error);
     if (!policy) {
         fprintf(stderr, "fcgiguard: %s\n", error.message);
         return NULL;
@@ -72,6 +72,16 @@ struct policy *command_load(const char *file)
     findings_print(&policy->findings, FINDING_ERROR, stderr);
     policy_free(policy);
     return NULL;
+}
+
+struct policy *command_load(const char *file)
+{
+    return load(file, policy_load);
+}
+
+struct policy *command_load_elsewhere(const char *file)
+{
+    return load(file, policy_load_elsewhere);
 }
 
 static const struct command *find_command(const char *name)

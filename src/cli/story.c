@@ -27,18 +27,11 @@ say(const struct teller *teller, const char *what, const char *format, ...)
 void story_observe(struct exchange *exchange, const char *guard, struct verdict verdict)
 {
     struct story *story = exchange->observer;
-    if (story->count == GUARDS_LIMIT)
+    if (story->count == STORY_MOST)
         return;
     story->items[story->count].guard = guard;
+    story->items[story->count].reported = exchange->reports;
     story->items[story->count++].verdict = verdict;
-}
-
-bool story_only_reports(const struct route *route, const char *guard)
-{
-    for (size_t i = 0; guards[i]; i++)
-        if (strcmp(guards[i]->name, guard) == 0)
-            return route->guards[i].report_only;
-    return false;
 }
 
 static void print_verdict(const struct teller *teller, struct verdict verdict, bool reported)
@@ -92,8 +85,7 @@ static void print_guards(const struct teller *teller, const struct exchange *exc
     const struct story *story = exchange->observer;
     for (size_t i = 0; i < story->count; i++) {
         say(teller, i ? "" : "guards", "%-*s ", NAME_WIDTH, story->items[i].guard);
-        print_verdict(teller, story->items[i].verdict,
-                      story_only_reports(exchange->route, story->items[i].guard));
+        print_verdict(teller, story->items[i].verdict, story->items[i].reported);
     }
 }
 

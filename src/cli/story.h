@@ -9,20 +9,21 @@
 
 #include "cli/play.h"
 
+/* Of a request, and of one that it asks about. */
+enum { STORY_MOST = 2 * GUARDS_LIMIT };
+
 struct story {
     struct {
         const char *guard;
         struct verdict verdict;
-    } items[GUARDS_LIMIT];
+        bool reported; /* the guard only reports */
+    } items[STORY_MOST];
     size_t count;
     const char *script; /* that would run; NULL: none is looked for, or there is none */
 };
 
 /* For exchange->observe, with the story as its observer. */
 void story_observe(struct exchange *, const char *guard, struct verdict);
-
-/* Whether the guard of that name only reports on the route. */
-bool story_only_reports(const struct route *, const char *guard);
 
 /* Tells of an exchange that has been judged and has its reply's headers; each line begins with `indent`. */
 void story_tell(const struct policy *, const struct play *, const struct exchange *, const char *indent,

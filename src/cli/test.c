@@ -11,6 +11,7 @@
 
 #include "cli/command.h"
 #include "cli/test_file.h"
+#include "cli/test_request.h"
 #include "cli/test_stage.h"
 
 enum { WHY_LIMIT = 64 * 1024 };
@@ -33,7 +34,7 @@ struct session {
 static struct test_stage *open_stage(const char *file)
 {
     struct error error = {0};
-    struct policy *policy = command_load(file);
+    struct policy *policy = command_load_elsewhere(file);
     struct test_stage *stage = policy ? test_stage_new(policy, &error) : NULL;
     if (policy && !stage)
         fprintf(stderr, "fcgiguard: %s\n", error.message);
@@ -99,21 +100,33 @@ static void play(struct session *session, struct test_stage *stage, const char *
     arena_free(arena);
 }
 
+/* The file, and the stage of its policy, which is NULL where that does not load; false with findings. */
+static bool read_file(struct session *session, struct test_file *file, const char *name,
+                      struct test_stage **stage)
+{
+    *stage = NULL;
+    if (!test_file_read(file, name, session->arena))
+        return false;
+    const char *policy = session->policy ? session->policy : file->policy;
+    if (!policy)
+        return findings_add_at(&file->findings, FINDING_ERROR, 1, 1,
+                               "the key `policy` is missing, expected a file's path, or the option -c");
+    *stage = find_stage(session, policy);
+    bool good = true;
+    for (size_t i = 0; *stage && i < file->count; i++)
+        good = test_request_check(&test_stage_policy(*stage)->auth, &file->cases[i], &file->findings) && good;
+    return good;
+}
+
 /* What is wrong with a file is the fault of whoever asks, not the policy's. */
 static int run_file(struct session *session, const char *name)
 {
     struct test_file file;
-    bool good = test_file_read(&file, name, session->arena);
-    const char *policy = session->policy ? session->policy : file.policy;
-    if (good && !policy)
-        good = findings_add_at(&file.findings, FINDING_ERROR, 1, 1,
-                               "the key `policy` is missing, expected a file's path, or the option -c");
-    struct test_stage *stage = good ? find_stage(session, policy) : NULL;
-    for (size_t i = 0; stage && i < file.count; i++)
-        good = test_stage_check(stage, &file.cases[i], &file.findings) && good;
-    findings_print(&file.findings, FINDING_ERROR, stderr);
-    if (!good)
+    struct test_stage *stage;
+    if (!read_file(session, &file, name, &stage)) {
+        findings_print(&file.findings, FINDING_ERROR, stderr);
         return EXIT_USAGE;
+    }
     if (!stage)
         return EXIT_BAD;
     size_t failed = session->failed;

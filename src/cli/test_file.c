@@ -16,6 +16,8 @@
 
 enum { BODY_LIMIT = 64 << 20 };
 
+#define AFTER_MOST (10 * 365 * UINT64_C(86400000))
+
 #define OWN(struct_, member_, key_, own_, expects_, help_)                                                   \
     {                                                                                                        \
         FIELD(FIELD_OWN, struct_, member_, key_), .own = (own_), .expects = (expects_), .help = (help_)      \
@@ -192,7 +194,7 @@ static const struct field case_fields[] = {
      .help = "who is calling, without a credential"},
     {FIELD(FIELD_SECTION, test_case, reply, "reply"), .section = &reply_section,
      .help = "what the handler answers"},
-    {FIELD(FIELD_DURATION, test_case, after, "after"),
+    {FIELD(FIELD_DURATION, test_case, after, "after"), .most = AFTER_MOST,
      .help = "it goes on where the case above has ended, so much later"},
     {FIELD(FIELD_NUMBER, test_case, repeat, "repeat"), .fallback = "1", .least = 1, .most = TEST_REPEAT_MOST,
      .help = "how often it is sent"},

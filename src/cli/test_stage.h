@@ -18,8 +18,7 @@ struct test_stage;
 struct test_stage *test_stage_new(struct policy *, struct error *);
 void test_stage_free(struct test_stage *);
 
-/* What of a case does not fit the policy: a finding, and false. */
-bool test_stage_check(const struct test_stage *, const struct test_case *, struct findings *);
+const struct policy *test_stage_policy(const struct test_stage *);
 
 /* Plays all requests of a case. Whether each became what is expected of it; `why` says what
  * was not, and `story`, if not NULL, takes the story of the request that failed. */

@@ -133,6 +133,8 @@ static bool add_secret(struct decoder *decoder, struct jwt_settings *settings, c
     struct error error = {0};
     if (!decode_secret(decoder, node, &secret))
         return false;
+    if (secret.length == 0)
+        return true; /* it is elsewhere */
     bool good = jwt_keys_add_secret(settings->keys, secret, TEXT(""), &error);
     explicit_bzero((char *)(uintptr_t)secret.at, secret.length);
     return good || findings_add(decoder->findings, FINDING_ERROR, node, "%s", error.message);
@@ -143,6 +145,8 @@ static bool add_file(struct decoder *decoder, struct jwt_settings *settings, con
 {
     struct text content;
     struct error error = {0};
+    if (decode_is_elsewhere(decoder, node))
+        return true;
     return decode_file(decoder, node, JWT_KEY_FILE_LIMIT, &content) &&
            (add(settings->keys, content, &error) ||
             findings_add(decoder->findings, FINDING_ERROR, node, "%.*s: %s", TEXT_ARGUMENTS(node->text),
@@ -347,7 +351,8 @@ static struct verdict verify(const struct jwt_settings *settings, struct text to
         return PASS;
     if (without)
         return FAULT(503, NULL, "keys_unavailable",
-                     jwks_remote_is_started(settings->remote)
+                     !settings->remote ? "its keys are not here"
+                     : jwks_remote_is_started(settings->remote)
                          ? "no set of keys could be fetched that may serve now"
                          : "keys are fetched by a worker of `serve`, and not known here");
     return DENY(401, NULL, jwt_fault_code(fault),

@@ -68,7 +68,7 @@ routes:
 
 @pytest.fixture(scope="module")
 def policy(folder, helper):
-    folder.write("t/root/hello.sh", "#!/bin/sh\nexit 1\n", 0o755)
+    folder.write("t/root/hello.sh", f"#!/bin/sh\n>{folder}/t/started\n", 0o755)
     folder.write("t/body.bin", b"0123456789\0")
     return folder.write("t/policy.yaml", POLICY.format(program=helper, root=folder / "t/root"))
 
@@ -151,6 +151,21 @@ def test_reports(program, policy):
     fails(program, policy, get("/told", {"reports": "address_not_allowed"}, address="10.0.0.1"), "expected a report of address_not_allowed, found none")
 
 
+def test_reports_of_what_is_not_documented(program, folder):
+    folder.write("api/api.yaml", "openapi: 3.0.3\npaths: {/a: {get: {responses: {200: {description: ok}}}}}")
+    policy = folder.write("api/policy.yaml", "openapi: {file: api.yaml, undocumented: report}\ndefaults: {auth: none, exec: /nowhere}\n")
+    passes(program, policy, get("/a"), get("/b", {"status": "pass", "reports": "undocumented"}))
+    fails(program, policy, get("/a", {"reports": "undocumented"}), "expected a report of undocumented, found none")
+    result = play(program, policy, [get("/b")], "-u")
+    assert re.search(r"api\.yaml:2: /a: no case reaches it\n1 passed", result.stdout) and result.returncode == 1, result.stdout
+
+
+def test_the_story_of_a_question(program, policy):
+    """Guards of two routes, and no route at the end."""
+    result = play(program, policy, [get("/ask", 204, parameters={"ORIGINAL_URI": "/x", "ORIGINAL_METHOD": "GET"})], "-v")
+    assert result.returncode == 1 and re.search(r"^    route       none$", result.stdout, re.M), result.stdout
+
+
 def test_all_that_differs_is_told(program, policy):
     fails(program, policy, get(expect={"status": 404, "route": "/x", "present": "X"}),
           "expected 404, found pass, to exec; expected route /x, found /open; expected a header X, found none")
@@ -163,7 +178,8 @@ def test_request(program, policy):
            get("/told", {"status": "pass"}, address="2001:db8::1"), get(https=True, expect={"present": "Strict-Transport-Security"}),
            get(https=False, expect={"absent": "Strict-Transport-Security"}),
            get("/ask", "204", parameters={"ORIGINAL_URI": "/open", "ORIGINAL_METHOD": "GET"}),
-           get("/ask", 401, parameters={"ORIGINAL_URI": "/user", "ORIGINAL_METHOD": "GET"}), get("/ask", "403 original_missing"),
+           get("/ask", 401, parameters={"ORIGINAL_URI": "/user", "ORIGINAL_METHOD": "GET"}), get("/ask", "403 original_missing"), get("/ask", 403, parameters={"ORIGINAL_URI": "/x", "ORIGINAL_METHOD": "GET"}),
+           get("/ask", "403 body_unseen", parameters={"ORIGINAL_URI": "/replies", "ORIGINAL_METHOD": "GET"}),
            get("/told", {"status": "pass", "reports": "address_not_allowed"}, headers={"X-Forwarded-For": "10.0.0.1"}),
            defaults={"address": "192.0.2.1"})
     passes(program, policy, get(https=True, headers={"host": "evil.example"}, expect=400), get(host="evil.example", expect=400),
@@ -253,9 +269,52 @@ def test_replies_are_judged_where_they_are_known(program, policy):
            get("/replies", "502 reply_invalid", reply={"json": [1]}))
 
 
-def test_nothing_of_the_store_is_touched(program, policy):
+def test_nothing_is_touched_or_started(program, policy):
     passes(program, policy, get("/login", 401, "POST", reply=401), get("/keys", 401))
+    passes(program, policy, get("/scripts/hello.sh", "pass"), get("/scripts/hello.sh/a", 201, reply=201))
     assert sorted(file.name for file in policy.parent.iterdir()) == ["body.bin", "cases.json", "policy.yaml", "root"]
+
+
+ELSEWHERE = """
+listen: {address: "unix:/run/nowhere/guard.sock", owner: nobody-here, group: nobody-here}
+user: nobody-here
+group: nobody-here
+spool: /nowhere/spool
+store: {url: "sqlite:/nowhere/guard.db"}
+auth:
+  secret: {jwt: {algorithms: [HS256], secret: [file:/nowhere/key, env:NOT_SET_HERE], any_audience: true}}
+  public: {jwt: {algorithms: [ES256], public_key: /nowhere/key.pem, any_audience: true}}
+  set: {jwt: {algorithms: [ES256], jwks: nowhere.json, any_audience: true}}
+  url: {jwt: {algorithms: [ES256], jwks_url: {url: "https://www.example.com/keys", ca: /nowhere/ca.pem}, any_audience: true}}
+defaults: {limits: 5/1m, methods: [GET]}
+routes:
+  - {path: /secret, auth: secret, exec: {program: /nowhere/x, user: nobody-here, directory: /nowhere, environment: {A: file:/nowhere/a}}}
+  - {path: /public, auth: public, exec: /nowhere/x}
+  - {path: /set, auth: set, exec: /nowhere/x}
+  - {path: /url, auth: url, exec: /nowhere/x}
+  - {path: /scripts/**, auth: none, body: {max: 4mb, schema: none.json}, exec: {root: /nowhere}}
+"""
+
+
+def test_what_is_elsewhere(program, folder):
+    """The machine that serves has what this one need not have; `check` and `serve` insist on it."""
+    folder.write("elsewhere/none.json", "{}")
+    policy = folder.write("elsewhere/policy.yaml", ELSEWHERE)
+    ways = ("secret", "public", "set", "url")
+    signed = {"Authorization": "Bearer " + token(ENVIRONMENT["TEST_SECRET"])}
+    other = {"Authorization": "Bearer " + token(header={"alg": "ES256"})}
+    passes(program, policy, *[get("/" + way, {"caller": "ann"}, **{"as": {"name": "ann", "method": way}}) for way in ways],
+           get("/secret", "503 keys_unavailable", headers=signed), *[get("/" + way, "503 keys_unavailable", headers=other) for way in ways[1:]],
+           *[get("/" + way, "401 invalid_token", headers={"Authorization": "Bearer x"}) for way in ways],
+           get("/public", 429, repeat=6, before="401 unauthorized"), get("/scripts/any.sh", "pass"),
+           get("/scripts/any.sh", "pass", method="GET", json=["x" * 1000] * 300))
+    told = harness.run([program, "check", "-c", policy], env=harness.clean_environment()).stderr
+    for key in ("listen.owner", "listen.group", "user", "group", "spool", "store.url", "secret[0]", "secret[1]", "public_key", "jwks", "ca", "exec.user",
+                "exec.directory", "environment.A", "exec", "exec.root"):
+        assert re.search(rf": (\S+\.)?{re.escape(key)}: ", told), (key, told)
+    (folder / "elsewhere/none.json").unlink()
+    result = play(program, policy, [get("/url", 401)])
+    assert result.returncode == 1 and "none.json cannot be read" in result.stderr
 
 
 # ---- what is said, and the exit status
@@ -283,11 +342,11 @@ def test_bad_files(program, file):
 
 
 def test_bad_policies(program, folder):
-    folder.write("bad/policy.yaml", "routes: [{path: /, auth: none, exec: /no/such/program}]")
+    folder.write("bad/policy.yaml", "routes: [{path: /, auth: none, exce: /no/such/program}]")
     file = folder.write("bad/t.yaml", "policy: policy.yaml\ncases: [{request: GET /, expect: pass}]")
     result = command(program, file)
     assert (result.returncode, result.stdout) == (1, "0 passed, 0 failed, 1 file not played\n")
-    assert f"{folder}/bad/policy.yaml:1:38: routes[0].exec: " in result.stderr
+    assert f"{folder}/bad/policy.yaml:1:32: routes[0].exce: " in result.stderr
     result = command(program, file, "-c", folder / "bad/none.yaml")
     assert result.returncode == 1 and "none.yaml" in result.stderr
     result = command(program, folder / "bad/none.yaml")
@@ -312,30 +371,24 @@ def test_command_line(program, policy, folder):
 
 def test_uncovered(program, folder):
     folder.write("u/policy.yaml", "defaults: {auth: none, respond: nothing}\nroutes:\n  - {path: /a, methods: [GET]}\n"
-                                  "  - {path: /b, methods: [GET]}\n  - {path: /b, methods: [POST]}\n")
-    one = folder.write("u/one.yaml", "policy: policy.yaml\ncases: [{request: GET /a, expect: 204}]")
+                                  "  - {path: /b, methods: [GET]}\n  - {path: /b, methods: [POST]}\n  - {path: /ask, respond: authorize}\n")
+    one = folder.write("u/one.yaml", "policy: policy.yaml\ncases: [{request: GET /a, expect: 204}, {request: PUT /b, expect: 405},\n"
+                                     "{request: GET /ask, parameters: {ORIGINAL_URI: /a, ORIGINAL_METHOD: GET}, expect: 204}]")
     two = folder.write("u/two.yaml", "policy: ../u/policy.yaml\ncases: [{request: GET /b, expect: 204}, {request: POST /b, expect: 204}]")
     result = command(program, "--uncovered", one)
     assert result.returncode == 1
-    assert result.stdout == f"{folder}/u/policy.yaml:4: /b: no case reaches it\n{folder}/u/policy.yaml:5: /b: no case reaches it\n1 passed, 0 failed\n"
+    assert result.stdout == f"{folder}/u/policy.yaml:4: /b: no case reaches it\n{folder}/u/policy.yaml:5: /b: no case reaches it\n3 passed, 0 failed\n"
     assert command(program, one).returncode == 0
     result = command(program, "-u", one, two)
-    assert (result.returncode, result.stdout) == (0, "3 passed, 0 failed\n")
+    assert (result.returncode, result.stdout) == (0, "5 passed, 0 failed\n")
 
 
 # ---- the examples
 
-@pytest.mark.parametrize("name", ["site", "api"])
-def test_examples(program, folder, name):
-    for script in (harness.EXAMPLES / "cgi").iterdir():
-        folder.write(f"srv/cgi/{script.name}", script.read_bytes(), 0o755)
-    folder.write("site/database.secret", "x", 0o600)
-    folder.write("site/jwt.key", SECRET, 0o600)
-    policy = placed(f"{name}.yaml", folder, folder / "srv/cgi")
-    policy.write_text(policy.read_text().replace("/var/lib/fcgiguard", str(folder)).replace("/etc/fcgiguard/jwt.key", "jwt.key")
-                      .replace("user: www-data\n", ""))
-    file = folder.write(f"site/{name}.test.yaml", (harness.EXAMPLES / f"{name}.test.yaml").read_bytes())
-    result = command(program, "-u", file)
+@pytest.mark.parametrize("name", ["site", "api", "openapi/policy"])
+def test_examples(program, name):
+    """Where they are: nothing of what the policies name is there."""
+    result = command(program, "-u", harness.EXAMPLES / f"{name}.test.yaml")
     assert result.returncode == 0 and re.fullmatch(r"\d+ passed, 0 failed\n", result.stdout), result.stdout + result.stderr
 
 
