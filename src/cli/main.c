@@ -59,10 +59,10 @@ int command_bad_option(const struct command *command, int result, char **argv)
     return command_misused(command, "option \"-%c\" is not known", optopt);
 }
 
-static struct policy *load(const char *file, struct policy *(*by)(const char *, struct error *))
+static struct policy *load(const char *file, bool elsewhere)
 {
     struct error error = {0};
-    struct policy *policy = by(file, &error);
+    struct policy *policy = elsewhere ? policy_load_elsewhere(file, &error) : policy_load(file, &error);
     if (!policy) {
         fprintf(stderr, "fcgiguard: %s\n", error.message);
         return NULL;
@@ -76,12 +76,12 @@ static struct policy *load(const char *file, struct policy *(*by)(const char *, 
 
 struct policy *command_load(const char *file)
 {
-    return load(file, policy_load);
+    return load(file, false);
 }
 
 struct policy *command_load_elsewhere(const char *file)
 {
-    return load(file, policy_load_elsewhere);
+    return load(file, true);
 }
 
 static const struct command *find_command(const char *name)

@@ -362,25 +362,26 @@ static const char *folder_of(const char *file, struct arena *arena)
     return slash == path ? "/" : arena_copy(arena, path, (size_t)(slash - path));
 }
 
-bool test_file_read(struct test_file *file, const char *name, struct arena *arena)
+bool test_file_read(struct test_file *tests, const char *file, struct arena *arena)
 {
-    *file = (struct test_file){.findings = findings_new(arena, name)};
-    struct decoder decoder = {.arena = arena, .findings = &file->findings, .folder = folder_of(name, arena)};
+    *tests = (struct test_file){.findings = findings_new(arena, file)};
+    struct decoder decoder = {.arena = arena, .findings = &tests->findings, .folder = folder_of(file, arena)};
     struct top top = {.defaults.address = "127.0.0.1"};
-    const struct node *root = file_read(name, &file->findings);
+    const struct node *root = file_read(file, &tests->findings);
     if (!root || !decoder.folder)
         return false;
     if (root->kind != NODE_MAP)
         return refuse(&decoder, root, "a map with policy and cases");
     bool good = decode_section(&decoder, &test_file_section, root, &top);
     const struct node *defaults = node_get(root, "defaults");
-    if (defaults && defaults->kind == NODE_MAP)
-        good = check_host(&decoder, defaults, &top.defaults.headers) &&
-               check_headers(&decoder, &top.defaults.headers) && good;
-    file->policy = top.policy;
-    file->cases = arena_array(arena, top.cases ? top.cases->count : 0, sizeof *file->cases);
+    if (defaults && defaults->kind == NODE_MAP) {
+        good = check_host(&decoder, defaults, &top.defaults.headers) && good;
+        good = check_headers(&decoder, &top.defaults.headers) && good;
+    }
+    tests->policy = top.policy;
+    tests->cases = arena_array(arena, top.cases ? top.cases->count : 0, sizeof *tests->cases);
     for (size_t i = 0; top.cases && i < top.cases->count; i++) {
-        struct test_case *test = &file->cases[file->count++];
+        struct test_case *test = &tests->cases[tests->count++];
         good = read_case(&decoder, top.cases->items[i], &top, test, i > 0 ? test - 1 : NULL) && good;
     }
     return good;
