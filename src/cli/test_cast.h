@@ -23,7 +23,6 @@ struct playing {
     const struct test_cast *cast;
     const struct test_case *test;
     struct story story;
-    struct guard_rules replies[GUARDS_LIMIT]; /* the route's guards, while none judges the reply */
 };
 
 /* Puts a handler that answers what the case says in the place of the route's, unless that needs nobody. */

@@ -227,6 +227,31 @@ def test_what_is_played_is_believed_of_nobody_else(program, policy):
     passes(program, policy, get("/user", "401 invalid_token", headers=header), get("/query?key=played.by.fcgiguard.test", 401))
 
 
+def test_a_caller_comes_by_one_way(program, folder):
+    """Where two ways look into the same header, it is the one that is named; and what programs are told of him is told."""
+    jwt = "{{jwt: {{algorithms: [HS256], secret: env:TEST_SECRET, any_audience: true{}}}}}"
+    alone = folder.write("one/alone.yaml", "auth: {way: " + jwt.format("") + "}\ndefaults: {auth: way, exec: /nowhere}\nroutes: [{path: /a}]\n")
+    passes(program, alone, get("/a", {"caller": "ann"}, **{"as": "ann"}), get("/a", "401 invalid_token", headers={"Authorization": "Bearer played.by.fcgiguard.test"}))
+    both = folder.write("one/both.yaml", "auth: {one: " + jwt.format("") + ", two: " + jwt.format(", environment: {USER_MAIL: mail}") + "}\n"
+                        "routes:\n  - {path: /a, auth: [one, two], exec: /nowhere}\n  - {path: /ask, auth: none, respond: authorize}\n")
+    ask_it = {"parameters": {"ORIGINAL_URI": "/a", "ORIGINAL_METHOD": "GET"}}
+    passes(program, both, get("/ask", {"headers": {"Auth-Method": "one", "Remote-User": "ann"}}, **ask_it, **{"as": {"name": "ann", "method": "one"}}),
+           get("/ask", {"headers": {"Auth-Method": "two", "User-Mail": "a@b", "Auth-Roles": "x y", "Auth-Scopes": "z"}}, **ask_it,
+               **{"as": {"name": "ann", "method": "two", "roles": ["x", "y"], "scopes": "z", "claims": {"mail": "a@b"}}}))
+
+
+def test_keys_of_the_policy_are_judged(program, folder):
+    store = folder.writable("keys") / "keys.db"
+    key = harness.run([program, "key", "create", "--owner", "acme", "--store", store]).stdout.strip()
+    digest = json.loads(harness.run([program, "key", "list", "--json", "--store", store]).stdout)[0]["digest"]
+    policy = folder.write("keys/policy.yaml", json.dumps({
+        "auth": {"k": {"api_key": {"keys": [{"id": key.split("_")[1], "digest": digest, "owner": "acme", "expires": "2027-01-31"}]}}},
+        "routes": [{"path": "/a", "auth": "k", "exec": "/nowhere"}]}))
+    header = {"headers": {"X-API-Key": key}}
+    passes(program, policy, get("/a", {"caller": "acme"}, at="2027-01-30", **header), get("/a", "401 invalid_token", at="2027-02-01", **header),
+           get("/a", 401, headers={"X-API-Key": key[:-1] + ("1" if key[-1] != "1" else "2")}), get("/a", {"caller": "bob"}, **{"as": "bob"}))
+
+
 def test_tokens_are_judged(program, policy):
     def bearer(**claims):
         return {"Authorization": "Bearer " + token(ENVIRONMENT["TEST_SECRET"], **claims)}
