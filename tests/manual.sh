@@ -1,6 +1,6 @@
 #!/bin/sh
 # Compares the manual with the program: every key of a policy has an item in
-# fcgiguard.yaml.5, every command and long option in fcgiguard.8, and mandoc has
+# fcgiguard.yaml.5, every command, long option and key of a test file in fcgiguard.8, and mandoc has
 # nothing to say against either.
 set -eu
 : "${BUILD:=.}" "${SOURCE:=.}"
@@ -48,6 +48,14 @@ for option in $(echo "$summary" | grep -o -e '--[a-z][a-z-]*' | sort -u); do
     # mdoc writes --config as "Fl -config".
     has_word "$program_words" "$option" || has_word "$program_words" "${option#-}" ||
         complain "option $option is not in fcgiguard.8"
+done
+
+# Keys of the files that commands read: "  cases.expect.status  value ...".
+program_items=$({ grep '^\.It' "$program_page" || true; } | words)
+file_keys=$("$BUILD/fcgiguard" help test | sed -n 's/^  \([a-z_.]*\) .*/\1/p')
+[ -n "$file_keys" ] || complain "fcgiguard help test lists no keys"
+for key in $file_keys; do
+    has_word "$program_items" "${key##*.}" || complain "$key has no .It in fcgiguard.8"
 done
 
 if command -v mandoc >/dev/null 2>&1; then

@@ -16,11 +16,12 @@ struct command {
     const char *name;
     const char *usage;                 /* its options and arguments */
     const char *help;                  /* one line without a full stop */
+    const struct section *file;        /* keys of the files it reads, for help; NULL: none */
     int (*run)(int argc, char **argv); /* argv[0] is the command; the result is the exit status */
 };
 
-extern const struct command serve_command, check_command, explain_command, init_command, key_command,
-    limit_command, token_command, validate_command, help_command, version_command;
+extern const struct command serve_command, check_command, explain_command, init_command, test_command,
+    key_command, limit_command, token_command, validate_command, help_command, version_command;
 
 /* All of them, ended by NULL (main.c). */
 extern const struct command *const commands[];
@@ -43,6 +44,9 @@ const void *command_find_verb(const struct command *, const char *word, const vo
 
 /* The policy, or NULL once its errors are on standard error. */
 struct policy *command_load(const char *file);
+
+/* The same by policy_load_elsewhere(). */
+struct policy *command_load_elsewhere(const char *file);
 
 /* Does what `check` does with a policy: errors on standard error, advice and how it ended in `story`,
  * which may be NULL. The exit status. */

@@ -6,7 +6,7 @@
 
 #include "cli/command.h"
 
-enum { KEYS_LIMIT = 512, KEY_WIDTH = 25, TYPE_WIDTH = 9, DEFAULT_WIDTH = 19 };
+enum { KEYS_LIMIT = 512, KEY_LIMIT = 256, KEY_WIDTH = 25, TYPE_WIDTH = 9, DEFAULT_WIDTH = 19 };
 
 struct keys {
     struct arena *arena;
@@ -90,13 +90,34 @@ static void print_key(const struct keys *keys, size_t at)
             print_row(keys->names[i], keys->fields[i]);
 }
 
+/* Keys of files that are no policies. Each item of a list stands under the list's key. */
+static void print_section(const struct section *section, const char *prefix)
+{
+    for (const struct field *field = section->fields; field->key; field++) {
+        char key[KEY_LIMIT];
+        snprintf(key, sizeof key, "%s%s%s", prefix, *prefix ? "." : "", field->key);
+        print_row(key, field);
+        if (field->section)
+            print_section(field->section, key);
+    }
+}
+
+static int print_command(const struct command *command)
+{
+    printf("%s: %s\nusage: fcgiguard %s%s%s\n", command->name, command->help, command->name,
+           *command->usage ? " " : "", command->usage);
+    if (command->file) {
+        puts("\nKeys of its files, with type and default:");
+        print_section(command->file, "");
+    }
+    return EXIT_GOOD;
+}
+
 static int print_one(const struct keys *keys, const char *word)
 {
     for (size_t i = 0; commands[i]; i++)
-        if (strcmp(commands[i]->name, word) == 0) {
-            printf("%s: %s\nusage: fcgiguard %s %s\n", word, commands[i]->help, word, commands[i]->usage);
-            return EXIT_GOOD;
-        }
+        if (strcmp(commands[i]->name, word) == 0)
+            return print_command(commands[i]);
     for (size_t i = 0; i < keys->count; i++)
         if (strcmp(keys->names[i], word) == 0) {
             print_key(keys, i);

@@ -13,8 +13,8 @@
 #include "front/cgi.h"
 
 const struct command *const commands[] = {
-    &serve_command, &check_command,    &explain_command, &init_command,    &key_command, &limit_command,
-    &token_command, &validate_command, &help_command,    &version_command, NULL,
+    &serve_command, &check_command, &explain_command, &init_command, &test_command, &key_command,
+    &limit_command, &token_command, &validate_command, &help_command, &version_command, NULL,
 };
 
 static int version(int argc, char **argv)
@@ -59,10 +59,10 @@ int command_bad_option(const struct command *command, int result, char **argv)
     return command_misused(command, "option \"-%c\" is not known", optopt);
 }
 
-struct policy *command_load(const char *file)
+static struct policy *load(const char *file, bool elsewhere)
 {
     struct error error = {0};
-    struct policy *policy = policy_load(file, &error);
+    struct policy *policy = elsewhere ? policy_load_elsewhere(file, &error) : policy_load(file, &error);
     if (!policy) {
         fprintf(stderr, "fcgiguard: %s\n", error.message);
         return NULL;
@@ -72,6 +72,16 @@ struct policy *command_load(const char *file)
     findings_print(&policy->findings, FINDING_ERROR, stderr);
     policy_free(policy);
     return NULL;
+}
+
+struct policy *command_load(const char *file)
+{
+    return load(file, false);
+}
+
+struct policy *command_load_elsewhere(const char *file)
+{
+    return load(file, true);
 }
 
 static const struct command *find_command(const char *name)

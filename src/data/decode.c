@@ -473,10 +473,28 @@ static bool read_secret_file(struct decoder *decoder, const struct node *node, c
     return secret->length > 0 || refuse_file(decoder, node, path, "is empty");
 }
 
+bool decode_is_elsewhere(const struct decoder *decoder, const struct node *node)
+{
+    struct text name = node->text;
+    if (!decoder->elsewhere || !is_text(node))
+        return false;
+    if (text_starts_with(name, TEXT("env:"))) {
+        const char *value = getenv(name.at + 4);
+        return name.length > 4 && (!value || !*value);
+    }
+    struct text path = text_starts_with(name, TEXT("file:")) ? text_from(name, 5) : name;
+    return path.length > 0 && access(absolute(decoder, path), R_OK) != 0;
+}
+
 bool decode_secret(struct decoder *decoder, const struct node *node, struct text *secret)
 {
     static const struct field row = {.type = FIELD_OWN, .expects = "file:PATH or env:NAME"};
     struct text name = node->text;
+    bool is_named = text_starts_with(name, TEXT("file:")) || text_starts_with(name, TEXT("env:"));
+    if (is_named && decode_is_elsewhere(decoder, node)) {
+        *secret = TEXT("");
+        return true;
+    }
     if (is_text(node) && text_starts_with(name, TEXT("file:")) && name.length > 5)
         return read_secret_file(decoder, node, absolute(decoder, text_from(name, 5)), secret);
     if (!is_text(node) || !text_starts_with(name, TEXT("env:")) || name.length == 4) {

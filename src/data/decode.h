@@ -40,6 +40,7 @@ struct decoder {
     struct arena *arena; /* of the policy: what is decoded lives as long */
     struct findings *findings;
     const char *folder;        /* absolute folder of the policy file */
+    bool elsewhere;            /* it is for another machine: what only that has need not be here */
     const char *user, *group;  /* of the whole file, for sections that name none; NULL where it names none */
     const char *path;          /* of the route that is read; NULL in its defaults */
     struct auth_methods *auth; /* the file's ways to authenticate (guard/auth_method.h), for routes */
@@ -94,8 +95,12 @@ bool decode_duration(struct text, uint64_t *milliseconds); /* no finding, only f
 /* A secret named as `file:PATH` (relative to the policy's folder; regular, not
  * readable by others, at most 64 KiB, one trailing newline dropped) or
  * `env:NAME`. A finding, which never holds the secret, when it is missing,
- * empty or unreadable. The bytes live in the decoder's arena. */
+ * empty or unreadable; where it is elsewhere it is empty, and no finding. The bytes live in
+ * the decoder's arena. */
 bool decode_secret(struct decoder *, const struct node *, struct text *secret);
+
+/* Whether the policy is for another machine, and the file or secret that is named is not here. */
+bool decode_is_elsewhere(const struct decoder *, const struct node *);
 
 /* The content of a file that is no secret, named by a path (relative to the
  * policy's folder): regular, not empty, at most `limit` bytes. It lives in the

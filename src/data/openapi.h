@@ -230,4 +230,7 @@ struct openapi *openapi_parse(struct text content, const char *path, bool json, 
 /* NULL is allowed. What openapi_schema() gave out is not touched. */
 void openapi_free(struct openapi *);
 
+/* The JSON of a node, as a new reference, by the core schema of YAML 1.2 (10.3). Never NULL. */
+json_t *openapi_value(const struct node *);
+
 #endif

@@ -221,9 +221,6 @@ void openapi_compile_schemas(struct openapi_reader *);
 
 /* ---- openapi_value.c */
 
-/* The JSON of a node, as a new reference, by the core schema of YAML 1.2 (10.3). Never NULL. */
-json_t *openapi_value(const struct node *);
-
 /* Whether it is a plain true or false. */
 bool openapi_value_bool(const struct node *, bool *);
 

@@ -208,7 +208,7 @@ static struct verdict identify(const void *settings, struct credentials *store, 
 {
     struct credential credential = {0};
     struct error error = {0}, unused = {0};
-    int64_t now = (int64_t)time(NULL);
+    int64_t now = exchange_time(exchange) / 1000;
     bool stored = false;
     enum key_answer answer = judge(settings, store, text, now, exchange->arena, &credential, &stored, &error);
     if (answer != KEY_GOOD)

@@ -11,7 +11,7 @@
 
 static bool decode_authorities(struct decoder *decoder, const struct node *node, void *member)
 {
-    return decode_file(decoder, node, JWKS_CA_LIMIT, member);
+    return decode_is_elsewhere(decoder, node) || decode_file(decoder, node, JWKS_CA_LIMIT, member);
 }
 
 static const struct field fields[] = {

@@ -5,8 +5,6 @@
  */
 #include "config.h"
 
-#include <time.h>
-
 #include "base/clock.h"
 #include "guard/auth_jwks.h"
 #include "guard/auth_jwt.h"
@@ -135,6 +133,8 @@ static bool add_secret(struct decoder *decoder, struct jwt_settings *settings, c
     struct error error = {0};
     if (!decode_secret(decoder, node, &secret))
         return false;
+    if (secret.length == 0)
+        return true; /* it is elsewhere */
     bool good = jwt_keys_add_secret(settings->keys, secret, TEXT(""), &error);
     explicit_bzero((char *)(uintptr_t)secret.at, secret.length);
     return good || findings_add(decoder->findings, FINDING_ERROR, node, "%s", error.message);
@@ -145,6 +145,8 @@ static bool add_file(struct decoder *decoder, struct jwt_settings *settings, con
 {
     struct text content;
     struct error error = {0};
+    if (decode_is_elsewhere(decoder, node))
+        return true;
     return decode_file(decoder, node, JWT_KEY_FILE_LIMIT, &content) &&
            (add(settings->keys, content, &error) ||
             findings_add(decoder->findings, FINDING_ERROR, node, "%.*s: %s", TEXT_ARGUMENTS(node->text),
@@ -314,14 +316,13 @@ static void tell_variables(const struct jwt_settings *settings, const struct jwt
 }
 
 /* Good or not by the set that is there; `*without` when there is none. */
-static enum jwt_fault verify_once(const struct jwt_settings *settings, struct text token, struct arena *arena,
-                                  struct jwt **jwt, uint64_t *generation, bool *without)
+static enum jwt_fault verify_once(const struct jwt_settings *settings, struct text token, int64_t now,
+                                  struct arena *arena, struct jwt **jwt, uint64_t *generation, bool *without)
 {
     const struct jwt_verifier verifier = {&settings->rules, settings->cache};
     struct jwt_keys *keys =
         settings->remote ? jwks_remote_keys(settings->remote) : jwt_keys_hold(settings->keys);
-    enum jwt_fault fault =
-        jwt_verifier_check(&verifier, keys, token, (int64_t)clock_wall_milliseconds(), arena, jwt);
+    enum jwt_fault fault = jwt_verifier_check(&verifier, keys, token, now, arena, jwt);
     *generation = jwt_keys_generation(keys);
     *without = jwt_keys_count(keys) == 0 && (fault == JWT_KEY_UNKNOWN || fault == JWT_KEY_UNFIT);
     jwt_keys_release(keys);
@@ -341,15 +342,17 @@ static struct verdict verify(const struct jwt_settings *settings, struct text to
     struct arena *arena = exchange->arena;
     uint64_t generation;
     bool without;
-    enum jwt_fault fault = verify_once(settings, token, arena, jwt, &generation, &without);
+    enum jwt_fault fault =
+        verify_once(settings, token, exchange_time(exchange), arena, jwt, &generation, &without);
     if (settings->remote && (without || fault == JWT_KEY_UNKNOWN) &&
         jwks_remote_renew(settings->remote, generation, &patience))
-        fault = verify_once(settings, token, arena, jwt, &generation, &without);
+        fault = verify_once(settings, token, exchange_time(exchange), arena, jwt, &generation, &without);
     if (fault == JWT_GOOD)
         return PASS;
     if (without)
         return FAULT(503, NULL, "keys_unavailable",
-                     jwks_remote_is_started(settings->remote)
+                     !settings->remote ? "its keys are not here"
+                     : jwks_remote_is_started(settings->remote)
                          ? "no set of keys could be fetched that may serve now"
                          : "keys are fetched by a worker of `serve`, and not known here");
     return DENY(401, NULL, jwt_fault_code(fault),
@@ -361,7 +364,7 @@ enum jwt_fault auth_jwt_verify(const void *target, struct text token, struct are
 {
     uint64_t generation;
     bool without;
-    return verify_once(target, token, arena, jwt, &generation, &without);
+    return verify_once(target, token, clock_wall_milliseconds(), arena, jwt, &generation, &without);
 }
 
 static struct verdict identify(const void *target, struct credentials *store, struct text token,

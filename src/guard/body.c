@@ -291,7 +291,7 @@ static struct verdict check_content(const void *settings, struct exchange *excha
     const struct body_rules *rules = settings;
     struct defect missing = {.word = "body_missing", .message = "is missing"};
     struct verdict verdict = PASS;
-    if (exchange->observe) { /* explain has none */
+    if (exchange->previews) { /* explain has none */
         verdict.detail = "judges the body, which is not here";
         return verdict;
     }

@@ -300,6 +300,8 @@ static atomic_uint sleepers;
 static bool wait_turn(struct exchange *exchange, const struct drawn *drawn)
 {
     uint64_t wait = 0;
+    if (exchange->played_time) /* which would not go on */
+        return true;
     for (size_t i = 0; i < drawn->count; i++)
         if (drawn->taken.answers[i].wait > wait)
             wait = drawn->taken.answers[i].wait;
@@ -370,7 +372,7 @@ struct verdict limit_uses_take(const struct limit_uses *rules, struct exchange *
     struct drawn *drawn = collect(rules, exchange, late);
     if (drawn->count == 0)
         return PASS;
-    if (exchange->observe)
+    if (exchange->previews)
         return preview(exchange, drawn);
     drawn->counters = rules->all->counters;
     exchange_begin_to_wait(exchange); /* the disk may hang */

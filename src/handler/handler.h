@@ -28,6 +28,9 @@ struct handler {
      * its place: begin() is never called then. NULL: never. */
     bool (*authorizes)(const void *settings);
 
+    /* Whether it answers by itself, without a program, another server or the store; NULL: never. */
+    bool (*alone)(const void *settings);
+
     /* Whether the whole body must be at hand before begin(). */
     bool (*wants_body)(const void *settings, const struct exchange *);
 

@@ -63,6 +63,11 @@ static bool authorizes(const void *settings)
     return ((const struct respond_settings *)settings)->with == WITH_AUTHORIZE;
 }
 
+static bool alone(const void *settings)
+{
+    return !needs_caller(settings);
+}
+
 static bool wants_body(const void *settings, const struct exchange *exchange)
 {
     return needs_caller(settings) && text_equal(exchange->request.method, TEXT("POST"));
@@ -118,6 +123,7 @@ const struct handler handler_respond = {
     .prepare = prepare,
     .needs_caller = needs_caller,
     .authorizes = authorizes,
+    .alone = alone,
     .wants_body = wants_body,
     .begin = begin,
     .relay = relay,

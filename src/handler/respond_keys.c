@@ -340,7 +340,7 @@ struct verdict respond_keys(const struct respond_settings *settings, struct exch
                             struct text *body)
 {
     struct text method = exchange->request.method, id = key_of(exchange);
-    int64_t now = (int64_t)time(NULL);
+    int64_t now = exchange_time(exchange) / 1000;
     bool reads = text_equal(method, TEXT("GET")) || text_equal(method, TEXT("HEAD"));
     exchange->reply = (struct reply){.status = 200};
     *body = (struct text){0};

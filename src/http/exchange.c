@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
+#include "base/clock.h"
 #include "http/exchange.h"
 
 enum { RANDOM_BYTES = 16, RANDOM_SIZE = 64 * RANDOM_BYTES };
@@ -69,6 +70,11 @@ void exchange_make_id(struct exchange *exchange)
         *to++ = digits[uuid[i] & 0x0f];
     }
     *to = '\0';
+}
+
+int64_t exchange_time(const struct exchange *exchange)
+{
+    return exchange->played_time ? exchange->played_time : clock_wall_milliseconds();
 }
 
 void exchange_begin_to_wait(struct exchange *exchange)

@@ -95,9 +95,14 @@ struct exchange {
     void (*waits)(struct exchange *);
     void *owner; /* whose exchange it is */
 
-    /* explain's view of the guards; NULL otherwise. */
+    /* Told what each guard says, for explain and test; NULL: nobody is. */
     void (*observe)(struct exchange *, const char *guard, struct verdict);
     void *observer;
+    bool previews; /* explain: nothing is counted, and what a body says is not judged */
+
+    /* The time that is played, in milliseconds since 1970, for test, where it stands still;
+     * 0: it is that of the clock. */
+    int64_t played_time;
 };
 
 /* Fills `id` from the system's random numbers. */
@@ -105,6 +110,9 @@ void exchange_make_id(struct exchange *);
 
 /* The reply's nonce (CSP Level 3, 2.3.1), made of random numbers when first asked for. */
 const char *exchange_nonce(struct exchange *);
+
+/* Milliseconds since 1970: when it is judged. */
+int64_t exchange_time(const struct exchange *);
 
 /* Tells that the exchange is about to wait for something (`waits`). */
 void exchange_begin_to_wait(struct exchange *);

@@ -38,13 +38,14 @@ static struct policy *new_policy(const char *file)
     return policy;
 }
 
-static void load_nodes(struct policy *policy, const char *folder, const struct node *root)
+static void load_nodes(struct policy *policy, const char *folder, bool elsewhere, const struct node *root)
 {
     struct findings *findings = &policy->findings;
     struct loader loader = {.policy = policy,
                             .decoder = {.arena = policy->arena,
                                         .findings = findings,
                                         .folder = folder,
+                                        .elsewhere = elsewhere,
                                         .contents = &policy->contents},
                             .root = root};
     if (!root)
@@ -63,7 +64,7 @@ static void load_nodes(struct policy *policy, const char *folder, const struct n
         advice_give(&loader);
 }
 
-struct policy *policy_load(const char *file, struct error *error)
+static struct policy *load(const char *file, bool elsewhere, struct error *error)
 {
     struct policy *policy = new_policy(file);
     const char *folder = folder_of(file, policy->arena, error);
@@ -71,8 +72,18 @@ struct policy *policy_load(const char *file, struct error *error)
         policy_free(policy);
         return NULL;
     }
-    load_nodes(policy, folder, file_read(policy->file, &policy->findings));
+    load_nodes(policy, folder, elsewhere, file_read(policy->file, &policy->findings));
     return policy;
+}
+
+struct policy *policy_load(const char *file, struct error *error)
+{
+    return load(file, false, error);
+}
+
+struct policy *policy_load_elsewhere(const char *file, struct error *error)
+{
+    return load(file, true, error);
 }
 
 struct policy *policy_parse(struct text content, const char *file, bool json, struct error *error)
@@ -83,7 +94,7 @@ struct policy *policy_parse(struct text content, const char *file, bool json, st
         policy_free(policy);
         return NULL;
     }
-    load_nodes(policy, folder, file_parse(content, json, &policy->findings));
+    load_nodes(policy, folder, false, file_parse(content, json, &policy->findings));
     return policy;
 }
 

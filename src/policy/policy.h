@@ -94,6 +94,10 @@ bool route_needs_body(const struct route *);
  * asked for its findings. End it with policy_free(). */
 struct policy *policy_load(const char *file, struct error *);
 
+/* The same for a policy that is for another machine and only tested here: programs, users, folders, keys
+ * and secrets that it names need not be here. It must not be served. */
+struct policy *policy_load_elsewhere(const char *file, struct error *);
+
 /* The same for text in memory that stands for `file` (tests, fuzzing). */
 struct policy *policy_parse(struct text content, const char *file, bool json, struct error *);
 

@@ -64,6 +64,8 @@ static bool prepare_identity(struct program *program, struct decoder *decoder, c
 {
     struct identity identity;
     struct error error = {0};
+    if (decoder->elsewhere)
+        return true;
     if (!program->user && !program->group) {
         program->user = decoder->user;
         program->group = decoder->group;
@@ -89,7 +91,7 @@ static bool prepare_file(const struct program *program, struct decoder *decoder,
     struct error error = {0};
     if (!program->path == !program->root)
         return false; /* whoever read the settings has said so */
-    if (program_check(program, &error))
+    if (decoder->elsewhere || program_check(program, &error))
         return true;
     return findings_add(decoder->findings, FINDING_ERROR, place(node, program->root ? "root" : "program"),
                         "%s", error.message);
@@ -99,7 +101,8 @@ static bool prepare_file(const struct program *program, struct decoder *decoder,
 static bool prepare_directory(const struct program *program, struct decoder *decoder, const struct node *node)
 {
     struct stat status;
-    if (!program->directory || (stat(program->directory, &status) == 0 && S_ISDIR(status.st_mode)))
+    if (!program->directory || decoder->elsewhere ||
+        (stat(program->directory, &status) == 0 && S_ISDIR(status.st_mode)))
         return true;
     return findings_add(decoder->findings, FINDING_ERROR, place(node, "directory"), "there is no folder %s",
                         program->directory);

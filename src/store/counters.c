@@ -154,14 +154,20 @@ bool counters_are_there(const struct counters_rules *rules, struct error *error)
     return found;
 }
 
-struct counters *counters_open_memory(uint64_t rows)
+struct counters *counters_open_played(uint64_t rows, const uint64_t *microseconds)
 {
     struct error error = {0};
-    const struct counters_rules rules = {.place = "memory:", .timeout = COUNTERS_RETRY_MOST_MS, .rows = rows};
+    const struct counters_rules rules = {
+        .place = "memory:", .timeout = COUNTERS_RETRY_MOST_MS, .rows = rows, .clock = microseconds};
     struct counters *counters = open_at(&counters_memory, &rules, "", &error);
     if (!counters)
         abort();
     return counters;
+}
+
+struct counters *counters_open_memory(uint64_t rows)
+{
+    return counters_open_played(rows, NULL);
 }
 
 bool counters_start(struct counters *counters, struct error *error)

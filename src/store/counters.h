@@ -46,11 +46,12 @@ enum durability {
 };
 
 struct counters_rules {
-    const char *place;    /* absolute path of a file, or a redis:, rediss: or redis+unix: URL */
-    const char *password; /* of Redis; NULL: none */
-    uint64_t timeout;     /* milliseconds after which a check has failed */
-    uint64_t rows;        /* counters there may be */
-    int durability;       /* enum durability */
+    const char *place;     /* absolute path of a file, or a redis:, rediss: or redis+unix: URL */
+    const char *password;  /* of Redis; NULL: none */
+    uint64_t timeout;      /* milliseconds after which a check has failed */
+    uint64_t rows;         /* counters there may be */
+    int durability;        /* enum durability */
+    const uint64_t *clock; /* of counters in memory: microseconds that are played; NULL: the system's */
 };
 
 /* A failed store is opened again by itself, in the background, ever more
@@ -77,6 +78,9 @@ bool counters_start(struct counters *, struct error *);
 
 /* In the memory of this process alone, for while a store is out. `rows` is a bound. */
 struct counters *counters_open_memory(uint64_t rows);
+
+/* The same by a clock that is played: `*microseconds`, which the caller sets and never back. */
+struct counters *counters_open_played(uint64_t rows, const uint64_t *microseconds);
 
 /* Takes all of the draws (1 to DRAWS_LIMIT, no two of one key) or none. False with an error when the store
  * could not say within its time-out; then nothing was taken, or will be given

@@ -3,7 +3,7 @@
  * found by their number, in chains. When it is full, those that have expired go;
  * new keys then share one counter for each limit, named by the first word of
  * the key, so that no caller can push out another's counter or escape the limit.
- * Its clock is CLOCK_BOOTTIME. One thread at a time, as with every backend.
+ * Its clock is CLOCK_BOOTTIME unless one is played. One thread at a time, as with every backend.
  */
 #include "config.h"
 
@@ -34,14 +34,17 @@ struct memory {
     uint32_t bound, size; /* rows for keys of their own, and all */
     uint32_t used, fresh, free, cursor;
     uint64_t mask;
+    const uint64_t *clock;           /* NULL: the system's */
     uint32_t *chains;                /* indices of rows, from 1 */
     struct row *rows;                /* [0] is nobody's */
     struct row rest[QUOTA_GCRA + 1]; /* where there are too many even to share */
 };
 
-static uint64_t read_clock(void)
+static uint64_t read_clock(const struct memory *memory)
 {
     struct timespec now;
+    if (memory->clock)
+        return *memory->clock;
     clock_gettime(CLOCK_BOOTTIME, &now);
     return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
@@ -218,7 +221,7 @@ static void run_one(struct memory *memory, struct job *job, uint64_t now)
 
 static bool run(void *state, struct job *const jobs[], size_t count, struct error *error)
 {
-    uint64_t now = read_clock();
+    uint64_t now = read_clock(state);
     (void)error;
     for (size_t i = 0; i < count; i++)
         run_one(state, jobs[i], now);
@@ -249,6 +252,7 @@ static void *open_memory(const struct counters_rules *rules, struct error *error
         return NULL;
     }
     struct memory *memory = allocate(1, sizeof *memory);
+    memory->clock = rules->clock;
     memory->bound = (uint32_t)rules->rows;
     memory->size = memory->bound + SHARED;
     memory->mask = 1;
@@ -270,7 +274,7 @@ static bool tidy(void *state, struct error *error)
 {
     struct memory *memory = state;
     (void)error;
-    sweep(memory, memory->fresh < TIDY_ROWS ? memory->fresh : TIDY_ROWS, read_clock());
+    sweep(memory, memory->fresh < TIDY_ROWS ? memory->fresh : TIDY_ROWS, read_clock(memory));
     return true;
 }
 
@@ -283,7 +287,7 @@ static bool list(void *state, struct text key, bool (*each)(void *context, const
                  void *context, struct error *error)
 {
     struct memory *memory = state;
-    uint64_t now = read_clock();
+    uint64_t now = read_clock(memory);
     bool more = true;
     (void)error;
     for (uint32_t i = 1; more && i <= memory->fresh; i++) {

@@ -386,6 +386,20 @@ START_TEST(the_limit_is_admitted_and_no_more)
 }
 END_TEST
 
+START_TEST(a_clock_can_be_played)
+{
+    uint64_t now = 1000ULL * SECOND;
+    counters = counters_open_played(100, &now);
+    ck_assert_int_eq(take_until_refused("a", &five), 5);
+    ck_assert_uint_eq(taken.answers[0].retry, five.window);
+    now += five.window - 1;
+    ck_assert_int_eq(take_until_refused("a", &five), 0);
+    ck_assert_uint_eq(taken.answers[0].retry, 1);
+    now += 1;
+    ck_assert_int_eq(take_until_refused("a", &five), 5);
+}
+END_TEST
+
 START_TEST(a_refusal_may_ban)
 {
     struct quota quota = {.algorithm = QUOTA_FIXED, .limit = 1, .window = 1, .ban = 3600ULL * SECOND};
@@ -1009,6 +1023,7 @@ int main(void)
     tcase_add_test(tests, a_number_is_the_same_for_ever);
     tcase_add_test(tests, a_place_is_known_or_refused);
     tcase_add_test(tests, the_limit_is_admitted_and_no_more);
+    tcase_add_test(tests, a_clock_can_be_played);
     tcase_add_test(tests, a_refusal_may_ban);
     tcase_add_test(tests, all_are_taken_or_none);
     tcase_add_loop_test(tests, what_is_given_back_can_be_taken_again, 0, 2);

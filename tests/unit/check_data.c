@@ -1117,6 +1117,37 @@ START_TEST(bad_secrets_are_told)
 }
 END_TEST
 
+/* What is here is judged as ever, also where it need not be. */
+START_TEST(what_is_elsewhere_need_not_be_here)
+{
+    static const char *const missing[] = {"file:missing", "env:CHECK_DATA_MISSING", "file:/none/key"};
+    static const char *const wrong[] = {"file:key", "file:.", "file:", "'env:'", "hunter2", "missing"};
+    struct decoder own = decoder();
+    struct text secret;
+    own.folder = folder;
+    unsetenv("CHECK_DATA_MISSING");
+    write_file("key", TEXT("hunter2"), 0644);
+    for (size_t i = 0; i < COUNT(missing); i++) {
+        const struct node *node = yaml(missing[i]);
+        own.elsewhere = false;
+        ck_assert(!decode_is_elsewhere(&own, node) && !decode_secret(&own, node, &secret));
+        again();
+        own = decoder();
+        own.folder = folder;
+        own.elsewhere = true;
+        node = yaml(missing[i]);
+        ck_assert(decode_is_elsewhere(&own, node) && decode_secret(&own, node, &secret));
+        ck_assert_uint_eq(secret.length, 0);
+        ck_assert_uint_eq(findings.errors, 0);
+    }
+    for (size_t i = 0; i < COUNT(wrong); i++)
+        ck_assert_msg(!decode_secret(&own, yaml(wrong[i]), &secret), "%s", wrong[i]);
+    ck_assert(decode_is_elsewhere(&own, yaml("missing")) && !decode_is_elsewhere(&own, yaml("key")));
+    write_file("key", TEXT("hunter2"), 0600);
+    ck_assert(decode_secret(&own, yaml("file:key"), &secret) && text_equal(secret, TEXT("hunter2")));
+}
+END_TEST
+
 START_TEST(a_secret_written_out_is_not_repeated)
 {
     static const char *const rows[] = {"hunter2", "file:",           "'env:'", "[hunter2]",
@@ -1192,6 +1223,7 @@ static void add_file_tests(Suite *suite)
     tcase_add_test(tests, files_that_cannot_be_read_are_told);
     tcase_add_test(tests, secrets_are_read);
     tcase_add_test(tests, bad_secrets_are_told);
+    tcase_add_test(tests, what_is_elsewhere_need_not_be_here);
     tcase_add_test(tests, a_secret_written_out_is_not_repeated);
     suite_add_tcase(suite, tests);
 }

@@ -1831,6 +1831,16 @@ static int compare_ids(const void *one, const void *other)
     return memcmp(one, other, REQUEST_ID_SIZE);
 }
 
+START_TEST(the_time_can_be_played)
+{
+    struct exchange exchange = {0};
+    int64_t before = clock_wall_milliseconds(), time = exchange_time(&exchange);
+    ck_assert(before <= time && time <= clock_wall_milliseconds());
+    exchange.played_time = 1;
+    ck_assert_int_eq(exchange_time(&exchange), 1);
+}
+END_TEST
+
 START_TEST(exchange_ids)
 {
     enum { MANY = 1000 };
@@ -1912,6 +1922,7 @@ static void add_transport_cases(Suite *suite)
     tcase_add_test(made, body_emptiness);
     made = add_case(suite, "exchange", make_arena, free_arena);
     tcase_add_loop_test(made, exchange_sends, 0, COUNT(exchanges));
+    tcase_add_test(made, the_time_can_be_played);
     tcase_add_test(made, exchange_ids);
 }
 

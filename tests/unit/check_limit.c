@@ -52,7 +52,8 @@ static const char *draws(const char *limits, const char *uri, const char *header
     ck_assert_uint_eq(policy->findings.errors, 0);
     turns = 0;
     memset(drawn, 0, sizeof drawn);
-    struct exchange exchange = {.arena = arena_new(), .channel = &channel, .observe = observe};
+    struct exchange exchange = {
+        .arena = arena_new(), .channel = &channel, .observe = observe, .previews = true};
     items[params.count++] = (struct param){TEXT("REQUEST_METHOD"), TEXT("POST")};
     items[params.count++] = (struct param){TEXT("REQUEST_URI"), text_of(uri)};
     while (text_next(&rest, '\n', &line)) {
