@@ -13,7 +13,7 @@
 #include "front/cgi.h"
 
 const struct command *const commands[] = {
-    &serve_command, &check_command, &explain_command, &init_command, &test_command, &key_command,
+    &serve_command, &check_command, &explain_command,  &init_command, &test_command,    &key_command,
     &limit_command, &token_command, &validate_command, &help_command, &version_command, NULL,
 };
 
