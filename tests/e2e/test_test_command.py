@@ -282,6 +282,16 @@ def test_limits(program, policy):
     fails(program, policy, {**guess, "repeat": 2, "before": 401, "expect": 429}, "expected 429, found 401 from exec (request 2 of 2)")
 
 
+def test_windows_do_not_depend_on_the_time_of_day(program, folder):
+    """To the second, where a sliding window is told in parts."""
+    policy = folder.write("windows/policy.yaml", "store: sqlite:x.db\nroutes: [{path: /, auth: none, limits: 1/15m, respond: nothing}]")
+    found = set()
+    for at in ("2027-01-01T00:00:00Z", "2027-01-01T11:03:17Z", None, "2031-07-05T23:59:59Z"):
+        result = play(program, policy, [get("/", {"headers": {"Retry-After": "x"}}, repeat=2, **({"at": at} if at else {}))])
+        found.add(re.search(r"found (\d+)", result.stdout)[1])
+    assert len(found) == 1, found
+
+
 def test_no_time_goes_by(program, policy):
     """Requests that a limit delays, and slots: no case waits for another, or for a clock."""
     passes(program, policy, get("/slow", 429, repeat=4, before="pass"), get("/slow", "pass", after="1s"), get("/slow", 429, after="0s"),
