@@ -132,6 +132,7 @@ static bool play_one(struct test_stage *stage, const struct test_case *test,
     struct exchange exchange = play_exchange(stage->policy, &channel);
     sent = bytes_new(exchange.arena, REPLY_LIMIT);
     exchange.spool_folder = P_tmpdir; /* the policy's is elsewhere */
+    exchange.authorizer = test->role == TEST_AUTHORIZER;
     exchange.owner = &playing;
     exchange.observe = observe;
     exchange.observer = &playing.story;

@@ -240,6 +240,19 @@ def test_a_caller_comes_by_one_way(program, folder):
                **{"as": {"name": "ann", "method": "two", "roles": ["x", "y"], "scopes": "z", "claims": {"mail": "a@b"}}}))
 
 
+def test_authorizers(program, folder):
+    policy = folder.write("role/policy.yaml", "authorizer: true\nauth: {way: {jwt: {algorithms: [HS256], secret: env:TEST_SECRET, any_audience: true}}}\n"
+                          "defaults: {exec: /nowhere, auth: none}\nroutes:\n  - {path: /a, auth: way}\n  - {path: /b, body: {fields: {n: integer}}}\n"
+                          "  - {path: /c, https: redirect}\n")
+    role = {"role": "authorizer"}
+    passes(program, policy, get("/a", {"status": 200, "headers": {"Variable-REMOTE_USER": "ann"}, "absent": "X-Request-ID"}, **role, **{"as": "ann"}),
+           get("/a", "401 unauthorized", **role), get("/none", "403 route_not_found", **role), get("/c", "403 https_redirect", **role),
+           get("/b", "403 body_unseen", method="POST", headers={"Content-Type": "application/json"}, **role),
+           get("/a", {"status": "pass", "absent": "Variable-REMOTE_USER"}, **{"as": "ann"}))
+    result = play(program, policy, [get("/b", json={}, **role)])
+    assert result.returncode == 2 and "role: an authorizer is not given the body" in result.stderr
+
+
 def test_keys_of_the_policy_are_judged(program, folder):
     store = folder.writable("keys") / "keys.db"
     key = harness.run([program, "key", "create", "--owner", "acme", "--store", store]).stdout.strip()
