@@ -114,7 +114,7 @@ static bool read_file(struct session *session, struct test_file *file, const cha
     *stage = find_stage(session, policy);
     bool good = true;
     for (size_t i = 0; *stage && i < file->count; i++)
-        good = test_request_check(&test_stage_policy(*stage)->auth, &file->cases[i], &file->findings) && good;
+        good = test_request_check(test_stage_policy(*stage), &file->cases[i], &file->findings) && good;
     return good;
 }
 

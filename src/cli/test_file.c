@@ -189,6 +189,8 @@ static const struct field case_fields[] = {
      .help = "method and target of the request"},
     {FIELD(FIELD_TEXT, test_case, name, "name"), .help = "what is told when it fails"},
     REQUEST_FIELDS,
+    {FIELD(FIELD_CHOICE, test_case, role, "role"), .fallback = "responder", .choices = "responder|authorizer",
+     .help = "what the web server asks of it: an answer, or whether it may serve the request itself"},
     BODY_FIELDS(test_case, "the request's"),
     {FIELD(FIELD_SECTION, test_case, as, "as"), .section = &caller_section,
      .help = "who is calling, without a credential"},

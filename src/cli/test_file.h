@@ -43,12 +43,16 @@ struct test_reply {
     struct test_content content;
 };
 
+/* FastCGI's roles. */
+enum test_role { TEST_RESPONDER, TEST_AUTHORIZER };
+
 struct test_case {
     const struct node *node;
     const char *name; /* the request where it has none */
     const char *method, *target;
     const char *host, *address; /* host NULL: as the headers say */
     bool https;
+    int role; /* enum test_role */
     struct pairs headers, parameters;
     struct test_content content;
     struct test_caller as;

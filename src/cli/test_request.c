@@ -42,8 +42,8 @@ static const char *header_of(const struct places *places)
     return places->cookie || places->query ? NULL : "authorization";
 }
 
-bool test_request_check(const struct auth_methods *methods, const struct test_case *test,
-                        struct findings *findings)
+static bool check_caller(const struct auth_methods *methods, const struct test_case *test,
+                         struct findings *findings)
 {
     if (!test->as.node)
         return true;
@@ -62,6 +62,25 @@ bool test_request_check(const struct auth_methods *methods, const struct test_ca
 static void add_header(struct play *play, struct header *list, const char *name, struct text value)
 {
     list[play->header_count++] = (struct header){text_of(name), value};
+}
+
+/* FastCGI specification, 6.3. */
+static bool check_role(const struct policy *policy, const struct test_case *test, struct findings *findings)
+{
+    const struct node *role = node_get(test->node, "role");
+    if (test->role != TEST_AUTHORIZER)
+        return true;
+    if (!policy->server.authorizer)
+        return findings_add(findings, FINDING_ERROR, role,
+                            "the policy takes no such role, expected `authorizer: true` in it");
+    return !test->content.text.at ||
+           findings_add(findings, FINDING_ERROR, role, "an authorizer is not given the body");
+}
+
+bool test_request_check(const struct policy *policy, const struct test_case *test, struct findings *findings)
+{
+    bool good = check_role(policy, test, findings);
+    return check_caller(&policy->auth, test, findings) && good;
 }
 
 static struct header *find_header(struct play *play, struct header *list, const char *name)

@@ -13,8 +13,8 @@
 /* The way by which a caller comes; NULL: there is none of that name, or more than one where none is named. */
 const struct auth_method *test_request_method(const struct auth_methods *, const struct test_caller *);
 
-/* Whether a case's caller can come to a policy with these ways, or else a finding. */
-bool test_request_check(const struct auth_methods *, const struct test_case *, struct findings *);
+/* Whether a case's caller and role fit the policy, or else findings. */
+bool test_request_check(const struct policy *, const struct test_case *, struct findings *);
 
 /* The request of a case that has been checked. Its parts are in the arena, or the case's. */
 void test_request_make(const struct auth_methods *, const struct test_case *, struct arena *, struct play *);

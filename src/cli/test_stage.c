@@ -15,12 +15,14 @@
 
 enum { COUNTERS = 100000, REPLY_LIMIT = 64 << 20 };
 
+#define CLOCK_BEGIN (10000 * UINT64_C(86400000000)) /* microseconds, whole days */
+
 struct test_stage {
     struct policy *policy;
     struct test_cast cast;
     bool *reached;  /* of the policy's routes, by place */
     int64_t now;    /* milliseconds since 1970 */
-    uint64_t clock; /* of the counters */
+    uint64_t clock; /* of the counters, in microseconds */
 };
 
 /* ---- the stage */
@@ -55,13 +57,16 @@ const struct policy *test_stage_policy(const struct test_stage *stage)
     return stage->policy;
 }
 
+/* Counters have a clock of their own: where their windows lie does not depend on when a test is run. */
 static void set_time(struct test_stage *stage, const struct test_case *test)
 {
-    if (test->goes_on)
+    if (test->goes_on) {
         stage->now += (int64_t)test->after;
-    else
-        stage->now = test->at ? test->at : clock_wall_milliseconds();
-    stage->clock = (uint64_t)stage->now * 1000;
+        stage->clock += test->after * 1000;
+        return;
+    }
+    stage->now = test->at ? test->at : clock_wall_milliseconds();
+    stage->clock = CLOCK_BEGIN;
 }
 
 static void begin_case(struct test_stage *stage, const struct test_case *test)
@@ -127,6 +132,7 @@ static bool play_one(struct test_stage *stage, const struct test_case *test,
     struct exchange exchange = play_exchange(stage->policy, &channel);
     sent = bytes_new(exchange.arena, REPLY_LIMIT);
     exchange.spool_folder = P_tmpdir; /* the policy's is elsewhere */
+    exchange.authorizer = test->role == TEST_AUTHORIZER;
     exchange.owner = &playing;
     exchange.observe = observe;
     exchange.observer = &playing.story;

@@ -40,7 +40,7 @@ struct decoder {
     struct arena *arena; /* of the policy: what is decoded lives as long */
     struct findings *findings;
     const char *folder;        /* absolute folder of the policy file */
-    bool elsewhere;            /* it is for another machine: what only that has need not be here */
+    bool elsewhere;            /* the policy is for another machine: what only that has need not be here */
     const char *user, *group;  /* of the whole file, for sections that name none; NULL where it names none */
     const char *path;          /* of the route that is read; NULL in its defaults */
     struct auth_methods *auth; /* the file's ways to authenticate (guard/auth_method.h), for routes */

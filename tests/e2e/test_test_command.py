@@ -240,6 +240,19 @@ def test_a_caller_comes_by_one_way(program, folder):
                **{"as": {"name": "ann", "method": "two", "roles": ["x", "y"], "scopes": "z", "claims": {"mail": "a@b"}}}))
 
 
+def test_authorizers(program, folder):
+    policy = folder.write("role/policy.yaml", "authorizer: true\nauth: {way: {jwt: {algorithms: [HS256], secret: env:TEST_SECRET, any_audience: true}}}\n"
+                          "defaults: {exec: /nowhere, auth: none}\nroutes:\n  - {path: /a, auth: way}\n  - {path: /b, body: {fields: {n: integer}}}\n"
+                          "  - {path: /c, https: redirect}\n")
+    role = {"role": "authorizer"}
+    passes(program, policy, get("/a", {"status": 200, "headers": {"Variable-REMOTE_USER": "ann"}, "absent": "X-Request-ID"}, **role, **{"as": "ann"}),
+           get("/a", "401 unauthorized", **role), get("/none", "403 route_not_found", **role), get("/c", "403 https_redirect", **role),
+           get("/b", "403 body_unseen", method="POST", headers={"Content-Type": "application/json"}, **role),
+           get("/a", {"status": "pass", "absent": "Variable-REMOTE_USER"}, **{"as": "ann"}))
+    result = play(program, policy, [get("/b", json={}, **role)])
+    assert result.returncode == 2 and "role: an authorizer is not given the body" in result.stderr
+
+
 def test_keys_of_the_policy_are_judged(program, folder):
     store = folder.writable("keys") / "keys.db"
     key = harness.run([program, "key", "create", "--owner", "acme", "--store", store]).stdout.strip()
@@ -280,6 +293,16 @@ def test_limits(program, policy):
     fails(program, policy, {**guess, "repeat": 4, "before": 401, "expect": 429},
           "expected 401, found 429 rate_limit_exceeded (limits: guesses address=127.0.0.1: 2/10m) (request 3 of 4)")
     fails(program, policy, {**guess, "repeat": 2, "before": 401, "expect": 429}, "expected 429, found 401 from exec (request 2 of 2)")
+
+
+def test_windows_do_not_depend_on_the_time_of_day(program, folder):
+    """To the second, where a sliding window is told in parts."""
+    policy = folder.write("windows/policy.yaml", "store: sqlite:x.db\nroutes: [{path: /, auth: none, limits: 1/15m, respond: nothing}]")
+    found = set()
+    for at in ("2027-01-01T00:00:00Z", "2027-01-01T11:03:17Z", None, "2031-07-05T23:59:59Z"):
+        result = play(program, policy, [get("/", {"headers": {"Retry-After": "x"}}, repeat=2, **({"at": at} if at else {}))])
+        found.add(re.search(r"found (\d+)", result.stdout)[1])
+    assert len(found) == 1, found
 
 
 def test_no_time_goes_by(program, policy):
@@ -410,7 +433,7 @@ def test_uncovered(program, folder):
 
 # ---- the examples
 
-@pytest.mark.parametrize("name", ["site", "api", "openapi/policy"])
+@pytest.mark.parametrize("name", ["site", "api", "cors", "headers", "openapi/policy"])
 def test_examples(program, name):
     """Where they are: nothing of what the policies name is there."""
     result = command(program, "-u", harness.EXAMPLES / f"{name}.test.yaml")

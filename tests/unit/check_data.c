@@ -1117,34 +1117,44 @@ START_TEST(bad_secrets_are_told)
 }
 END_TEST
 
+static bool secret_elsewhere(const char *content, bool elsewhere, struct text *secret)
+{
+    again();
+    struct decoder own = decoder();
+    own.folder = folder;
+    own.elsewhere = elsewhere;
+    *secret = (struct text){0};
+    return decode_secret(&own, yaml(content), secret);
+}
+
+static bool file_is_elsewhere(const char *path)
+{
+    again();
+    struct decoder own = decoder();
+    own.folder = folder;
+    own.elsewhere = true;
+    return decode_is_elsewhere(&own, yaml(path));
+}
+
 /* What is here is judged as ever, also where it need not be. */
 START_TEST(what_is_elsewhere_need_not_be_here)
 {
     static const char *const missing[] = {"file:missing", "env:CHECK_DATA_MISSING", "file:/none/key"};
     static const char *const wrong[] = {"file:key", "file:.", "file:", "'env:'", "hunter2", "missing"};
-    struct decoder own = decoder();
     struct text secret;
-    own.folder = folder;
     unsetenv("CHECK_DATA_MISSING");
     write_file("key", TEXT("hunter2"), 0644);
     for (size_t i = 0; i < COUNT(missing); i++) {
-        const struct node *node = yaml(missing[i]);
-        own.elsewhere = false;
-        ck_assert(!decode_is_elsewhere(&own, node) && !decode_secret(&own, node, &secret));
-        again();
-        own = decoder();
-        own.folder = folder;
-        own.elsewhere = true;
-        node = yaml(missing[i]);
-        ck_assert(decode_is_elsewhere(&own, node) && decode_secret(&own, node, &secret));
+        ck_assert_msg(!secret_elsewhere(missing[i], false, &secret), "%s", missing[i]);
+        ck_assert_msg(secret_elsewhere(missing[i], true, &secret), "%s", missing[i]);
         ck_assert_uint_eq(secret.length, 0);
         ck_assert_uint_eq(findings.errors, 0);
     }
     for (size_t i = 0; i < COUNT(wrong); i++)
-        ck_assert_msg(!decode_secret(&own, yaml(wrong[i]), &secret), "%s", wrong[i]);
-    ck_assert(decode_is_elsewhere(&own, yaml("missing")) && !decode_is_elsewhere(&own, yaml("key")));
+        ck_assert_msg(!secret_elsewhere(wrong[i], true, &secret), "%s", wrong[i]);
+    ck_assert(file_is_elsewhere("missing") && !file_is_elsewhere("key"));
     write_file("key", TEXT("hunter2"), 0600);
-    ck_assert(decode_secret(&own, yaml("file:key"), &secret) && text_equal(secret, TEXT("hunter2")));
+    ck_assert(secret_elsewhere("file:key", true, &secret) && text_equal(secret, TEXT("hunter2")));
 }
 END_TEST
 
