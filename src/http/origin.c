@@ -69,7 +69,7 @@ bool origin_parse(struct text text, struct origin *origin)
     size_t colon = text_find(text, ':');
     struct text rest = text_from(text, colon);
     *origin = (struct origin){.scheme = {text.at, colon}};
-    if (text.length > ORIGIN_MOST || !is_scheme(origin->scheme) || !text_starts_with(rest, TEXT("://")))
+    if (!is_scheme(origin->scheme) || !text_starts_with(rest, TEXT("://")))
         return false;
     rest = text_from(rest, 3);
     size_t bracket = text_find(rest, ']');
@@ -129,7 +129,7 @@ bool origin_pattern_parse(struct text text, struct origin_pattern *pattern)
         size_t colon = text_find(authority, ':');
         struct text port = text_from(authority, colon + 1);
         pattern->origin = (struct origin){scheme, {authority.at, colon}, port};
-        return text.length <= ORIGIN_MOST && (colon == authority.length || is_port(port, scheme)) &&
+        return (colon == authority.length || is_port(port, scheme)) &&
                host_is_canonical(pattern->origin.host) && is_name(pattern->origin.host);
     }
     return origin_parse(text, &pattern->origin);
@@ -162,7 +162,7 @@ bool origin_is_own(struct text text, const struct request *request)
     if (host.at[0] == '[')
         host = (struct text){host.at + 1, host.length - 2};
     /* Debian's nginx hands a Host on without its port. */
-    bool lost = request->host_port.length == 0 &&
-                is_port_of(request_server_param(request, "SERVER_PORT"), &origin);
+    bool lost =
+        request->host_port.length == 0 && is_port_of(request_server_param(request, "SERVER_PORT"), &origin);
     return text_equal(host, request->host) && (lost || is_port_of(request->host_port, &origin));
 }

@@ -15,9 +15,9 @@ struct origin {
 };
 
 /* Reads "https://app.example.com" or "http://localhost:8080": lower case, no path, no port that
- * is the scheme's own, not longer than ORIGIN_MOST. Hosts of schemes other than http and https are
- * names of letters of either case. False for all else, "null" included. The parts point into the text. */
-enum { ORIGIN_MOST = 320 };
+ * is the scheme's own, a scheme of at most 32 bytes and a host of 253. Hosts of schemes other than http and
+ * https are names of letters of either case. False for all else, "null" included. The parts point into the
+ * text. */
 bool origin_parse(struct text, struct origin *);
 
 /* The spelling that browsers have for what somebody wrote, in the arena; empty when there is none. */

@@ -173,11 +173,13 @@ END_TEST
 START_TEST(origins_are_bounded)
 {
     struct origin origin;
-    char text[ORIGIN_MOST + 2] = "x://";
+    char text[300] = "x://";
     memset(text + 4, 'a', 253);
     ck_assert(origin_parse(text_of(text), &origin));
     text[4 + 253] = 'a';
     ck_assert(!origin_parse(text_of(text), &origin));
+    ck_assert(origin_parse(TEXT("a1234567890123456789012345678901://a"), &origin));
+    ck_assert(!origin_parse(TEXT("a12345678901234567890123456789012://a"), &origin));
     ck_assert(!origin_parse(TEXT("https://a\0b"), &origin));
     ck_assert(!origin_parse(TEXT("https://a\0"), &origin));
 }
