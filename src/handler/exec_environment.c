@@ -25,14 +25,12 @@ static const char *const hidden_headers[] = {"content-length", "content-type", "
                                              "proxy-authenticate", "proxy-authorization", "te", "trailer",
                                              "transfer-encoding", "upgrade", NULL};
 
-static const char *const reserved_names[] = {"CONTENT_LENGTH",    "CONTENT_TYPE",    "CSP_NONCE",       "DOCUMENT_ROOT",
-                                             "GATEWAY_INTERFACE", "HTTPS",           "PATH",
-                                             "PATH_INFO",         "PATH_TRANSLATED", "QUERY_STRING",
-                                             "REDIRECT_STATUS",   "REMOTE_ADDR",     "REMOTE_PORT",
-                                             "REQUEST_ID",        "REQUEST_METHOD",  "REQUEST_SCHEME",
-                                             "REQUEST_URI",       "SCRIPT_FILENAME", "SCRIPT_NAME",
-                                             "SERVER_ADDR",       "SERVER_NAME",     "SERVER_PORT",
-                                             "SERVER_PROTOCOL",   "SERVER_SOFTWARE", NULL};
+static const char *const reserved_names[] = {
+    "CONTENT_LENGTH",  "CONTENT_TYPE", "CSP_NONCE",       "DOCUMENT_ROOT",   "GATEWAY_INTERFACE",
+    "HTTPS",           "PATH",         "PATH_INFO",       "PATH_TRANSLATED", "QUERY_STRING",
+    "REDIRECT_STATUS", "REMOTE_ADDR",  "REMOTE_PORT",     "REQUEST_ID",      "REQUEST_METHOD",
+    "REQUEST_SCHEME",  "REQUEST_URI",  "SCRIPT_FILENAME", "SCRIPT_NAME",     "SERVER_ADDR",
+    "SERVER_NAME",     "SERVER_PORT",  "SERVER_PROTOCOL", "SERVER_SOFTWARE", NULL};
 
 static bool is_one_of(struct text name, const char *const names[])
 {

@@ -231,15 +231,16 @@ static bool is_document(const struct reply *reply)
     return name.length > 4 && text_equal_ignore_case(text_from(name, name.length - 4), TEXT("+xml"));
 }
 
-/* RFC 6797, 7.2, and Clear-Site-Data, 3.1: not over HTTP. What failed clears nothing, or a
- * logout that did not happen would look as if it had. */
+/* RFC 6797, 7.2, and Clear-Site-Data, 3.1: not over HTTP. What a guard answered or
+ * failed clears nothing, or a logout that did not happen would look as if it had. */
 static bool is_in_place(const struct exchange *exchange, struct text name)
 {
     const struct reply *reply = &exchange->reply;
     if (text_equal_ignore_case(name, TEXT(TRANSPORT_SECURITY)))
         return exchange->request.secure;
     if (text_equal_ignore_case(name, TEXT(CLEAR_SITE_DATA)))
-        return exchange->request.secure && reply->status < 400 && reply->status != 304;
+        return exchange->request.secure && exchange->verdict.kind == VERDICT_PASS && reply->status < 400 &&
+               reply->status != 304;
     return true;
 }
 

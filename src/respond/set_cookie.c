@@ -46,7 +46,7 @@ static bool check_names(struct decoder *decoder, const struct node *node, const 
 {
     bool good = true;
     for (size_t i = 0; i < names->count; i++)
-        if (!text_is_token(names->items[i]))
+        if (names->items[i].length > 0 && !text_is_token(names->items[i]))
             good = findings_add(decoder->findings, FINDING_ERROR, node_get(node, key),
                                 "\"%.*s\" is not a cookie's name", TEXT_ARGUMENTS(names->items[i]));
     if (names->count > 0 && !wanted)
@@ -64,10 +64,9 @@ bool set_cookie_decode(struct decoder *decoder, const struct node *node, void *m
     if (node->kind != NODE_MAP)
         return findings_add(decoder->findings, FINDING_ERROR, node,
                             "this does not fit, expected off or a map with secure, http_only, same_site");
-    if (!decode_section(decoder, &cookie_section, node, rules))
-        return false;
     rules->given = true;
-    bool good = check_names(decoder, node, &rules->script, rules->http_only, "script");
+    bool good = decode_section(decoder, &cookie_section, node, rules);
+    good = check_names(decoder, node, &rules->script, rules->http_only, "script") && good;
     return check_names(decoder, node, &rules->cross, rules->same_site != SAME_SITE_OFF, "cross") && good;
 }
 

@@ -607,6 +607,17 @@ static const struct {
 } clearings[] = {{200, true, true},  {204, true, true},   {303, true, true},  {302, true, true},
                  {304, true, false}, {200, false, false}, {401, true, false}, {500, true, false}};
 
+/* A preflight is no logout. */
+START_TEST(answers_of_guards_clear_nothing)
+{
+    struct secure_headers headers = decode_good("{preset: off, Clear-Site-Data: [cookies]}");
+    exchange.reply = (struct reply){.status = 204};
+    exchange.verdict = (struct verdict){VERDICT_ANSWER, 204, "cors", "preflight", NULL};
+    secure_headers_apply(&headers, &exchange);
+    ck_assert_str_eq(reply_lines(), "");
+}
+END_TEST
+
 START_TEST(site_data_is_cleared)
 {
     struct secure_headers headers = decode_good("{preset: off, Clear-Site-Data: [cookies]}");
@@ -840,6 +851,7 @@ int main(void)
     ADD_TABLE(replies_leave, replies);
     tcase_add_test(cases, own_pages_keep_their_policy);
     ADD_TABLE(site_data_is_cleared, clearings);
+    tcase_add_test(cases, answers_of_guards_clear_nothing);
     ADD_TABLE(caches_are_told, caches);
     ADD_TABLE(cookies_are_hardened, cookies);
     tcase_add_test(cases, cookies_are_limited);
