@@ -4,6 +4,7 @@
  */
 #include "config.h"
 
+#include <assert.h>
 #include <jansson.h>
 
 #include "respond/error_body.h"
@@ -295,6 +296,21 @@ static void add_fastapi(struct bytes *body, const struct error_telling *telling)
     bytes_add(body, "}", 1);
 }
 
+/* There are web servers that call a body HTML, whatever it is: characters of markup, which only strings
+ * have, are escaped. */
+static void add_harmless(struct bytes *body, struct text json)
+{
+    for (size_t from = 0, at = 0; at <= json.length; at++) {
+        bool harmful = at < json.length && memchr("<>&", json.at[at], 3);
+        if (!harmful && at < json.length)
+            continue;
+        bytes_add(body, json.at + from, at - from);
+        if (harmful)
+            bytes_printf(body, "\\u%04x", (unsigned)json.at[at]);
+        from = at + 1;
+    }
+}
+
 void error_json_add(struct bytes *body, const struct error_telling *telling)
 {
     static void (*const profiles[])(struct bytes *, const struct error_telling *) = {
@@ -302,7 +318,10 @@ void error_json_add(struct bytes *body, const struct error_telling *telling)
         [ERROR_PROBLEM] = add_problem,
         [ERROR_FASTAPI] = add_fastapi,
     };
-    profiles[telling->rules->profile](body, telling);
+    struct bytes json = bytes_new(body->arena, body->limit);
+    profiles[telling->rules->profile](&json, telling);
+    assert(!json.full);
+    add_harmless(body, bytes_text(&json));
 }
 
 struct text error_json_type(const struct error_rules *rules)

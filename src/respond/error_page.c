@@ -108,25 +108,27 @@ bool error_page_wanted(const struct headers *request)
 
 /* ---- what is in it */
 
+/* A character that is not ASCII, in well-formed UTF-8. */
+static uint32_t read_character(struct text sequence)
+{
+    uint32_t character = (unsigned char)sequence.at[0] & (0xffu >> (sequence.length + 1));
+    for (size_t i = 1; i < sequence.length; i++)
+        character = character << 6 | ((unsigned char)sequence.at[i] & 0x3fu);
+    return character;
+}
+
+/* All that is not ASCII by number, for there are web servers that hand on a page as one in Latin-1. */
 static void add_escaped(struct bytes *page, struct text text)
 {
-    for (size_t i = 0; i < text.length; i++) {
-        switch (text.at[i]) {
-        case '&':
-            bytes_add_text(page, TEXT("&amp;"));
-            break;
-        case '<':
-            bytes_add_text(page, TEXT("&lt;"));
-            break;
-        case '>':
-            bytes_add_text(page, TEXT("&gt;"));
-            break;
-        case '"':
-            bytes_add_text(page, TEXT("&quot;"));
-            break;
-        default:
-            bytes_add(page, &text.at[i], 1);
-        }
+    while (text.length > 0) {
+        size_t length = text_utf8_sequence(text);
+        if (length > 1)
+            bytes_printf(page, "&#%u;", (unsigned)read_character((struct text){text.at, length}));
+        else if (length == 0 || strchr("&<>\"", text.at[0]))
+            bytes_printf(page, "&#%u;", length == 0 ? 0xfffdu : (unsigned)text.at[0]);
+        else
+            bytes_add(page, text.at, 1);
+        text = text_from(text, length ? length : 1);
     }
 }
 

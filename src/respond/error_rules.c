@@ -191,8 +191,9 @@ static size_t find_default(const struct error_rules *rules, const struct error_w
 bool error_rules_check(const struct error_rules *rules, struct decoder *decoder, const struct node *node)
 {
     bool good = true;
-    if (rules->types && rules->profile != ERROR_PROBLEM)
-        good = findings_add(decoder->findings, FINDING_ERROR, node, "`types` is for the profile problem");
+    const struct node *types = node->kind == NODE_MAP ? node_get(node, "types") : NULL;
+    if (types && rules->profile != ERROR_PROBLEM)
+        good = findings_add_key(decoder->findings, FINDING_ERROR, types, "this is for the profile problem");
     for (size_t i = 0; i < rules->count; i++)
         if (find_default(rules, &rules->words[i]) == rules->words[i].languages.count &&
             !text_equal_ignore_case(text_of(rules->language), english))

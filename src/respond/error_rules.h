@@ -26,7 +26,8 @@ struct error_rules { /* policy key `errors` */
 
 extern const struct section error_rules_section;
 
-/* What only all keys together can tell. False with findings, the first of them at the node. */
+/* What only all keys together can tell, of rules that the node or, in part, one before it has made. False
+ * with findings. */
 bool error_rules_check(const struct error_rules *, struct decoder *, const struct node *);
 
 /* A sentence, and which language it is in; `own` when it is the policy's. */

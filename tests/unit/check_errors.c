@@ -249,7 +249,7 @@ static struct error_rules rules_of(const char *policy)
 static const struct {
     const char *policy, *finding;
 } bad_rules[] = {
-    {"plane", "p:1:1: profile: \"plane\" is not known, expected one of plain, problem, fastapi"},
+    {"plane", "p:1:1: \"plane\" is not known, expected one of plain, problem, fastapi"},
     {"{profile: rfc9457}", "p:1:11: profile: \"rfc9457\" is not known"},
     {"{html: 1}", "p:1:8: html: \"1\" is neither, expected true or false\n"},
     {"{htlm: true}", "p:1:2: htlm: this key is not known"},
@@ -282,7 +282,7 @@ static const struct {
      "p:1:12: language: this is not a language, expected a tag such as en or pt-BR\n"},
     {"{messages: {page_retry_days: x}}",
      "p:1:30: messages.page_retry_days: the number is missing, expected {n} where it is to stand\n"},
-    {"{types: 'https://example.com/problems/'}", "p:1:1: `types` is for the profile problem\n"},
+    {"{types: 'https://example.com/problems/'}", "p:1:2: types: this is for the profile problem\n"},
     {"{profile: problem, types: 'http://example.com/'}",
      "p:1:27: types: this does not fit, expected the front of a"},
     {"{profile: problem, types: 'https://example.com/problems'}", "p:1:27: types: this does not fit"},
@@ -546,6 +546,21 @@ END_TEST
 
 static const char *const profiles[] = {"plain", "problem", "fastapi"};
 
+/* Names of fields are told, and some web servers call our JSON HTML. */
+START_TEST(profiles_have_no_markup)
+{
+    struct error_rules rules = rules_of(profiles[_i]);
+    exchange.verdict = DENY(400, "parameters", "validation_error", NULL);
+    exchange.details = TEXT("[{\"in\":\"query\",\"field\":\"<script>&\",\"error\":\"is not allowed\"}]");
+    const char *body = body_of(&rules);
+    ck_assert_ptr_nonnull(strstr(body, "\"\\u003cscript\\u003e\\u0026\""));
+    ck_assert_ptr_null(strpbrk(body, "<>&"));
+    json_t *object = json_loads(body, 0, NULL);
+    ck_assert_ptr_nonnull(object);
+    json_decref(object);
+}
+END_TEST
+
 START_TEST(profiles_keep_headers)
 {
     struct error_rules rules = rules_of(profiles[_i]);
@@ -686,9 +701,19 @@ START_TEST(page_escapes_messages)
 {
     const char *page =
         page_of("{messages: {forbidden: '</title><script>\"&''', page_ask: '<i>{n}</i>'}}", 403, "forbidden");
-    ck_assert_ptr_nonnull(strstr(page, "<h1>&lt;/title&gt;&lt;script&gt;&quot;&amp;'</h1>"));
-    ck_assert_ptr_nonnull(strstr(page, "<p>&lt;i&gt;{n}&lt;/i&gt;</p>"));
+    ck_assert_ptr_nonnull(strstr(page, "<h1>&#60;/title&#62;&#60;script&#62;&#34;&#38;'</h1>"));
+    ck_assert_ptr_nonnull(strstr(page, "<p>&#60;i&#62;{n}&#60;/i&#62;</p>"));
     ck_assert_ptr_null(strstr(page, "<script"));
+}
+END_TEST
+
+START_TEST(page_is_ascii)
+{
+    const char *page =
+        page_of("{messages: {forbidden: '\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80'}}", 403, "forbidden");
+    ck_assert_ptr_nonnull(strstr(page, "<h1>&#228;&#8364;&#128512;</h1>"));
+    for (const char *at = page; *at; at++)
+        ck_assert_int_eq(*at & 0x80, 0);
 }
 END_TEST
 
@@ -769,7 +794,7 @@ START_TEST(page_counts_in_any_language)
     exchange.allowance = (struct allowance){.retry = 600};
     const char *page = page_of("{messages: {page_retry_minutes: 'In {n} <b>Minuten</b> wieder'}}", 429,
                                "rate_limit_exceeded");
-    ck_assert_ptr_nonnull(strstr(page, "<p>In 10 &lt;b&gt;Minuten&lt;/b&gt; wieder</p>"));
+    ck_assert_ptr_nonnull(strstr(page, "<p>In 10 &#60;b&#62;Minuten&#60;/b&#62; wieder</p>"));
 }
 END_TEST
 
@@ -802,6 +827,7 @@ static void add_bodies(Suite *suite)
     TCase *cases = add_case(suite, "profiles");
     ADD_TABLE(profiles_are_exact, bodies);
     ADD_TABLE(profiles_keep_headers, profiles);
+    ADD_TABLE(profiles_have_no_markup, profiles);
     ADD_TABLE(details_of_any_size, profiles);
     tcase_add_test(cases, limits_stay_untold);
     tcase_add_loop_test(cases, bodies_are_not_for_all_statuses, 0, 2);
@@ -813,6 +839,7 @@ static void add_bodies(Suite *suite)
     tcase_add_test(cases, only_pages_are_protected);
     tcase_add_test(cases, page_can_be_off);
     tcase_add_test(cases, page_escapes_messages);
+    tcase_add_test(cases, page_is_ascii);
     tcase_add_test(cases, page_counts_in_any_language);
 }
 
