@@ -10,7 +10,7 @@
 #include "respond/error_body.h"
 #include "respond/error_telling.h"
 
-/* draft-ietf-httpapi-ratelimit-headers-12: not registered yet, so under the name it asks for. */
+/* draft-ietf-httpapi-ratelimit-headers-11, 5.1: not registered yet, so under the name it asks for. */
 #define QUOTA_TYPE  "https://iana.org/assignments/http-problem-types#quota-exceeded"
 #define QUOTA_TITLE "Request cannot be satisfied as assigned quota has been exceeded"
 

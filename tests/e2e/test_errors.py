@@ -1,18 +1,22 @@
 """How clients are told that they are refused: each profile and the page, through
 real web servers; in which words; and that nothing of a request comes back."""
 
+import asyncio
 import base64
 import hashlib
 import html.parser
 import json
 import re
 
+import fastapi
+import pydantic
 import pytest
 
 import harness
 import records
 import servers
 from records import ask, raw
+from test_callers import token
 
 MARK = "M4rkerOfTheTest"
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
@@ -333,3 +337,87 @@ def test_usual_levels_have_nothing_of_it(front):
     send(front, "plain", "crash", "GET", None)
     front.guard.wait_entry(event="request", status=500)
     assert not front.guard.entries(event="handler_error") and "line 7" not in front.guard.text()
+
+
+# ---- beside FastAPI
+
+class Item(pydantic.BaseModel):
+    email: str
+    age: int = 0
+
+
+class Order(pydantic.BaseModel):
+    items: list[Item]
+
+
+def application():
+    app = fastapi.FastAPI()
+
+    @app.post("/app/orders")
+    def orders(order: Order, page: int = 1, x_page: int = fastapi.Header(1)):
+        return 1
+
+    @app.get("/app/admin")
+    def admin():
+        raise fastapi.HTTPException(403, "Insufficient permissions")
+    return app
+
+
+def ask_application(app, method, target, body, headers):
+    """One request by ASGI: status, Content-Type and body."""
+    sent = []
+    path, _, query = target.partition("?")
+
+    async def receive():
+        return {"type": "http.request", "body": body or b"", "more_body": False}
+
+    async def send_(event):
+        sent.append(event)
+    scope = {"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": method, "scheme": "http", "path": path, "root_path": "",
+             "query_string": query.encode(), "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+             "client": ("127.0.0.1", 1), "server": ("localhost", 80)}
+    asyncio.run(app(scope, receive, send_))
+    kind = dict(sent[0]["headers"])[b"content-type"].decode()
+    return sent[0]["status"], kind, json.loads(b"".join(event.get("body", b"") for event in sent[1:]))
+
+
+@pytest.fixture(scope="module")
+def alike(start_guard, folder, helper):
+    schema = {"type": "object", "required": ["items"], "properties": {"items": {"type": "array", "items": {
+        "type": "object", "required": ["email"], "properties": {"email": {"type": "string"}, "age": {"type": "integer"}}}}}}
+    folder.write("order.json", json.dumps(schema))
+    routes = [{"path": "/app/orders", "methods": ["POST"], "body": {"schema": "order.json"}, "exec": helper,
+               "parameters": {"query": {"page": "integer"}, "headers": {"x-page": "integer"}}},
+              {"path": "/app/admin", "methods": ["GET"], "auth": "user", "roles": "admin", "exec": helper}]
+    return start_guard({"auth": {"user": {"jwt": {"algorithms": ["HS256"], "secret": "env:FCGIGUARD_SECRET", "issuer": "tests"}}},
+                        "defaults": {"auth": "none", "errors": "fastapi", "validation_status": 422}, "routes": routes}, name="alike",
+                       environment={"FCGIGUARD_SECRET": "a-secret-of-at-least-32-bytes-for-HS256"})
+
+
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.mark.parametrize("method, target, body, headers", [
+    ("GET", "/app/nowhere", None, {}), ("GET", "/app/orders", None, {}), ("PUT", "/app/admin", None, {}),
+    ("POST", "/app/orders", b'{"items": [{}]}', JSON), ("POST", "/app/orders", b'{"items": [{"email": "a"}, {"email": 5, "age": "x"}]}', JSON),
+    ("POST", "/app/orders", b"{}", JSON), ("POST", "/app/orders?page=x", b'{"items": []}', JSON), ("POST", "/app/orders", b'{"items": []}', {**JSON, "X-Page": "x"}),
+    ("POST", "/app/orders", b'{"items": 7}', JSON)])
+def test_it_tells_as_fastapi_does(alike, method, target, body, headers):
+    """Status, type and form, and which fields; words of single fields are our own. It takes numbers for texts, and we do not."""
+    status, kind, theirs = ask_application(application(), method, target, body, headers)
+    reply = ask(alike.address, method, target, body, headers=headers)
+    ours = json.loads(reply.body)
+    assert (reply.status, reply.get("Content-Type")) == (status, kind)
+    if status != 422:
+        assert ours == theirs
+        return
+    where = {json.dumps(fault["loc"]).lower() for fault in ours["detail"]}
+    assert where >= {json.dumps(fault["loc"]).lower() for fault in theirs["detail"]}, (ours, theirs)
+    assert all(set(fault) == {"type", "loc", "msg"} for fault in ours["detail"])
+
+
+def test_it_tells_of_roles_as_fastapi_does(alike):
+    status, _, theirs = ask_application(application(), "GET", "/app/admin", None, {})
+    reply = ask(alike.address, uri="/app/admin", headers={"Authorization": "Bearer " + token(iss="tests", sub="bob", exp=4102444800)})
+    assert (reply.status, json.loads(reply.body)) == (status, theirs)
+    assert json.loads(ask(alike.address, uri="/app/admin").body) == {"detail": "Not authenticated"}
