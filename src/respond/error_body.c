@@ -191,7 +191,9 @@ struct text error_body(const struct error_rules *rules, struct exchange *exchang
                                        &telling.languages);
     exchange->reply = (struct reply){.status = verdict->status, .length = -1};
     bool empty = verdict->status == 204 || verdict->status == 304;
-    struct text body = empty ? (struct text){0} : write_body(&telling, exchange);
+    struct text body = {0};
+    if (!empty)
+        body = write_body(&telling, exchange);
     set(exchange, "Cache-Control", TEXT("no-store"));
     if (verdict->status == 405 && exchange->allow.length > 0)
         set(exchange, "Allow", exchange->allow);

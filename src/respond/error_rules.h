@@ -38,6 +38,6 @@ struct error_sentence {
 
 /* What is said for a code, or a word of pages, of which `ours` is the program's own English. */
 struct error_sentence error_rules_say(const struct error_rules *, const char *code, const char *ours,
-                                      const struct preferences *languages);
+                                      const struct preferences *preferred);
 
 #endif
