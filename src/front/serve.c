@@ -14,7 +14,6 @@
 #include "respond/cors_headers.h"
 #include "respond/deliver.h"
 #include "respond/error_body.h"
-#include "respond/error_page.h"
 #include "respond/mask.h"
 #include "watch/access_log.h"
 
@@ -80,7 +79,6 @@ static void refuse(const struct policy *policy, struct exchange *exchange, struc
     exchange->verdict = exchange->authorizes ? authorize_refusal(verdict) : verdict;
     struct text body = answer(policy, exchange);
     dress_reply(policy, exchange);
-    error_page_protect(exchange);
     exchange_send_head(exchange);
     exchange_send(exchange, body);
     release(exchange, passed);
@@ -300,12 +298,9 @@ struct verdict serve_judge(const struct policy *policy, struct exchange *exchang
 
 void serve_preview(const struct policy *policy, struct exchange *exchange)
 {
-    bool passed = exchange->verdict.kind == VERDICT_PASS;
-    if (passed)
+    if (exchange->verdict.kind == VERDICT_PASS)
         exchange->reply.status = 200;
     else
         answer(policy, exchange);
     dress_reply(policy, exchange);
-    if (!passed)
-        error_page_protect(exchange);
 }

@@ -153,6 +153,8 @@ static struct text write_body(const struct error_telling *telling, struct exchan
         error_json_add(&body, telling);
     assert(!body.full);
     set(exchange, "Content-Type", page ? TEXT(ERROR_PAGE_TYPE) : error_json_type(rules));
+    if (page) /* in the place of the route's */
+        set(exchange, "Content-Security-Policy", text_of(error_page_policy));
     set_language(exchange, telling);
     if (rules->html)
         vary(exchange, "Accept");

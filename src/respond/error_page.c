@@ -28,7 +28,7 @@ static const char style[] =
 /* Of the bytes above, SHA-256 in base64 (CSP level 3, 2.3.1). */
 #define STYLE_HASH "FJ55ryUq0WKpf8vG56aM7WAXKI9WdISmr8u6J1xO43U="
 
-static const char security_policy[] = "default-src 'none'; style-src 'sha256-" STYLE_HASH
+const char *const error_page_policy = "default-src 'none'; style-src 'sha256-" STYLE_HASH
                                       "'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 static const struct {
@@ -224,12 +224,4 @@ void error_page_add(struct bytes *page, const struct error_telling *telling)
     bytes_add_text(page, TEXT("\n<div class=\"id\">"));
     add_word(page, telling, "span", "page_reference", 0);
     bytes_printf(page, "<br><code>%s</code></div>\n</main>\n</body>\n</html>\n", telling->exchange->id);
-}
-
-void error_page_protect(struct exchange *exchange)
-{
-    const struct text *type = headers_get(&exchange->reply.headers, "content-type");
-    if (type && text_equal(*type, TEXT(ERROR_PAGE_TYPE)))
-        headers_set(&exchange->reply.headers, exchange->arena, TEXT("Content-Security-Policy"),
-                    text_of(security_policy));
 }

@@ -14,9 +14,8 @@
  * has none, likes both as much, or cannot be read. */
 bool error_page_wanted(const struct headers *request);
 
-/* Replaces the Content-Security-Policy of a reply that is a page of ours by the page's own, which lets its
- * style in by its hash, and nothing else. Other replies stay as they are. */
-void error_page_protect(struct exchange *);
+/* The Content-Security-Policy of a page, which lets its style in by its hash, and nothing else. */
+extern const char *const error_page_policy;
 
 /* The names of the words of pages, which a policy may translate; NULL past the last. */
 const char *error_page_word(size_t);
