@@ -28,6 +28,11 @@ static const struct secure_headers *headers_of(const struct policy *policy, cons
     return exchange->route ? &exchange->route->headers : &policy->headers;
 }
 
+static const struct error_rules *errors_of(const struct policy *policy, const struct exchange *exchange)
+{
+    return exchange->route ? &exchange->route->errors : &policy->errors;
+}
+
 static void dress_reply(const struct policy *policy, struct exchange *exchange)
 {
     secure_headers_apply(headers_of(policy, exchange), exchange);
@@ -59,10 +64,10 @@ static void release(struct exchange *exchange, struct passed *passed)
 }
 
 /* Makes the reply to a request that no handler answers; its body. */
-static struct text answer(struct exchange *exchange)
+static struct text answer(const struct policy *policy, struct exchange *exchange)
 {
     if (!cors_is_answer(&exchange->verdict))
-        return error_body(exchange);
+        return error_body(errors_of(policy, exchange), exchange);
     cors_answer(exchange);
     return TEXT("");
 }
@@ -72,7 +77,7 @@ static void refuse(const struct policy *policy, struct exchange *exchange, struc
                    struct passed *passed)
 {
     exchange->verdict = exchange->authorizes ? authorize_refusal(verdict) : verdict;
-    struct text body = answer(exchange);
+    struct text body = answer(policy, exchange);
     dress_reply(policy, exchange);
     exchange_send_head(exchange);
     exchange_send(exchange, body);
@@ -135,6 +140,7 @@ static struct verdict judge(const struct policy *policy, struct exchange *exchan
     exchange->on_store_failure = route->on_store_failure;
     exchange->validation_status = route->validation_status == 0 ? 400 : 422;
     exchange->validation_details = route->validation_details;
+    exchange->limits_told = route->limit_headers != LIMIT_HEADERS_NONE;
     verdict = guards_judge(route->guards, ON_HEAD, exchange, passed, access_log_reported);
     if (verdict.kind == VERDICT_PASS && exchange->authorizes && guards_have(route->guards, ON_REPLY, true))
         return DENY(403, "authorize", "body_unseen", "its route judges replies, which are not here");
@@ -173,6 +179,17 @@ static void end_reply(struct exchange *exchange, struct verdict cut, struct pass
         FAULT(exchange->reply.status, exchange->route->handler->name, "reply_cut", cut.detail);
 }
 
+/* What the handler says of its own error goes to the log alone, where somebody looks for the reason. */
+static struct verdict withhold(const struct handler *handler, void *state, struct exchange *exchange)
+{
+    if (access_log_wants_original()) {
+        bool whole;
+        struct text body = deliver_aside(handler, state, exchange, &whole);
+        access_log_original(exchange, handler->name, body, whole);
+    }
+    return FAULT(exchange->reply.status, handler->name, "internal_error", "the handler's own error");
+}
+
 /* The handler's reply, from its first header to its last byte. */
 static struct verdict hand_over(const struct policy *policy, struct exchange *exchange, struct passed *passed)
 {
@@ -192,7 +209,7 @@ static struct verdict hand_over(const struct policy *policy, struct exchange *ex
     const struct texts *allowed = handler->allowed_headers ? handler->allowed_headers(route->settings) : NULL;
     mask_headers(&exchange->reply, allowed);
     if (mask_wants_replacement(&exchange->reply, route->pass_errors)) {
-        verdict = FAULT(exchange->reply.status, handler->name, "internal_error", "the handler's own error");
+        verdict = withhold(handler, state, exchange);
     } else {
         const struct delivery delivery = {exchange, handler, state, route->guards, access_log_reported};
         struct verdict cut;
@@ -284,6 +301,6 @@ void serve_preview(const struct policy *policy, struct exchange *exchange)
     if (exchange->verdict.kind == VERDICT_PASS)
         exchange->reply.status = 200;
     else
-        answer(exchange);
+        answer(policy, exchange);
     dress_reply(policy, exchange);
 }

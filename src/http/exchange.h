@@ -75,6 +75,7 @@ struct exchange {
     bool type_named;                     /* a guard of types names the body's very type */
     bool reports;                        /* the guard that judges only reports, so it changes nothing */
     struct allowance allowance;
+    bool limits_told;      /* replies may say which limit it is, and how large */
     struct text details;   /* of a refusal for what was sent: a JSON list; may be empty */
     struct text challenge; /* WWW-Authenticate of a refusal; may be empty */
 

@@ -14,6 +14,7 @@
 #include "guard/limit.h"
 #include "handler/handler.h"
 #include "process/program.h"
+#include "respond/error_rules.h"
 #include "respond/limit_headers.h"
 #include "respond/secure_headers.h"
 #include "respond/set_cookie.h"
@@ -55,6 +56,7 @@ struct route {
     struct secure_headers headers;
     const struct cors_rules *cors; /* NULL: off */
     struct cookie_rules cookies;
+    struct error_rules errors;
     int on_store_failure;   /* enum store_failure */
     int validation_status;  /* 0: 400, 1: 422 */
     int validation_details; /* enum validation_details */
@@ -76,6 +78,7 @@ struct policy {
     struct router *router;
     struct secure_headers headers; /* of replies to requests that have no route: the defaults' */
     const struct cors_rules *cors; /* the same */
+    struct error_rules errors;     /* the same */
     struct program **programs;
     size_t program_count;
     struct auth_methods auth; /* ways to authenticate */

@@ -61,9 +61,9 @@ static bool has_header(const struct node *map, struct text name)
 }
 
 /* The map that says what `over` says and, for the rest, what `under` says. A
- * preset's bare name is the map {preset: NAME}. */
-static const struct node *merge_headers(const struct node *under, const struct node *over,
-                                        struct arena *arena)
+ * bare name is the map of that one key. */
+static const struct node *merge_maps(const struct node *under, const struct node *over, struct text bare,
+                                     struct arena *arena)
 {
     if (!under || over->kind != NODE_MAP)
         return over;
@@ -71,11 +71,11 @@ static const struct node *merge_headers(const struct node *under, const struct n
     *merged = *over;
     merged->count = 0;
     merged->items = arena_array(arena, over->count + under->count + 1, sizeof *merged->items);
-    if (under->kind == NODE_SCALAR && !has_header(over, TEXT("preset"))) {
-        struct node *preset = arena_alloc(arena, sizeof *preset);
-        *preset = *under;
-        preset->name = TEXT("preset");
-        merged->items[merged->count++] = preset;
+    if (under->kind == NODE_SCALAR && !has_header(over, bare)) {
+        struct node *named = arena_alloc(arena, sizeof *named);
+        *named = *under;
+        named->name = bare;
+        merged->items[merged->count++] = named;
     }
     for (size_t i = 0; under->kind == NODE_MAP && i < under->count; i++)
         if (!has_header(over, under->items[i]->name))
@@ -88,7 +88,7 @@ static const struct node *merge_headers(const struct node *under, const struct n
 static bool decode_headers(struct decoder *decoder, const struct node *node, void *member)
 {
     struct draft *draft = member; /* its row's offset is 0 */
-    const struct node *merged = merge_headers(draft->headers, node, decoder->arena);
+    const struct node *merged = merge_maps(draft->headers, node, TEXT("preset"), decoder->arena);
     draft->headers = NULL;
     draft->route.headers = (struct secure_headers){0};
     if (!secure_headers_decode(decoder, merged, &draft->route.headers))
@@ -96,6 +96,17 @@ static bool decode_headers(struct decoder *decoder, const struct node *node, voi
     draft->headers = merged;
     secure_headers_advise(decoder->findings, node);
     return true;
+}
+
+/* As with `headers`, a map changes single keys of the defaults' one. */
+static void decode_errors(struct decoder *decoder, const struct field *field, const struct node *node,
+                          struct draft *draft)
+{
+    const struct node *merged = merge_maps(draft->errors, node, TEXT("profile"), decoder->arena);
+    draft->errors = NULL;
+    draft->route.errors = (struct error_rules){0};
+    if (decode_field(decoder, field, merged, draft) && error_rules_check(&draft->route.errors, decoder, node))
+        draft->errors = merged;
 }
 
 /* The place of a guard that `reject` may name, or GUARDS_LIMIT. */
@@ -157,6 +168,8 @@ static const struct field route_fields[] = {
      .help = "security headers of every reply"},
     {FIELD(FIELD_SECTION, draft, route.cookies, "cookies"), .section = &cookie_section,
      .own = set_cookie_decode, .help = "what a handler's cookies are to have"},
+    {FIELD(FIELD_SECTION, draft, route.errors, "errors"), .section = &error_rules_section,
+     .fallback = "plain", .help = "how clients are told that they are refused"},
     {FIELD(FIELD_CHOICE, draft, route.on_store_failure, "on_store_failure"), .choices = "deny|allow|local",
      .fallback = "deny", .help = "what becomes of requests with limits while the store is out"},
     {FIELD(FIELD_CHOICE, draft, route.validation_status, "validation_status"), .choices = "400|422",
@@ -341,6 +354,8 @@ static void apply_key(struct loader *loader, struct draft *draft, const struct n
     if (keys == DRAFT_OPERATION && field && strcmp(field->key, "methods") == 0)
         findings_add_key(loader->decoder.findings, FINDING_ERROR, item,
                          "the OpenAPI document names the methods of its operations");
+    else if (field && strcmp(field->key, "errors") == 0)
+        decode_errors(&loader->decoder, field, item, draft);
     else if (field && !(keys == DRAFT_DEFAULTS && field < route_fields + OWN_FIELDS))
         decode_field(&loader->decoder, field, item, draft);
     else if (guard < GUARDS_LIMIT && keys == DRAFT_OPERATION && is_of_operations(guard))
@@ -491,6 +506,7 @@ bool route_rules_load(struct loader *loader)
         findings_add(findings, FINDING_ERROR, loader->defaults, "expected a map of a route's keys");
     policy->headers = defaults.route.headers;
     policy->cors = cors_of(loader, &defaults.route);
+    policy->errors = defaults.route.errors;
     if (!list && !node_get(loader->root, "openapi") && loader->root->kind == NODE_MAP)
         findings_add(findings, FINDING_ERROR, loader->root,
                      "the key `routes` is missing, expected a list of routes, or an `openapi`");

@@ -6,7 +6,7 @@
 
 #include "respond/deliver.h"
 
-enum { KEPT_MEMORY = 64 * 1024 };
+enum { KEPT_MEMORY = 64 * 1024, ASIDE_MOST = 4 * 1024 };
 
 void deliver_prepare(const struct guard_rules rules[], struct exchange *exchange)
 {
@@ -84,4 +84,20 @@ struct verdict deliver(const struct delivery *delivery, struct verdict *cut)
     else
         delivery->handler->relay(delivery->state, exchange, cut);
     return PASS;
+}
+
+struct text deliver_aside(const struct handler *handler, void *state, struct exchange *exchange, bool *whole)
+{
+    struct kept kept = {.spool = spool_new(KEPT_MEMORY, KEPT_MEMORY, exchange->spool_folder)};
+    struct verdict cut = PASS;
+    char *said = arena_alloc(exchange->arena, ASIDE_MOST);
+    exchange->kept = &kept;
+    *whole = handler->relay(state, exchange, &cut) && !kept.over && !kept.failed;
+    exchange->kept = NULL;
+    exchange->sent = 0;
+    spool_rewind(&kept.spool);
+    ssize_t length = spool_read(&kept.spool, said, ASIDE_MOST);
+    *whole = *whole && length >= 0 && kept.spool.length == (uint64_t)length;
+    spool_close(&kept.spool);
+    return (struct text){said, length > 0 ? (size_t)length : 0};
 }

@@ -24,4 +24,8 @@ struct delivery {
  * PASS, too, or says why the body broke off. Else nothing was sent, and the verdict is the answer. */
 struct verdict deliver(const struct delivery *, struct verdict *cut);
 
+/* What the handler says instead of what goes out, for the log: its beginning, in the arena. `whole` is
+ * whether that is all. Nothing is sent. */
+struct text deliver_aside(const struct handler *, void *state, struct exchange *, bool *whole);
+
 #endif

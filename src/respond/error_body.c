@@ -1,17 +1,21 @@
 /*
  * What a client is told. One table has the sentence for every code; nothing
- * the client sent, and nothing of the verdict's detail, is in it.
+ * the client sent, and nothing of the verdict's detail, is in it. Which form it
+ * has is known to error_json.c and error_page.c.
  */
 #include "config.h"
 
 #include "respond/error_body.h"
 
+#include <assert.h>
 #include <stdio.h>
 
-#include "base/bytes.h"
 #include "http/host.h"
+#include "respond/error_page.h"
+#include "respond/error_telling.h"
 
-enum { BODY_LIMIT = 4096 };
+/* More than what is told of fields (16 KB) becomes in any profile. */
+enum { BODY_LIMIT = 256 * 1024 };
 
 static const struct {
     const char *code, *message;
@@ -81,6 +85,11 @@ static const struct {
     {"validation_error", "The request's content is not valid"},
 };
 
+const char *error_code(size_t i)
+{
+    return i < sizeof messages / sizeof *messages ? messages[i].code : NULL;
+}
+
 const char *error_message(const char *code, int status)
 {
     for (size_t i = 0; i < sizeof messages / sizeof *messages; i++)
@@ -120,41 +129,81 @@ static void set_location(struct exchange *exchange)
             arena_printf(exchange->arena, "https://%.*s%.*s", TEXT_ARGUMENTS(name), TEXT_ARGUMENTS(target))));
 }
 
-struct text error_body(struct exchange *exchange)
+/* RFC 9110, 8.5: only what is not plain English of the program's is worth to be told. */
+static void set_language(struct exchange *exchange, const struct error_telling *telling)
+{
+    const struct error_sentence *sentence = &telling->sentence;
+    if (sentence->own || sentence->varies)
+        set(exchange, "Content-Language", sentence->language);
+}
+
+static void vary(struct exchange *exchange, const char *name)
+{
+    headers_vary(&exchange->reply.headers, exchange->arena, &name, 1);
+}
+
+static struct text write_body(const struct error_telling *telling, struct exchange *exchange)
+{
+    const struct error_rules *rules = telling->rules;
+    struct bytes body = bytes_new(exchange->arena, BODY_LIMIT);
+    bool page = rules->html && error_page_wanted(&exchange->request.headers);
+    if (page)
+        error_page_add(&body, telling);
+    else
+        error_json_add(&body, telling);
+    assert(!body.full);
+    set(exchange, "Content-Type", page ? TEXT(ERROR_PAGE_TYPE) : error_json_type(rules));
+    if (page) /* in the place of the route's */
+        set(exchange, "Content-Security-Policy", text_of(error_page_policy));
+    set_language(exchange, telling);
+    if (rules->html)
+        vary(exchange, "Accept");
+    if (telling->sentence.varies)
+        vary(exchange, "Accept-Language");
+    exchange->reply.length = (int64_t)body.length;
+    return bytes_text(&body);
+}
+
+/* When to come back: as the limit says, as the handler said of its own error, or soon. */
+static struct text find_retry(const struct exchange *exchange, bool limited)
+{
+    const struct text *retry = headers_get(&exchange->reply.headers, "retry-after");
+    if (limited)
+        return text_of(arena_printf(exchange->arena, "%llu", (unsigned long long)exchange->allowance.retry));
+    if (retry)
+        return *retry;
+    return exchange->verdict.status == 503 ? TEXT("1") : TEXT("");
+}
+
+static void read_languages(const struct exchange *exchange, struct preferences *languages)
+{
+    const struct text *wanted = headers_get(&exchange->request.headers, "accept-language");
+    if (wanted)
+        preferences_read(*wanted, languages);
+}
+
+struct text error_body(const struct error_rules *rules, struct exchange *exchange)
 {
     const struct verdict *verdict = &exchange->verdict;
-    struct bytes body = bytes_new(exchange->arena, BODY_LIMIT);
-    /* The one header of a handler's own error that a client is to act upon. */
-    const struct text *retry = headers_get(&exchange->reply.headers, "retry-after");
-    struct text retry_after = retry ? *retry : verdict->status == 503 ? TEXT("1") : TEXT("");
-    bool limited = verdict->status == 429 && exchange->allowance.retry > 0;
-    if (limited)
-        retry_after =
-            text_of(arena_printf(exchange->arena, "%llu", (unsigned long long)exchange->allowance.retry));
-    exchange->reply = (struct reply){.status = verdict->status};
-    bytes_add(&body, "{\"error\":", 9);
-    bytes_add_json(&body, text_of(verdict->code));
-    bytes_add(&body, ",\"message\":", 11);
-    bytes_add_json(&body, text_of(error_message(verdict->code, verdict->status)));
-    bytes_add(&body, ",\"requestId\":", 13);
-    bytes_add_json(&body, text_of(exchange->id));
-    if (exchange->details.length > 0) {
-        bytes_add(&body, ",\"details\":", 11);
-        bytes_add_text(&body, exchange->details);
-    }
-    if (limited)
-        bytes_printf(&body, ",\"retryAfter\":%.*s", TEXT_ARGUMENTS(retry_after));
-    bytes_add(&body, "}\n", 2);
-    set(exchange, "Content-Type", TEXT("application/json"));
+    struct error_telling telling = {.rules = rules, .exchange = exchange};
+    telling.limited = verdict->status == 429 && exchange->allowance.retry > 0;
+    telling.retry_after = find_retry(exchange, telling.limited);
+    read_languages(exchange, &telling.languages);
+    telling.sentence = error_rules_say(rules, verdict->code, error_message(verdict->code, verdict->status),
+                                       &telling.languages);
+    exchange->reply = (struct reply){.status = verdict->status, .length = -1};
+    bool empty = verdict->status == 204 || verdict->status == 304;
+    struct text body = {0};
+    if (!empty)
+        body = write_body(&telling, exchange);
     set(exchange, "Cache-Control", TEXT("no-store"));
     if (verdict->status == 405 && exchange->allow.length > 0)
         set(exchange, "Allow", exchange->allow);
     if (exchange->challenge.length > 0)
         set(exchange, "WWW-Authenticate", exchange->challenge);
-    if (retry_after.length > 0)
-        set(exchange, "Retry-After", retry_after);
+    if (telling.retry_after.length > 0)
+        set(exchange, "Retry-After", telling.retry_after);
     if (verdict->kind == VERDICT_ANSWER && verdict->status == 308)
         set_location(exchange);
-    exchange->reply.length = (int64_t)body.length;
-    return bytes_text(&body);
+    return body;
 }

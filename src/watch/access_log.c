@@ -65,14 +65,16 @@ static const char *escape(struct text rest, size_t length, char buffer[8])
     return buffer;
 }
 
-/* A JSON string of at most `budget` bytes between its quotes; a cut one ends in "…". */
-static void add_string(struct line *line, struct text text, size_t budget)
+/* A JSON string of at most `budget` bytes between its quotes; a cut one, for which it is false, ends in "…".
+ */
+static bool add_string(struct line *line, struct text text, size_t budget)
 {
     static const char cut[] = "\xe2\x80\xa6";
     char buffer[8];
     size_t used = 0;
+    bool fits = true;
     add(line, "\"", 1);
-    while (text.length > 0) {
+    while (fits && text.length > 0) {
         size_t run = text_plain_run(text), room = budget - (sizeof cut - 1) - used;
         if (run > room)
             run = room;
@@ -86,21 +88,23 @@ static void add_string(struct line *line, struct text text, size_t budget)
         size_t size = escaped ? strlen(escaped) : length;
         if (used + size > budget - (sizeof cut - 1)) {
             add_word(line, cut);
-            break;
+            fits = false;
+        } else {
+            add(line, escaped ? escaped : text.at, size);
+            used += size;
+            text = text_from(text, length ? length : 1);
         }
-        add(line, escaped ? escaped : text.at, size);
-        used += size;
-        text = text_from(text, length ? length : 1);
     }
     add(line, "\"", 1);
+    return fits;
 }
 
-static void add_field(struct line *line, const char *name, struct text value, size_t budget)
+static bool add_field(struct line *line, const char *name, struct text value, size_t budget)
 {
     add_word(line, ",\"");
     add_word(line, name);
     add_word(line, "\":");
-    add_string(line, value, budget);
+    return add_string(line, value, budget);
 }
 
 static void begin(struct line *line, enum severity severity, const char *event,
@@ -203,4 +207,24 @@ void access_log_program(const struct exchange *exchange, const char *handler, st
     add_field(&object, "handler", text_of(handler), WORD_BUDGET);
     add_field(&object, "line", line, PROGRAM_BUDGET);
     end(&object, SEVERITY_WARNING);
+}
+
+bool access_log_wants_original(void)
+{
+    return log_wants(SEVERITY_DEBUG);
+}
+
+void access_log_original(const struct exchange *exchange, const char *handler, struct text body, bool whole)
+{
+    struct line line;
+    char status[32];
+    if (!access_log_wants_original())
+        return;
+    begin(&line, SEVERITY_DEBUG, "handler_error", exchange);
+    add_field(&line, "handler", text_of(handler), WORD_BUDGET);
+    snprintf(status, sizeof status, ",\"status\":%d", exchange->reply.status);
+    add_word(&line, status);
+    bool fits = add_field(&line, "body", body, PROGRAM_BUDGET);
+    add_word(&line, fits && whole ? ",\"truncated\":false" : ",\"truncated\":true");
+    end(&line, SEVERITY_DEBUG);
 }

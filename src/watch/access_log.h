@@ -20,4 +20,9 @@ void access_log_reported(struct exchange *, struct verdict);
  * characters are escaped; long lines are cut and marked. */
 void access_log_program(const struct exchange *, const char *handler, struct text line);
 
+/* What a handler said of its own failure, whose reply went out without it: level debug, and not read for any
+ * other. Cut to fit and marked ("truncated"), also where it was not `whole` before. */
+void access_log_original(const struct exchange *, const char *handler, struct text body, bool whole);
+bool access_log_wants_original(void);
+
 #endif

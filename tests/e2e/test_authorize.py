@@ -368,3 +368,22 @@ def test_role_is_off(start_guard, folder):
 def test_nothing(guard):
     reply = ask(guard.address, uri="/open/page")
     assert (reply.status, reply.body) == (204, b"")
+
+
+@pytest.mark.parametrize("accept", [None, "text/html, */*;q=0.8"])
+def test_refusals_are_what_they_say_they_are(front, accept):
+    """Of those that hand our body on, mod_authnz_fcgi has a type of its own for all."""
+    kind = "text/html; charset=utf-8" if accept else "application/json"
+    if front.kind == "mod_authnz_fcgi":
+        kind = "text/html; charset=iso-8859-1"
+    for target, headers, status in (("/app/page", [], 401), ("/admin/page", [bearer()], refused(front))):
+        reply = front.fetch(target, headers=headers + ([("Accept", accept)] if accept else []))
+        assert reply.status == status
+        if front.kind in ("nginx", "mod_fcgid"):  # these have bodies of their own
+            assert reply.get("X-Request-ID", "none") not in reply.body.decode() and "json" not in reply.get("Content-Type", "")
+            continue
+        assert reply.get("Content-Type") == kind and reply.body.isascii() and reply.get("X-Request-ID") in reply.body.decode()
+        if accept:
+            assert b'class="id"' in reply.body and "style-src 'sha256-" in reply.get("Content-Security-Policy")
+        else:
+            assert json.loads(reply.body)["error"] in ("unauthorized", "forbidden")

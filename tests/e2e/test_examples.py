@@ -36,7 +36,7 @@ def temporary(folder, name):
 
 
 def test_all_policies_are_known():
-    assert {file.name for file in harness.EXAMPLES.glob("*.yaml") if not file.name.endswith(".test.yaml")} == {"api.yaml", "cors.yaml", "git.yaml", "headers.yaml", "minimal.yaml", "scripts.yaml", "site.yaml"}
+    assert {file.name for file in harness.EXAMPLES.glob("*.yaml") if not file.name.endswith(".test.yaml")} == {"api.yaml", "cors.yaml", "errors.yaml", "git.yaml", "headers.yaml", "minimal.yaml", "scripts.yaml", "site.yaml"}
 
 
 @pytest.mark.parametrize("name", ["minimal.yaml", "headers.yaml", "site.yaml", "scripts.yaml", "git.yaml"])
@@ -150,6 +150,20 @@ def test_openapi(start_guard, folder, cgi):
             ("POST", "/app/notes", {**person, "Content-Type": "text/plain"}, b"x", 415), ("PUT", note + "/picture", {**person, "Content-Type": "image/png"}, b"x" * 30000, 204),
             ("PATCH", note, person, None, 405), ("GET", "/app/secret", person, None, 404)):
         assert ask(guard.address, method, uri, body, headers=headers).status == status, (method, uri, body)
+
+
+def test_errors(start_guard, cgi):
+    """Problems for programs, pages for browsers, and one route as FastAPI has it."""
+    guard = start_guard("", start=False, name="errors-example")
+    guard.write(servers.example_policy("errors.yaml", cgi=cgi, socket=guard.address))
+    guard.start()
+    assert ask(guard.address, uri="/app/hello").status == 200
+    problem = json.loads(ask(guard.address, uri="/app/office").body)
+    assert problem["type"] == "https://www.example.com/problems/address_not_allowed" and problem["detail"] == "Only the office may do this"
+    page = ask(guard.address, uri="/nowhere", headers={"Accept": "text/html, */*;q=0.8", "Accept-Language": "de-AT, en;q=0.5"})
+    assert page.get("Content-Language") == "de" and "Bitte pr&#252;fen Sie die Adresse." in page.body.decode()
+    note = ask(guard.address, "POST", "/app/notes", b'{"stars": 6}', headers={"Content-Type": "application/json", "Accept": "text/html"})
+    assert note.status == 422 and {"type": "missing", "loc": ["body", "title"], "msg": "Field required"} in json.loads(note.body)["detail"]
 
 
 def test_site(folder, cgi):

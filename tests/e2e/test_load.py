@@ -121,7 +121,7 @@ def test_five_thousand_idle_connections(start_guard, helper, folder):
 def test_overload_is_told(start_guard, helper):
     """More than threads and queue can take: 503 at once, and served afterwards."""
     guard = start_guard({
-        "threads": 2, "queue": 3, "defaults": {"auth": "none"},
+        "threads": 2, "queue": 3, "defaults": {"auth": "none", "errors": "problem"},
         "routes": [{"path": "/app/h/**", "exec": helper}]}, name="small")
     with contextlib.ExitStack() as stack:
         busy = [stack.enter_context(Connection(guard.address)) for _ in range(15)]
@@ -134,6 +134,7 @@ def test_overload_is_told(start_guard, helper):
     assert set(statuses) == {200, 503}
     refused = next(reply for reply in replies if reply.status == 503)
     assert b"overloaded" in refused.body and refused.get("X-Request-ID")
+    assert (refused.get("Content-Type"), refused.get("Retry-After")) == ("application/problem+json", "1")
     assert ask(guard.address).status == 200
 
 

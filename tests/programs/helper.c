@@ -293,6 +293,12 @@ static void big(void)
     put_filler(argument());
 }
 
+static void big_error(void)
+{
+    put_text("Status: 500\r\nContent-Type: text/plain\r\n\r\n");
+    put_filler(argument());
+}
+
 /* One byte each 50 ms. */
 static void drip(void)
 {
@@ -474,6 +480,7 @@ static const struct {
     {"leave-children", leave_children},
     {"leave-escaped", leave_escaped},
     {"big", big},
+    {"big-error", big_error},
     {"drip", drip},
     {"slow", slow},
     {"kill-self", kill_self},

@@ -367,6 +367,33 @@ START_TEST(route_has_defaults)
 }
 END_TEST
 
+/* A map changes single keys, a bare name all of them. */
+START_TEST(errors_of_defaults_are_changed)
+{
+    struct policy *policy =
+        parse_good("defaults:\n"
+                   "  auth: none\n"
+                   "  exec: /usr/bin/true\n"
+                   "  errors: {profile: problem, types: 'https://a/', messages: {forbidden: No}}\n"
+                   "routes:\n"
+                   "  - path: /same\n"
+                   "  - path: /map\n"
+                   "    errors: {html: false, profile: fastapi}\n"
+                   "  - path: /name\n"
+                   "    errors: fastapi\n");
+    const struct error_rules *none = &policy->errors, *same = &policy->routes[0].errors,
+                             *map = &policy->routes[1].errors, *name = &policy->routes[2].errors;
+    ck_assert(none->profile == ERROR_PROBLEM && none->html && none->types && none->count == 1);
+    ck_assert(same->profile == ERROR_PROBLEM && same->html && same->types && same->count == 1);
+    ck_assert(map->profile == ERROR_FASTAPI && !map->html && map->count == 1);
+    ck_assert(name->profile == ERROR_FASTAPI && name->html && !name->types && name->count == 0);
+    policy_free(policy);
+    policy = parse_good(HEAD);
+    ck_assert(policy->errors.profile == ERROR_PLAIN && policy->errors.html && policy->routes[0].errors.html);
+    policy_free(policy);
+}
+END_TEST
+
 START_TEST(own_keys_replace_defaults)
 {
     struct policy *policy = parse_good("defaults:\n"
@@ -958,6 +985,7 @@ int main(void)
     tcase_add_test(values, limits_must_fit_the_store);
     tcase_add_test(values, route_has_defaults);
     tcase_add_test(values, own_keys_replace_defaults);
+    tcase_add_test(values, errors_of_defaults_are_changed);
     tcase_add_test(values, headers_merge);
     tcase_add_test(values, modes_of_guards_and_routes);
     tcase_add_test(values, relative_files_start_at_the_policy);

@@ -28,11 +28,13 @@ enum { FINDINGS_TEXT_SIZE = 4096, LONG_LENGTH = 8 * 1024, LINES_SIZE = 64 * 1024
 
 static struct arena *arena;
 static struct exchange exchange;
+static struct error_rules rules;
 
 static void set_up(void)
 {
     arena = arena_new();
     exchange = (struct exchange){.arena = arena, .started = clock_microseconds()};
+    rules = (struct error_rules){.language = "en"};
     memcpy(exchange.id, "01234567-89ab-4cde-8f01-23456789abcd", REQUEST_ID_SIZE);
     exchange.request.method = TEXT("GET");
     exchange.request.path = exchange.request.target = TEXT("/");
@@ -327,7 +329,7 @@ START_TEST(error_body_is_exact)
     exchange.verdict = DENY(413, "body", "body_too_large", "a detail for the log");
     set_reply("X-Handler: secret\n");
     exchange.reply.from_handler = true;
-    struct text body = error_body(&exchange);
+    struct text body = error_body(&rules, &exchange);
     ck_assert_str_eq(arena_copy(arena, body.at, body.length),
                      "{\"error\":\"body_too_large\",\"message\":\"The request's body is too large\","
                      "\"requestId\":\"01234567-89ab-4cde-8f01-23456789abcd\"}\n");
@@ -397,7 +399,7 @@ START_TEST(codes_have_sentences)
 {
     exchange.verdict = DENY(codes[_i].status, "guard", codes[_i].code, "the detail");
     exchange.allow = TEXT("GET, HEAD");
-    json_t *object = parse(error_body(&exchange));
+    json_t *object = parse(error_body(&rules, &exchange));
     const char *message = string_of(object, "message");
     ck_assert_uint_eq(json_object_size(object), 3);
     ck_assert_str_eq(string_of(object, "error"), codes[_i].code);
@@ -424,7 +426,7 @@ START_TEST(error_405_says_what_is_allowed)
 {
     exchange.verdict = DENY(405, "methods", "method_not_allowed", NULL);
     exchange.allow = TEXT("GET, HEAD, POST");
-    error_body(&exchange);
+    error_body(&rules, &exchange);
     ck_assert_str_eq(reply_header("allow"), "GET, HEAD, POST");
 }
 END_TEST
@@ -436,7 +438,7 @@ START_TEST(error_keeps_when_to_retry)
     headers_add(&exchange.reply.headers, exchange.arena, TEXT("Retry-After"), TEXT("120"));
     headers_add(&exchange.reply.headers, exchange.arena, TEXT("X-Trace"), TEXT("main.py:7"));
     exchange.verdict = FAULT(503, "exec", "internal_error", NULL);
-    error_body(&exchange);
+    error_body(&rules, &exchange);
     ck_assert_str_eq(reply_header("retry-after"), "120");
     ck_assert_ptr_null(reply_header("x-trace"));
 }
@@ -445,7 +447,7 @@ END_TEST
 START_TEST(error_503_says_when)
 {
     exchange.verdict = FAULT(503, "front", "overloaded", NULL);
-    error_body(&exchange);
+    error_body(&rules, &exchange);
     ck_assert_str_eq(reply_header("retry-after"), "1");
 }
 END_TEST
@@ -460,7 +462,7 @@ START_TEST(errors_echo_nothing)
     exchange.route_path = "MARK";
     for (size_t i = 0; i < COUNT(codes); i++) {
         exchange.verdict = DENY(codes[i].status, "MARK", codes[i].code, "MARK");
-        struct text body = error_body(&exchange);
+        struct text body = error_body(&rules, &exchange);
         ck_assert_ptr_null(memmem(body.at, body.length, "MARK", 4));
         ck_assert_ptr_null(strstr(reply_lines(), "MARK"));
     }
@@ -490,7 +492,7 @@ START_TEST(redirects_go_to_the_same_target)
     exchange.request.host_port = text_of(redirects[_i].port);
     exchange.request.target = text_of(redirects[_i].target);
     exchange.verdict = (struct verdict){VERDICT_ANSWER, 308, "https", "https_redirect", NULL};
-    json_decref(parse(error_body(&exchange)));
+    json_decref(parse(error_body(&rules, &exchange)));
     ck_assert_int_eq(exchange.reply.status, 308);
     ck_assert_str_eq(reply_header("location"), redirects[_i].location);
 }
