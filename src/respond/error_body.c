@@ -28,6 +28,7 @@ static const struct {
     {"content_coding_not_allowed", "The request's content coding is not accepted here"},
     {"content_length_invalid", "The request's length is not valid"},
     {"content_type_not_allowed", "The request's content type is not accepted here"},
+    {"csrf_refused", "This request was sent by a page of another site"},
     {"dotfile", "There is nothing at this address"},
     {"forbidden", "This request is not allowed"},
     {"head_too_large", "The request's headers are too large"},
