@@ -441,6 +441,8 @@ void draft_finish(struct loader *loader, const struct draft *draft, struct route
     bind_cors(loader, route);
     draft_check(loader, route);
     settle_csrf(loader, route);
+    version_rules_apply(loader, route);
+    route->lifetime = route->guards[draft_find_guard("retire")].rules;
     for (size_t i = 0; guards[i]; i++)
         if (guards[i]->again) {
             route->guards[i] = route->guards[draft_find_guard(guards[i]->name)];

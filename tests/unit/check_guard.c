@@ -822,11 +822,11 @@ END_TEST
 START_TEST(order_is_as_agreed)
 {
     static const char *const names[] = {
-        "dotfiles", "hosts",      "https",  "addresses",       "cors",      "cors",
-        "methods",  "limits",     "body",   "content_types",   "auth",      "csrf",
-        "roles",    "scopes",     "claims", "repeated_params", "operators", "markup",
-        "match",    "parameters", "limits", "repeated_params", "operators", "markup",
-        "body",     "replies"};
+        "dotfiles",  "hosts",   "https",  "addresses",  "cors",   "cors",
+        "methods",   "version", "retire", "limits",     "body",   "content_types",
+        "auth",      "csrf",    "roles",  "scopes",     "claims", "repeated_params",
+        "operators", "markup",  "match",  "parameters", "limits", "repeated_params",
+        "operators", "markup",  "body",   "replies"};
     ck_assert_uint_eq(guards_count(), COUNT(names));
     for (size_t i = 0; i < COUNT(names); i++)
         ck_assert_str_eq(guards[i]->name, names[i]);
