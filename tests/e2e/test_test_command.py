@@ -410,7 +410,7 @@ def test_uncovered(program, folder):
 
 # ---- the examples
 
-@pytest.mark.parametrize("name", ["site", "api", "openapi/policy"])
+@pytest.mark.parametrize("name", ["site", "api", "versions", "openapi/policy"])
 def test_examples(program, name):
     """Where they are: nothing of what the policies name is there."""
     result = command(program, "-u", harness.EXAMPLES / f"{name}.test.yaml")
