@@ -53,3 +53,39 @@ char *clock_rfc3339(int64_t wall_milliseconds, char to[CLOCK_RFC3339_SIZE])
         to[--i] = (char)('0' + milliseconds % 10);
     return to;
 }
+
+/* As many digits as `format` has nines; everything else must be the same. */
+static bool has_form(struct text text, const char *format)
+{
+    if (text.length != strlen(format))
+        return false;
+    for (size_t i = 0; i < text.length; i++)
+        if (format[i] == '9' ? text.at[i] < '0' || text.at[i] > '9' : text.at[i] != format[i])
+            return false;
+    return true;
+}
+
+static int digits(struct text text, size_t from, size_t count)
+{
+    uint64_t number = 0;
+    (void)text_number((struct text){text.at + from, count}, 9999, &number);
+    return (int)number;
+}
+
+bool clock_parse_utc(struct text text, int64_t *seconds)
+{
+    bool has_time = has_form(text, "9999-99-99T99:99:99Z");
+    if (!has_time && !has_form(text, "9999-99-99"))
+        return false;
+    struct tm parts = {.tm_year = digits(text, 0, 4) - 1900,
+                       .tm_mon = digits(text, 5, 2) - 1,
+                       .tm_mday = digits(text, 8, 2),
+                       .tm_hour = has_time ? digits(text, 11, 2) : 0,
+                       .tm_min = has_time ? digits(text, 14, 2) : 0,
+                       .tm_sec = has_time ? digits(text, 17, 2) : 0};
+    struct tm same = parts;
+    *seconds = timegm(&same); /* makes 1 March of 30 February: that is refused */
+    return *seconds > 0 && same.tm_year == parts.tm_year && same.tm_mon == parts.tm_mon &&
+           same.tm_mday == parts.tm_mday && same.tm_hour == parts.tm_hour && same.tm_min == parts.tm_min &&
+           same.tm_sec == parts.tm_sec;
+}

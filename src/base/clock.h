@@ -6,6 +6,8 @@
 
 #include <stdint.h>
 
+#include "base/text.h"
+
 /* Milliseconds of a clock that never jumps (CLOCK_MONOTONIC): for time-outs. */
 uint64_t clock_milliseconds(void);
 
@@ -18,5 +20,9 @@ int64_t clock_wall_milliseconds(void);
 #define CLOCK_RFC3339_SIZE 25
 /* Writes "2026-01-31T12:00:00.000Z" (RFC 3339) and returns `to`. */
 char *clock_rfc3339(int64_t wall_milliseconds, char to[CLOCK_RFC3339_SIZE]);
+
+/* Reads "2026-01-31", the day's first second, or "2026-01-31T12:00:00Z": seconds since 1970, after 0.
+ * False for anything else, and for days that are in no calendar. */
+bool clock_parse_utc(struct text, int64_t *seconds);
 
 #endif

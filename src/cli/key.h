@@ -15,9 +15,6 @@ enum { KEY_TIME_SIZE = 24 };
 /* "2027-01-31T12:00:00Z", or `never` for 0. */
 const char *key_format_time(int64_t time, const char *never, char to[KEY_TIME_SIZE]);
 
-/* A date or a date with time, in UTC, as above; false when it is neither, or before 1970. */
-bool key_parse_time(struct text, int64_t *time);
-
 /* The same, or "never" (0), or a duration from now on; what is over already is refused. */
 bool key_parse_expiry(struct text, int64_t now, int64_t *time);
 

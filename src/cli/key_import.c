@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "cli/key.h"
 
 enum { LINE_LIMIT = 256 * 1024, COMPLAINTS_LIMIT = 20 };
@@ -61,7 +62,7 @@ static bool read_time(struct reader *reader, const json_t *value, const char *ke
 {
     struct text text = {json_string_value(value), json_string_length(value)};
     *time = 0;
-    return json_is_null(value) || (json_is_string(value) && key_parse_time(text, time)) ||
+    return json_is_null(value) || (json_is_string(value) && clock_parse_utc(text, time)) ||
            complain(reader, "%s: expected a time such as \"2027-01-31T12:00:00Z\", or null", key);
 }
 

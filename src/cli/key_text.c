@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "base/bytes.h"
+#include "base/clock.h"
 #include "cli/key.h"
 #include "data/decode.h"
 
@@ -27,42 +28,6 @@ const char *key_format_time(int64_t time, const char *never, char to[KEY_TIME_SI
     return to;
 }
 
-/* As many digits as `format` has nines; everything else must be the same. */
-static bool has_form(struct text text, const char *format)
-{
-    if (text.length != strlen(format))
-        return false;
-    for (size_t i = 0; i < text.length; i++)
-        if (format[i] == '9' ? text.at[i] < '0' || text.at[i] > '9' : text.at[i] != format[i])
-            return false;
-    return true;
-}
-
-static int digits(struct text text, size_t from, size_t count)
-{
-    uint64_t number = 0;
-    (void)text_number((struct text){text.at + from, count}, 9999, &number);
-    return (int)number;
-}
-
-bool key_parse_time(struct text text, int64_t *time)
-{
-    bool has_time = has_form(text, "9999-99-99T99:99:99Z");
-    if (!has_time && !has_form(text, "9999-99-99"))
-        return false;
-    struct tm parts = {.tm_year = digits(text, 0, 4) - 1900,
-                       .tm_mon = digits(text, 5, 2) - 1,
-                       .tm_mday = digits(text, 8, 2),
-                       .tm_hour = has_time ? digits(text, 11, 2) : 0,
-                       .tm_min = has_time ? digits(text, 14, 2) : 0,
-                       .tm_sec = has_time ? digits(text, 17, 2) : 0};
-    struct tm same = parts;
-    *time = timegm(&same); /* makes 1 March of 30 February: that is refused */
-    return *time > 0 && same.tm_year == parts.tm_year && same.tm_mon == parts.tm_mon &&
-           same.tm_mday == parts.tm_mday && same.tm_hour == parts.tm_hour && same.tm_min == parts.tm_min &&
-           same.tm_sec == parts.tm_sec;
-}
-
 bool key_parse_expiry(struct text text, int64_t now, int64_t *time)
 {
     uint64_t milliseconds;
@@ -74,7 +39,7 @@ bool key_parse_expiry(struct text text, int64_t now, int64_t *time)
         *time = now + (int64_t)(milliseconds / 1000);
         return milliseconds >= 1000 && milliseconds / 1000 <= (uint64_t)seconds_limit;
     }
-    return key_parse_time(text, time) && *time > now;
+    return clock_parse_utc(text, time) && *time > now;
 }
 
 struct texts key_split(const char *list, struct arena *arena)

@@ -75,6 +75,9 @@ static void print_route(const struct teller *teller, const struct policy *policy
         say(teller, "route", "%s%s (%s:%u)\n", route->path,
             route == policy->undocumented ? ", which is not documented; reported" : "", policy->file,
             route->node->line);
+    if (exchange->version)
+        say(teller, "version", "%s%s\n", exchange->version->name,
+            exchange->version_found == VERSION_DEFAULT ? ", by default" : "");
     for (size_t i = 0; i < exchange->capture_count; i++)
         say(teller, "", "{%s} is \"%.*s\"\n", exchange->captures[i].name,
             TEXT_ARGUMENTS(exchange->captures[i].value));

@@ -9,7 +9,7 @@
 #include <limits.h>
 #include <stdlib.h>
 
-#include "cli/key.h"
+#include "base/clock.h"
 #include "data/file.h"
 #include "data/openapi.h"
 #include "http/address.h"
@@ -164,7 +164,7 @@ static bool decode_address(struct decoder *decoder, const struct node *node, voi
 static bool decode_time(struct decoder *decoder, const struct node *node, void *member)
 {
     int64_t seconds;
-    if (node->kind != NODE_SCALAR || !key_parse_time(node->text, &seconds))
+    if (node->kind != NODE_SCALAR || !clock_parse_utc(node->text, &seconds))
         return refuse(decoder, node, "a time in UTC, such as 2027-01-31T12:00:00Z");
     *(int64_t *)member = seconds * 1000;
     return true;

@@ -166,7 +166,7 @@ static int verify(struct job *job, struct policy *policy)
 static int revoke_in(struct job *job, const struct policy *policy, struct text jti, int64_t until)
 {
     int64_t before = job->now + 1; /* what is issued in this very second, too */
-    if (job->before && (!key_parse_time(text_of(job->before), &before) || before > job->now))
+    if (job->before && (!clock_parse_utc(text_of(job->before), &before) || before > job->now))
         return command_misused(&token_command,
                                "\"%s\" does not fit --before, expected a time that is over, such as "
                                "2026-01-31T12:00:00Z",

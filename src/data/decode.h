@@ -46,7 +46,8 @@ struct decoder {
     struct auth_methods *auth; /* the file's ways to authenticate (guard/auth_method.h), for routes */
     struct limits *limits;     /* the file's limits (guard/limit.h), for routes */
     struct cors_all *cors;     /* the file's CORS (guard/cors.h), for routes */
-    struct contents *contents; /* the file's schemas (guard/content.h), for routes */
+    const struct versions *versions;   /* the file's versions of the API (guard/version.h), for routes */
+    struct contents *contents;         /* the file's schemas (guard/content.h), for routes */
     const struct described *described; /* the operation that is read (guard/content_openapi.h); NULL: none */
     const void *memo;                  /* of src/process: what it has looked up for this file already */
 };

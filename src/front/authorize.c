@@ -103,6 +103,9 @@ static void forget(struct exchange *exchange)
     exchange->route = NULL;
     exchange->route_path = NULL;
     exchange->method_known = exchange->authenticates = false;
+    exchange->version = NULL;
+    exchange->lifetime = NULL;
+    exchange->version_found = 0;
     exchange->allow = exchange->script_name = exchange->path_info = exchange->rest = (struct text){0};
     exchange->capture_count = 0;
     exchange->caller = NULL;

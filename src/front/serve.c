@@ -15,6 +15,7 @@
 #include "respond/deliver.h"
 #include "respond/error_body.h"
 #include "respond/mask.h"
+#include "respond/version_headers.h"
 #include "watch/access_log.h"
 
 /* What a body that a guard or a program must see whole may take in memory. */
@@ -36,6 +37,7 @@ static const struct error_rules *errors_of(const struct policy *policy, const st
 static void dress_reply(const struct policy *policy, struct exchange *exchange)
 {
     secure_headers_apply(headers_of(policy, exchange), exchange);
+    version_headers_apply(&policy->versions, exchange);
     if (exchange->route) {
         set_cookie_apply(&exchange->route->cookies, exchange, access_log_reported);
         limit_headers_apply((enum limit_headers)exchange->route->limit_headers, exchange);

@@ -224,6 +224,7 @@ static struct verdict try_method(const struct auth_rules *rules, const struct au
     struct caller *caller = arena_alloc(exchange->arena, sizeof *caller);
     struct held *held = arena_alloc(exchange->arena, sizeof *held);
     *caller = (struct caller){.method = method->name, .scheme = method->kind->scheme};
+    caller->ambient = presented_is_ambient(method->kind->places(method->rules), exchange);
     struct verdict verdict =
         method->kind->identify(method->rules, rules->all->store, credential, exchange, caller, &held->what);
     if (verdict.kind != VERDICT_PASS)
@@ -285,6 +286,18 @@ const struct places *auth_place(const void *settings, size_t at)
     if (at >= rules->count)
         return NULL;
     return rules->methods[at]->kind->places(rules->methods[at]->rules);
+}
+
+bool auth_reads_ambient(const void *settings)
+{
+    const struct auth_rules *rules = settings;
+    bool reads = false;
+    for (size_t i = 0; i < rules->count; i++) {
+        const struct auth_method *method = rules->methods[i];
+        const struct places *places = method->rules ? method->kind->places(method->rules) : NULL;
+        reads = reads || (places && (places->cookie || places->basic));
+    }
+    return reads;
 }
 
 struct verdict auth_demand(void)

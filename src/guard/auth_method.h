@@ -73,6 +73,9 @@ bool auth_asks(const void *rules);
 /* Where the credential of the one or other of their ways stands; NULL: there are no more. */
 const struct places *auth_place(const void *rules, size_t at);
 
+/* Whether one of its ways looks where browsers put credentials by themselves (presented_is_ambient). */
+bool auth_reads_ambient(const void *rules);
+
 /* For guards that need a caller where there is none: the refusal of a request
  * without credentials. */
 struct verdict auth_demand(void);

@@ -69,15 +69,15 @@ static bool name_fits(const struct pattern *pattern, struct text name)
            name.at[name.length - base.length - 1] == '.';
 }
 
-/* A pattern without a port takes any; a request without one has its scheme's. */
+/* A pattern without a port takes any. A request without one has its scheme's, or that at which the web
+ * server took it: Debian's nginx hands a Host on without its port. */
 static bool port_fits(const struct pattern *pattern, const struct request *request)
 {
-    struct text port = request->host_port;
-    if (pattern->host.port.length == 0)
-        return true;
-    if (port.length == 0)
-        port = request->secure ? TEXT("443") : TEXT("80");
-    return text_equal(pattern->host.port, port);
+    struct text port = pattern->host.port;
+    if (port.length == 0 || request->host_port.length > 0)
+        return port.length == 0 || text_equal(port, request->host_port);
+    return text_equal(port, request->secure ? TEXT("443") : TEXT("80")) ||
+           text_equal(port, request_server_param(request, "SERVER_PORT"));
 }
 
 static struct verdict check(const void *settings, struct exchange *exchange)

@@ -5,8 +5,9 @@
 
 #include "guard/guard.h"
 
-extern const struct guard guard_dotfiles, guard_hosts, guard_https, guard_addresses, guard_cors, guard_cors_answer, guard_methods,
-    guard_limits, guard_body, guard_content_types, guard_auth, guard_roles, guard_scopes, guard_claims,
+extern const struct guard guard_dotfiles, guard_hosts, guard_https, guard_addresses, guard_cors,
+    guard_cors_answer, guard_methods, guard_version, guard_retire, guard_limits, guard_body,
+    guard_content_types, guard_auth, guard_csrf, guard_roles, guard_scopes, guard_claims,
     guard_repeated_params, guard_operators, guard_markup, guard_match, guard_parameters, guard_limits_late,
     guard_repeated_params_late, guard_operators_late, guard_markup_late, guard_body_late, guard_replies;
 
@@ -19,10 +20,13 @@ const struct guard *const guards[] = {
     &guard_cors,
     &guard_cors_answer,
     &guard_methods,
+    &guard_version,
+    &guard_retire,
     &guard_limits,
     &guard_body,
     &guard_content_types,
     &guard_auth,
+    &guard_csrf,
     &guard_roles,
     &guard_scopes,
     &guard_claims,

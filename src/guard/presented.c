@@ -249,6 +249,13 @@ enum presented presented_find(const struct places *places, const struct exchange
     return found.count ? PRESENTED_ONCE : PRESENTED_NOT;
 }
 
+bool presented_is_ambient(const struct places *places, const struct exchange *exchange)
+{
+    const struct places ambient = {.basic = places->basic, .cookie = places->cookie};
+    struct text credential;
+    return presented_find(&ambient, exchange, &credential) != PRESENTED_NOT;
+}
+
 void presented_remove(const struct places *places, struct exchange *exchange)
 {
     if (places->header)

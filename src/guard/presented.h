@@ -26,6 +26,10 @@ enum presented {
 /* Looks into all of the places. The credential's text lives as long as the request. */
 enum presented presented_find(const struct places *, const struct exchange *, struct text *credential);
 
+/* Whether one stands where browsers put it by themselves, whatever page made them ask: in a cookie, or in
+ * Authorization: Basic. */
+bool presented_is_ambient(const struct places *, const struct exchange *);
+
 /* Takes what stands there out of the request: the header, the cookie, and the
  * parameter, from the query and the target. */
 void presented_remove(const struct places *, struct exchange *);

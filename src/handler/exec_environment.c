@@ -6,6 +6,7 @@
 #include "config.h"
 
 #include "base/arena.h"
+#include "guard/version.h"
 #include "handler/exec.h"
 #include "identity/caller.h"
 #include "process/environment.h"
@@ -25,12 +26,19 @@ static const char *const hidden_headers[] = {"content-length", "content-type", "
                                              "proxy-authenticate", "proxy-authorization", "te", "trailer",
                                              "transfer-encoding", "upgrade", NULL};
 
-static const char *const reserved_names[] = {
-    "CONTENT_LENGTH",  "CONTENT_TYPE", "CSP_NONCE",       "DOCUMENT_ROOT",   "GATEWAY_INTERFACE",
-    "HTTPS",           "PATH",         "PATH_INFO",       "PATH_TRANSLATED", "QUERY_STRING",
-    "REDIRECT_STATUS", "REMOTE_ADDR",  "REMOTE_PORT",     "REQUEST_ID",      "REQUEST_METHOD",
-    "REQUEST_SCHEME",  "REQUEST_URI",  "SCRIPT_FILENAME", "SCRIPT_NAME",     "SERVER_ADDR",
-    "SERVER_NAME",     "SERVER_PORT",  "SERVER_PROTOCOL", "SERVER_SOFTWARE", NULL};
+static const char *const reserved_names[] = {"API_VERSION",     "CONTENT_LENGTH",
+                                             "CONTENT_TYPE",    "CSP_NONCE",
+                                             "DOCUMENT_ROOT",   "GATEWAY_INTERFACE",
+                                             "HTTPS",           "PATH",
+                                             "PATH_INFO",       "PATH_TRANSLATED",
+                                             "QUERY_STRING",    "REDIRECT_STATUS",
+                                             "REMOTE_ADDR",     "REMOTE_PORT",
+                                             "REQUEST_ID",      "REQUEST_METHOD",
+                                             "REQUEST_SCHEME",  "REQUEST_URI",
+                                             "SCRIPT_FILENAME", "SCRIPT_NAME",
+                                             "SERVER_ADDR",     "SERVER_NAME",
+                                             "SERVER_PORT",     "SERVER_PROTOCOL",
+                                             "SERVER_SOFTWARE", NULL};
 
 static bool is_one_of(struct text name, const char *const names[])
 {
@@ -95,6 +103,8 @@ static void add_about_request(struct builder *builder)
     add(builder, TEXT("QUERY_STRING"), request->query);
     add(builder, TEXT("REQUEST_ID"), text_of(exchange->id));
     add(builder, TEXT("HTTP_X_REQUEST_ID"), text_of(exchange->id));
+    if (exchange->version)
+        add(builder, TEXT("API_VERSION"), text_of(exchange->version->name));
     /* php-cgi answers nothing without it. */
     add(builder, TEXT("REDIRECT_STATUS"), TEXT("200"));
     if (request->secure)

@@ -26,6 +26,7 @@ struct caller {
     struct caller_variable *variables;
     size_t variable_count;
     int64_t expires; /* of the credential; seconds since 1970, 0: never */
+    bool ambient;    /* it came where browsers put one by themselves, whatever page made them ask */
 };
 
 /* The claim of that name, or at that path with dots between the names, in an

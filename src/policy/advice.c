@@ -171,8 +171,29 @@ static void advise_hidden(const struct loader *loader, const struct route *route
             "is always refused, as it has a name that begins with a dot and `dotfiles` does not allow");
 }
 
+static bool changes_things(const struct route *route)
+{
+    for (size_t i = 0; i < route->methods.count; i++)
+        if (!text_equal(route->methods.items[i], TEXT("GET")) &&
+            !text_equal(route->methods.items[i], TEXT("HEAD")) &&
+            !text_equal(route->methods.items[i], TEXT("OPTIONS")))
+            return true;
+    return false;
+}
+
+static void advise_csrf(const struct loader *loader, const struct route *route)
+{
+    const struct guard_rules *auth = rules_of(route, "auth"), *csrf = rules_of(route, "csrf");
+    if (auth->rules && auth_reads_ambient(auth->rules) && changes_things(route) &&
+        (!csrf->rules || csrf->report_only))
+        route_tell(findings_of(loader), FINDING_ADVICE, route, csrf->node ? "csrf" : NULL,
+                   "browsers send its callers' credentials whatever page made them ask, and `csrf` refuses "
+                   "none of that");
+}
+
 static void advise_route(const struct loader *loader, const struct route *route)
 {
+    advise_csrf(loader, route);
     if (strcmp(route->path, "/**") == 0)
         route_tell(findings_of(loader), FINDING_ADVICE, route, "path", "admits every path of the site");
     if (names_method(route, TEXT("TRACE")) || names_method(route, TEXT("CONNECT")))
@@ -231,10 +252,6 @@ static void advise_auth(const struct loader *loader)
         if (places->query)
             findings_add(findings_of(loader), FINDING_ADVICE, method->node,
                          "keys in a query end up in the logs and histories of all that see the address");
-        if (places->cookie)
-            findings_add(
-                findings_of(loader), FINDING_ADVICE, method->node,
-                "browsers send a cookie whoever made them ask; it needs SameSite, or programs a defence");
     }
 }
 

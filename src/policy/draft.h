@@ -25,6 +25,12 @@ size_t draft_find_guard(const char *key);
 /* The rules of one guard by a node; NULL: by its own defaults. */
 void draft_guard(struct loader *, struct draft *, const char *key, const struct node *);
 
+/* The rules that a guard has where nobody says anything. */
+void draft_guard_default(struct loader *, const char *key, struct guard_rules *);
+
+/* Which versions a route serves that is complete but for that: its guard `version`, and route->versions. */
+void version_rules_apply(struct loader *, struct route *);
+
 /* Adds findings of what a route as a whole must have. */
 void draft_check(struct loader *, const struct route *);
 

@@ -29,6 +29,12 @@ struct openapi_rules { /* policy key `openapi` */
 };
 extern const struct section openapi_section;
 
+struct version_rules { /* policy key `versions` */
+    const char *path, *header, *media_type, *fallback;
+    const struct node *list; /* NULL: there are none */
+};
+extern const struct section version_section;
+
 /* How callers pass a security scheme of the document. */
 struct scheme_ways {
     struct texts names; /* of the top's `auth` */
@@ -42,6 +48,7 @@ struct loader {
     const struct node *root;
     const struct node *auth, *limits, *cors, *defaults, *routes; /* as they stand in the file; NULL: not there */
     struct openapi_rules openapi;
+    struct version_rules versions;
     struct scheme_ways *ways;                          /* by place in policy->openapi->schemes */
     struct guard_section guard_sections[GUARDS_LIMIT]; /* made when first used */
 };
@@ -63,6 +70,8 @@ void limit_rules_load(struct loader *);
 
 /* The top's `cors`: fills policy->cors_all. */
 void cors_rules_load(struct loader *);
+/* The top's `versions`: fills policy->versions. */
+void version_rules_load(struct loader *);
 
 /* Reads the document of the top's `openapi`, where there is one: fills policy->openapi. */
 void openapi_rules_load(struct loader *);

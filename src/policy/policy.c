@@ -57,6 +57,7 @@ static void load_nodes(struct policy *policy, const char *folder, bool elsewhere
     auth_rules_load(&loader);
     limit_rules_load(&loader);
     cors_rules_load(&loader);
+    version_rules_load(&loader);
     openapi_rules_load(&loader);
     route_rules_load(&loader);
     router_build(policy);

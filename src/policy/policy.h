@@ -12,6 +12,7 @@
 #include "guard/cors.h"
 #include "guard/guard.h"
 #include "guard/limit.h"
+#include "guard/version.h"
 #include "handler/handler.h"
 #include "process/program.h"
 #include "respond/error_rules.h"
@@ -57,11 +58,13 @@ struct route {
     const struct cors_rules *cors; /* NULL: off */
     struct cookie_rules cookies;
     struct error_rules errors;
-    int on_store_failure;   /* enum store_failure */
-    int validation_status;  /* 0: 400, 1: 422 */
-    int validation_details; /* enum validation_details */
-    int limit_headers;      /* enum limit_headers */
-    bool pass_errors;       /* the handler's own 5xx bodies go out */
+    int on_store_failure;            /* enum store_failure */
+    int validation_status;           /* 0: 400, 1: 422 */
+    int validation_details;          /* enum validation_details */
+    int limit_headers;               /* enum limit_headers */
+    uint32_t versions;               /* bits of those of the API that it serves; 0: it has none */
+    const struct lifetime *lifetime; /* its own; NULL: none but that of a version */
+    bool pass_errors;                /* the handler's own 5xx bodies go out */
     bool report_only;
     const struct node *node;                   /* for messages */
     const struct openapi_operation *operation; /* NULL: it is the policy's own */
@@ -84,6 +87,7 @@ struct policy {
     struct auth_methods auth; /* ways to authenticate */
     struct limits limits;
     struct cors_all cors_all;
+    struct versions versions;
     struct contents contents;
     struct openapi *openapi;  /* NULL: there is none */
     struct findings findings; /* advice is left here; errors too when loading failed */

@@ -44,7 +44,8 @@ struct leaf {
         const struct entry *entry;
     } * methods;
     size_t count, capacity;
-    struct text allow;
+    struct text allow; /* of all versions */
+    bool versioned;    /* some of them are for some versions alone */
     struct leaf *next; /* of the router's list */
 };
 
@@ -66,6 +67,7 @@ struct router {
     struct arena *arena;
     struct place root;
     struct leaf *leaves;
+    const struct versions *versions;
     const struct route *undocumented;
     struct texts bases; /* beneath which it is for what no route has */
 };
@@ -246,10 +248,17 @@ static struct leaf *find_leaf(struct router *router, const struct pattern *patte
     return *leaf;
 }
 
-static const struct entry *entry_for(const struct leaf *leaf, struct text method)
+/* What serves no version in particular serves each. */
+static uint32_t versions_of(const struct entry *entry)
+{
+    return entry->route->versions ? entry->route->versions : UINT32_MAX;
+}
+
+/* `versions`: bits, one of which it must serve. */
+static const struct entry *entry_for(const struct leaf *leaf, struct text method, uint32_t versions)
 {
     for (size_t i = 0; i < leaf->count; i++)
-        if (text_equal(leaf->methods[i].method, method))
+        if (text_equal(leaf->methods[i].method, method) && (versions_of(leaf->methods[i].entry) & versions))
             return leaf->methods[i].entry;
     return NULL;
 }
@@ -291,8 +300,9 @@ static bool add_route(struct router *router, const struct route *route, struct f
     *entry = (struct entry){route, names, pattern.name_count};
     struct leaf *leaf = find_leaf(router, &pattern);
     const struct entry *twin = NULL;
+    leaf->versioned = leaf->versioned || versions_of(entry) != UINT32_MAX;
     for (size_t i = 0; i < route->methods.count && !twin; i++) {
-        twin = entry_for(leaf, route->methods.items[i]);
+        twin = entry_for(leaf, route->methods.items[i], versions_of(entry));
         if (twin)
             route_tell(findings, FINDING_ERROR, route, "path", "%.*s of this path is %s already",
                        TEXT_ARGUMENTS(route->methods.items[i]), place_of(twin->route, findings->arena));
@@ -318,19 +328,30 @@ static void set_bases(struct router *router, const struct policy *policy)
     }
 }
 
+static struct text allow_of(const struct leaf *leaf, uint32_t versions, struct arena *arena)
+{
+    struct bytes allow = bytes_new(arena, ALLOW_LIMIT);
+    for (size_t i = 0; i < leaf->count; i++) {
+        struct text method = leaf->methods[i].method;
+        const struct entry *entry = leaf->methods[i].entry;
+        bool once = entry_for(leaf, method, versions) == entry;
+        if (once && (versions_of(entry) & versions))
+            bytes_printf(&allow, "%s%.*s", allow.length ? ", " : "", TEXT_ARGUMENTS(method));
+    }
+    return bytes_text(&allow);
+}
+
 bool router_build(struct policy *policy)
 {
     struct router *router = arena_alloc(policy->arena, sizeof *router);
     bool good = true;
     router->arena = policy->arena;
+    router->versions = &policy->versions;
     for (size_t i = 0; i < policy->route_count; i++)
         if (policy->routes[i].path && !add_route(router, &policy->routes[i], &policy->findings))
             good = false;
     for (struct leaf *leaf = router->leaves; leaf; leaf = leaf->next) {
-        struct bytes allow = bytes_new(router->arena, ALLOW_LIMIT);
-        for (size_t i = 0; i < leaf->count; i++)
-            bytes_printf(&allow, "%s%.*s", i ? ", " : "", TEXT_ARGUMENTS(leaf->methods[i].method));
-        leaf->allow = bytes_text(&allow);
+        leaf->allow = allow_of(leaf, UINT32_MAX, router->arena);
     }
     set_bases(router, policy);
     policy->router = router;
@@ -396,23 +417,29 @@ static bool find_undocumented(const struct router *router, const struct leaf *le
 
 /* Whose guards refuse a method that none of the routes has: not those that only report, where one enforces.
  */
-static const struct entry *strictest(const struct leaf *leaf)
+static const struct entry *strictest(const struct leaf *leaf, uint32_t versions)
 {
-    for (size_t i = 0; i < leaf->count; i++)
-        if (!leaf->methods[i].entry->route->report_only)
-            return leaf->methods[i].entry;
-    assert(leaf->count > 0);
-    return leaf->methods[0].entry;
+    const struct entry *found = NULL;
+    for (size_t i = 0; i < leaf->count; i++) {
+        const struct entry *entry = leaf->methods[i].entry;
+        if (!(versions_of(entry) & versions))
+            continue;
+        if (!entry->route->report_only)
+            return entry;
+        found = found ? found : entry;
+    }
+    return found;
 }
 
 /* Where the request goes whose method `known` then says that a route has. A preflight goes where what it asks
  * about would, and is answered there or, where that route has no CORS, by nobody: not for it by another. */
-static const struct entry *find_entry(const struct leaf *leaf, const struct exchange *exchange, bool *known)
+static const struct entry *find_entry(const struct leaf *leaf, const struct exchange *exchange,
+                                      uint32_t versions, bool *known)
 {
     struct text asked;
-    const struct entry *entry = entry_for(leaf, exchange->request.method), *other = NULL;
+    const struct entry *entry = entry_for(leaf, exchange->request.method, versions), *other = NULL;
     if (!exchange->authorizes && cors_is_preflight(&exchange->request, &asked))
-        other = entry_for(leaf, asked);
+        other = entry_for(leaf, asked, versions);
     if (other && (other->route->cors || !entry)) {
         *known = other->route->cors != NULL;
         return other;
@@ -421,24 +448,27 @@ static const struct entry *find_entry(const struct leaf *leaf, const struct exch
     return entry;
 }
 
-struct verdict router_find(const struct router *router, struct exchange *exchange)
+/* `versions`: the bit of the one that is asked for; all bits where none is known. */
+static struct verdict find(const struct router *router, struct exchange *exchange, uint32_t versions)
 {
     struct search search = {.path = exchange->request.path};
     const struct leaf *leaf = descend(&search, &router->root, 0);
     if (leaf && leaf->count == 0)
         leaf = NULL;
     bool known = false;
-    const struct entry *entry = leaf ? find_entry(leaf, exchange, &known) : NULL;
+    const struct entry *entry = leaf ? find_entry(leaf, exchange, versions, &known) : NULL;
     if (!entry && find_undocumented(router, leaf, exchange))
         return PASS;
     if (!leaf)
         return DENY(404, "route", "route_not_found", "no route has this path");
     exchange->method_known = known;
     if (!entry)
-        entry = strictest(leaf);
+        entry = strictest(leaf, versions);
+    if (!entry)
+        return DENY(404, "route", "route_not_found", "no route of this version has this path");
     size_t matched = entry->route->operation ? entry->route->base : search.matched;
     exchange->route = entry->route;
-    exchange->allow = leaf->allow;
+    exchange->allow = leaf->versioned ? allow_of(leaf, versions, exchange->arena) : leaf->allow;
     exchange->script_name = (struct text){search.path.at, matched};
     exchange->path_info = text_from(search.path, matched);
     exchange->rest = text_from(search.path, search.matched);
@@ -446,4 +476,44 @@ struct verdict router_find(const struct router *router, struct exchange *exchang
     for (size_t i = 0; i < entry->name_count; i++)
         exchange->captures[i] = (struct capture){entry->names[i], search.values[i]};
     return PASS;
+}
+
+/* A browser that asks by a preflight does not say the version that it will ask for: it is answered for all
+ * that have one address. */
+static enum version_found find_version(const struct versions *versions, const struct exchange *exchange,
+                                       const struct version **version)
+{
+    struct text asked;
+    *version = NULL;
+    if (!versions->path && !exchange->authorizes && cors_is_preflight(&exchange->request, &asked))
+        return VERSION_NOT_ASKED;
+    return versions_find(versions, &exchange->request, version);
+}
+
+/* Where the path says the version, what is not there is of that version, too. */
+static struct verdict tell_missing(const struct router *router, const struct exchange *exchange,
+                                   struct verdict verdict)
+{
+    if (router->versions->path && exchange->version_found == VERSION_UNKNOWN)
+        return DENY(404, "route", "version_unknown", "there is no such version");
+    if (exchange->lifetime && lifetime_is_over(exchange->lifetime, exchange_time(exchange)))
+        return DENY(410, "route", "version_gone", "its sunset has passed");
+    return verdict;
+}
+
+struct verdict router_find(const struct router *router, struct exchange *exchange)
+{
+    const struct version *version;
+    exchange->version_found = find_version(router->versions, exchange, &version);
+    bool chosen = version && !router->versions->path;
+    struct verdict verdict = find(router, exchange, chosen ? version->bit : UINT32_MAX);
+    const struct route *route = exchange->route;
+    bool found = verdict.kind == VERDICT_PASS;
+    if (found && !route->versions) {
+        exchange->version_found = VERSION_NOT_ASKED;
+        version = NULL;
+    }
+    exchange->version = version;
+    exchange->lifetime = found && route->lifetime ? route->lifetime : version ? &version->lifetime : NULL;
+    return found ? verdict : tell_missing(router, exchange, verdict);
 }

@@ -9,6 +9,7 @@
 #include <stdarg.h>
 
 #include "base/bytes.h"
+#include "guard/csrf.h"
 
 enum { NAMES_LIMIT = 1024 };
 
@@ -59,6 +60,18 @@ static void check_auth(const struct route *route, struct findings *findings)
         handler->needs_caller(route->settings))
         route_tell(findings, FINDING_ERROR, route, NULL, "`%s` asks who is calling, but `auth` is none",
                    handler->name);
+}
+
+/* Who writes the key wants something checked: programs may have sessions that we do not know of. */
+static void check_csrf(const struct route *route, struct findings *findings)
+{
+    const struct guard_rules *csrf = &route->guards[draft_find_guard("csrf")];
+    const struct guard_rules *auth = &route->guards[draft_find_guard("auth")];
+    if (csrf->rules && csrf->node && csrf->node->parent == route->node && csrf_is_auto(csrf->rules) &&
+        auth->rules && !auth_reads_ambient(auth->rules))
+        findings_add_key(findings, FINDING_ERROR, csrf->node,
+                         "`auth` has no way by a cookie that could be checked, expected `policy: on` for a "
+                         "program with sessions of its own");
 }
 
 static void check_handler(struct loader *loader, const struct route *route)
@@ -120,6 +133,7 @@ void draft_check(struct loader *loader, const struct route *route)
         findings_add(findings, FINDING_ERROR, route->node,
                      "the key `path` is missing, expected one such as /api/users/{id}");
     check_auth(route, findings);
+    check_csrf(route, findings);
     if (!route->handler) {
         check_handler(loader, route);
         return;

@@ -10,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "data/file.h"
+#include "guard/csrf.h"
 
 /* Of the keys below, those that are not for defaults: path, operation. */
 enum { OWN_FIELDS = 2 };
@@ -387,6 +388,11 @@ void draft_guard(struct loader *loader, struct draft *draft, const char *key, co
     decode_guard(loader, guard, node, &draft->route.guards[guard]);
 }
 
+void draft_guard_default(struct loader *loader, const char *key, struct guard_rules *rules)
+{
+    decode_guard(loader, draft_find_guard(key), NULL, rules);
+}
+
 /* What a route is before anybody says anything. */
 static struct draft begin_draft(struct loader *loader)
 {
@@ -428,12 +434,30 @@ static void bind_cors(struct loader *loader, struct route *route)
     rules->rules = (void *)route->cors;
 }
 
+/* Callers that browsers tell by themselves are checked where nobody says anything; without them, there
+ * is nothing to check. */
+static void settle_csrf(struct loader *loader, struct route *route)
+{
+    struct guard_rules *rules = &route->guards[draft_find_guard("csrf")];
+    const struct guard_rules *auth = &route->guards[draft_find_guard("auth")];
+    bool ambient = auth->rules && auth_reads_ambient(auth->rules);
+    if (!rules->node && ambient)
+        draft_guard_default(loader, "csrf", rules);
+    if (rules->rules && (csrf_is_off(rules->rules) || (csrf_is_auto(rules->rules) && !ambient)))
+        rules->rules = NULL;
+    if (rules->rules)
+        rules->rules = csrf_bind(rules->rules, route->cors ? route->cors->cors : NULL, loader->decoder.arena);
+}
+
 void draft_finish(struct loader *loader, const struct draft *draft, struct route *route)
 {
     *route = draft->route;
     route->report_only = draft->mode != 0;
     bind_cors(loader, route);
     draft_check(loader, route);
+    settle_csrf(loader, route);
+    version_rules_apply(loader, route);
+    route->lifetime = route->guards[draft_find_guard("retire")].rules;
     for (size_t i = 0; guards[i]; i++)
         if (guards[i]->again) {
             route->guards[i] = route->guards[draft_find_guard(guards[i]->name)];

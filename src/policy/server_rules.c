@@ -18,6 +18,7 @@
 struct top {
     struct server_rules server;
     struct openapi_rules openapi;
+    struct version_rules versions;
     const struct node *auth, *limits, *cors, *defaults, *routes;
 };
 
@@ -275,6 +276,8 @@ static const struct field server_fields[] = {
     {FIELD(FIELD_OWN, top, cors, "cors"), .own = keep_node,
      .expects = "a map of names, each with the keys of CORS",
      .help = "whose scripts may read replies, by names for routes"},
+    {FIELD(FIELD_SECTION, top, versions, "versions"), .section = &version_section,
+     .help = "versions of the API: how a request names one, and when they end"},
     {FIELD(FIELD_SECTION, top, openapi, "openapi"), .section = &openapi_section,
      .help = "a description of the API, whose operations become routes"},
     {FIELD(FIELD_OWN, top, defaults, "defaults"), .own = keep_node,
@@ -369,6 +372,7 @@ bool server_rules_load(struct loader *loader)
     loader->limits = top.limits;
     loader->cors = top.cors;
     loader->openapi = top.openapi;
+    loader->versions = top.versions;
     loader->defaults = top.defaults;
     loader->routes = top.routes;
     loader->policy->server = top.server;

@@ -32,8 +32,10 @@ static const struct {
     {"content_coding_not_allowed", "The request's content coding is not accepted here"},
     {"content_length_invalid", "The request's length is not valid"},
     {"content_type_not_allowed", "The request's content type is not accepted here"},
+    {"csrf_refused", "This request was sent by a page of another site"},
     {"dotfile", "There is nothing at this address"},
     {"forbidden", "This request is not allowed"},
+    {"gone", "This address is no longer served"},
     {"head_too_large", "The request's headers are too large"},
     {"header_duplicate", "A header that may stand once stands more than once"},
     {"header_name", "A header's name is not valid"},
@@ -83,6 +85,9 @@ static const struct {
     {"transfer_encoding", "The request's length is stated twice"},
     {"unauthorized", "This request needs a credential"},
     {"validation_error", "The request's content is not valid"},
+    {"version_gone", "This version of the API is no longer served"},
+    {"version_missing", "The request names no version of the API"},
+    {"version_unknown", "There is no such version of the API"},
 };
 
 const char *error_code(size_t i)

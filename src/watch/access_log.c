@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "guard/version.h"
 #include "identity/caller.h"
 
 enum {
@@ -24,7 +25,7 @@ enum {
 };
 
 /* With 512 bytes for names, numbers and the time. */
-_Static_assert(6 * WORD_BUDGET + CALLER_BUDGET + PATH_BUDGET + ROUTE_BUDGET + AGENT_BUDGET + DETAIL_BUDGET +
+_Static_assert(7 * WORD_BUDGET + CALLER_BUDGET + PATH_BUDGET + ROUTE_BUDGET + AGENT_BUDGET + DETAIL_BUDGET +
                            512 <
                        LOG_LINE_SIZE &&
                    WORD_BUDGET + PROGRAM_BUDGET + 512 < LOG_LINE_SIZE,
@@ -147,6 +148,8 @@ static void add_request(struct line *line, const struct exchange *exchange)
     add_field(line, "address", text_of(address_format(&request->client, address)), WORD_BUDGET);
     if (exchange->route_path)
         add_field(line, "route", text_of(exchange->route_path), ROUTE_BUDGET);
+    if (exchange->version)
+        add_field(line, "version", text_of(exchange->version->name), WORD_BUDGET);
     if (!exchange->caller)
         return;
     add_field(line, "caller", exchange->caller->name, CALLER_BUDGET);

@@ -36,10 +36,10 @@ def temporary(folder, name):
 
 
 def test_all_policies_are_known():
-    assert {file.name for file in harness.EXAMPLES.glob("*.yaml") if not file.name.endswith(".test.yaml")} == {"api.yaml", "cors.yaml", "errors.yaml", "git.yaml", "headers.yaml", "minimal.yaml", "scripts.yaml", "site.yaml"}
+    assert {file.name for file in harness.EXAMPLES.glob("*.yaml") if not file.name.endswith(".test.yaml")} == {"api.yaml", "cors.yaml", "errors.yaml", "git.yaml", "headers.yaml", "minimal.yaml", "scripts.yaml", "site.yaml", "versions.yaml"}
 
 
-@pytest.mark.parametrize("name", ["minimal.yaml", "headers.yaml", "site.yaml", "scripts.yaml", "git.yaml"])
+@pytest.mark.parametrize("name", ["minimal.yaml", "headers.yaml", "site.yaml", "scripts.yaml", "git.yaml", "versions.yaml"])
 def test_policy_is_good(folder, cgi, name):
     file = placed(name, folder, cgi)
     result = harness.run([harness.installed("fcgiguard", folder), "check", "-c", file], env=harness.clean_environment())

@@ -433,7 +433,7 @@ def test_uncovered(program, folder):
 
 # ---- the examples
 
-@pytest.mark.parametrize("name", ["site", "api", "cors", "headers", "openapi/policy"])
+@pytest.mark.parametrize("name", ["site", "api", "cors", "headers", "versions", "openapi/policy"])
 def test_examples(program, name):
     """Where they are: nothing of what the policies name is there."""
     result = command(program, "-u", harness.EXAMPLES / f"{name}.test.yaml")

@@ -11,6 +11,7 @@
 
 #include "base/arena.h"
 #include "data/file.h"
+#include "guard/auth_method.h"
 #include "guard/guard.h"
 #include "http/host.h"
 #include "http/path.h"
@@ -306,6 +307,21 @@ static const struct {
     {"xn--bcher-kva.example", "XN--bcher-kva.example", false, NULL},
 };
 
+/* What nginx of Debian makes of "Host: example.com:8080". */
+START_TEST(hosts_knows_the_port_of_the_server)
+{
+    struct param port = {TEXT("SERVER_PORT"), TEXT("8080")};
+    exchange.request.host = TEXT("example.com");
+    exchange.request.server = (struct params){&port, 1};
+    expect(check_with("hosts", "example.com:8080"), 0, NULL, "the server's port");
+    expect(check_with("hosts", "example.com:80"), 0, NULL, "the scheme's");
+    expect(check_with("hosts", "example.com:8081"), 400, "host_not_allowed", "another");
+    exchange.request.host_port = TEXT("8081");
+    expect(check_with("hosts", "example.com:8080"), 400, "host_not_allowed", "the host names one");
+    expect(check_with("hosts", "example.com:8081"), 0, NULL, "that one");
+}
+END_TEST
+
 START_TEST(hosts_judges)
 {
     struct host host = {0};
@@ -418,6 +434,55 @@ START_TEST(https_judges)
     expect(verdict, status, status ? code : NULL, https_cases[_i].method);
     enum verdict_kind kind = status == 0 ? VERDICT_PASS : status == 308 ? VERDICT_ANSWER : VERDICT_DENY;
     ck_assert_int_eq(verdict.kind, kind);
+}
+END_TEST
+
+static const struct auth_kind *api_key_kind(void)
+{
+    size_t i = 0;
+    while (strcmp(auth_kinds[i]->name, "api_key") != 0)
+        i++;
+    return auth_kinds[i];
+}
+
+static struct verdict redirect_with(const char *header, const char *query)
+{
+    static struct header headers[1];
+    static const char way[] = "{api_key: {header: X-API-Key, query: key, cookie: key, keys: []}}";
+    struct findings findings = findings_new(arena, "p");
+    struct auth_method method = {.kind = api_key_kind(), .name = "api"};
+    struct auth_methods methods = {&method, 1, false, NULL, NULL, NULL};
+    struct decoder decoder = {.arena = arena, .findings = &findings, .folder = "/", .auth = &methods};
+    const struct node *node = file_parse(text_of(way), false, &findings);
+    const struct guard *https = guards[place_of("https")];
+    void *rules = arena_alloc(arena, https->section.size);
+    method.rules = arena_alloc(arena, method.kind->section.size);
+    ck_assert(decode_section(&decoder, &method.kind->section, node_get(node, "api_key"), method.rules));
+    ck_assert(method.kind->prepare(method.rules, &decoder, node));
+    ck_assert(
+        decode_section(&decoder, &https->section, file_parse(TEXT("redirect"), false, &findings), rules));
+    ck_assert(https->prepare(rules, &decoder, node));
+    size_t colon = text_find(text_of(header), ':');
+    headers[0] = (struct header){{header, colon}, text_trim(text_from(text_of(header), colon + 1))};
+    exchange.request.headers = (struct headers){headers, colon > 0, 1};
+    exchange.request.host = TEXT("example.com");
+    exchange.request.query = text_of(query);
+    return https->check(rules, &exchange);
+}
+
+/* Its sender would go on with what has leaked. */
+START_TEST(https_redirects_no_credential)
+{
+    expect(redirect_with("", ""), 308, "https_redirect", "none");
+    expect(redirect_with("authorization: Bearer x", ""), 403, "https_required", "a token");
+    expect(redirect_with("authorization: ", ""), 403, "https_required", "an empty one");
+    expect(redirect_with("x-api-key: x", ""), 403, "https_required", "a key");
+    expect(redirect_with("x-api-key: ", ""), 403, "https_required", "an empty one");
+    expect(redirect_with("x-other: x", ""), 308, "https_redirect", "another header");
+    expect(redirect_with("", "a=b&key=x"), 403, "https_required", "a key in the query");
+    expect(redirect_with("", "keys=x"), 308, "https_redirect", "another parameter");
+    expect(redirect_with("cookie: key=x", ""), 308, "https_redirect", "a cookie");
+    ck_assert_ptr_null(exchange.caller);
 }
 END_TEST
 
@@ -756,31 +821,12 @@ END_TEST
 
 START_TEST(order_is_as_agreed)
 {
-    static const char *const names[] = {"dotfiles",
-                                        "hosts",
-                                        "https",
-                                        "addresses",
-                                        "cors",
-                                        "cors",
-                                        "methods",
-                                        "limits",
-                                        "body",
-                                        "content_types",
-                                        "auth",
-                                        "roles",
-                                        "scopes",
-                                        "claims",
-                                        "repeated_params",
-                                        "operators",
-                                        "markup",
-                                        "match",
-                                        "parameters",
-                                        "limits",
-                                        "repeated_params",
-                                        "operators",
-                                        "markup",
-                                        "body",
-                                        "replies"};
+    static const char *const names[] = {
+        "dotfiles",  "hosts",   "https",  "addresses",  "cors",   "cors",
+        "methods",   "version", "retire", "limits",     "body",   "content_types",
+        "auth",      "csrf",    "roles",  "scopes",     "claims", "repeated_params",
+        "operators", "markup",  "match",  "parameters", "limits", "repeated_params",
+        "operators", "markup",  "body",   "replies"};
     ck_assert_uint_eq(guards_count(), COUNT(names));
     for (size_t i = 0; i < COUNT(names); i++)
         ck_assert_str_eq(guards[i]->name, names[i]);
@@ -981,10 +1027,12 @@ static void add_paths_and_hosts(Suite *suite)
     tcase_add_test(cases, dotfiles_advises);
     cases = new_cases(suite, "hosts");
     ADD_TABLE(hosts_judges, hosts_cases);
+    tcase_add_test(cases, hosts_knows_the_port_of_the_server);
     ADD_TABLE(hosts_refuses, hosts_bad);
     tcase_add_test(cases, hosts_refuses_each);
     cases = new_cases(suite, "https");
     ADD_TABLE(https_judges, https_cases);
+    tcase_add_test(cases, https_redirects_no_credential);
     ADD_TABLE(https_refuses, https_bad);
     cases = new_cases(suite, "addresses");
     ADD_TABLE(addresses_judges, addresses_cases);
