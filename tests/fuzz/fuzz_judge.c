@@ -28,7 +28,7 @@ enum { LINES = sizeof lines / sizeof *lines };
     "list: {'1': {deprecated: 2020-01-01, sunset: 2020-02-01, successor: '2', link: 'https://d.example/'}, " \
     "'2': {}, '3': {deprecated: 2020-01-01, successor: 'https://n.example/'}}}\n"
 #define ROUTES                                                                                               \
-    "defaults: {auth: none, exec: /bin/true, methods: [GET, POST, OPTIONS]}\n"                               \
+    "defaults: {auth: none, exec: /bin/true, methods: [GET, POST, OPTIONS], errors: {html: false}}\n"        \
     "proxies: [127.0.0.1, '::1']\n"                                                                          \
     "routes:\n"                                                                                              \
     "  - {path: /**, hosts: [a.example, '*.b.example', 192.0.2.1, '[2001:db8::1]', 'c.example:81'],\n"       \

@@ -19,7 +19,7 @@ enum { ROUTES = 4, SENT_MOST = 20000, LINES = 4 };
 
 static const char policy_text[] =
     "request: {header: 64kb}\n"
-    "defaults: {auth: none, exec: /bin/true}\n"
+    "defaults: {auth: none, exec: /bin/true, errors: {html: false}}\n"
     "routes:\n"
     "  - {path: /0, cors: {origins: [https://app.example.com, 'https://*.example.org'], credentials: true}}\n"
     "  - {path: /1, cors: {origins: ['null', 'http://*.localhost:8080'], headers: reflect, private_network: "

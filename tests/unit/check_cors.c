@@ -493,7 +493,7 @@ static const char policy_text[] =
     "  web: {origins: [" APP ", 'https://*.example.org'], credentials: true, expose: [ETag], max_age: 1h}\n"
     "  open: {origins: 'null', headers: reflect, private_network: true, max_age: 0}\n"
     "  any: {origins: '*', methods: '*', headers: ['*', Authorization], expose: '*'}\n"
-    "defaults: {auth: none, exec: /bin/true, cors: web}\n"
+    "defaults: {auth: none, errors: {html: false}, exec: /bin/true, cors: web}\n"
     "routes:\n"
     "- {path: /web, methods: [GET, PUT]}\n"
     "- {path: /two, methods: [GET]}\n"
@@ -800,11 +800,12 @@ START_TEST(operations_are_routes)
     ck_assert_int_eq((int)write(descriptor, document, strlen(document)), (int)strlen(document));
     close(descriptor);
     policy_free(policy);
-    policy = parse(arena_printf(arena,
-                                "openapi: {file: %s, base: /api, undocumented: report}\n"
-                                "defaults: {auth: none, exec: /bin/true, cors: {origins: " APP "}}\n"
-                                "routes: [{operation: putA, cors: {origins: https://b.example}}]\n",
-                                file));
+    policy = parse(arena_printf(
+        arena,
+        "openapi: {file: %s, base: /api, undocumented: report}\n"
+        "defaults: {auth: none, errors: {html: false}, exec: /bin/true, cors: {origins: " APP "}}\n"
+        "routes: [{operation: putA, cors: {origins: https://b.example}}]\n",
+        file));
     unlink(file);
     ck_assert_msg(policy->findings.errors == 0, "%s", told(policy, FINDING_ERROR));
     for (size_t i = 0; i < COUNT(cases); i++) {

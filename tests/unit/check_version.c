@@ -24,7 +24,7 @@
     "    '3': {deprecated: 2198-01-01, successor: 'https://api3.example/'}\n"
 
 #define ROUTES                                                                                               \
-    "defaults: {auth: none, exec: /bin/true, headers: off}\n"                                                \
+    "defaults: {auth: none, exec: /bin/true, headers: off, errors: {html: false}}\n"                         \
     "routes:\n"                                                                                              \
     "  - {path: '/all/{id}'}\n"                                                                              \
     "  - {path: /split, version: '1', methods: [GET, DELETE]}\n"                                             \
@@ -231,12 +231,13 @@ END_TEST
 /* A browser cannot say a version before it may. */
 START_TEST(preflight_has_no_version)
 {
-    static const char routes[] = "defaults: {auth: none, exec: /bin/true, headers: off}\n"
-                                 "cors: {web: {origins: ['https://a.example'], headers: [API-Version]}}\n"
-                                 "routes:\n"
-                                 "  - {path: /one, version: '1', methods: [PUT], cors: web}\n"
-                                 "  - {path: /both, version: '1', methods: [PUT], cors: web}\n"
-                                 "  - {path: /both, version: '2', methods: [PUT], cors: web}\n";
+    static const char routes[] =
+        "defaults: {auth: none, exec: /bin/true, headers: off, errors: {html: false}}\n"
+        "cors: {web: {origins: ['https://a.example'], headers: [API-Version]}}\n"
+        "routes:\n"
+        "  - {path: /one, version: '1', methods: [PUT], cors: web}\n"
+        "  - {path: /both, version: '1', methods: [PUT], cors: web}\n"
+        "  - {path: /both, version: '2', methods: [PUT], cors: web}\n";
     static struct channel channel = {.receive = receive, .body_length = 0};
     static struct param items[] = {{TEXT("REQUEST_METHOD"), TEXT("OPTIONS")},
                                    {TEXT("HTTP_ORIGIN"), TEXT("https://a.example")},
@@ -348,14 +349,15 @@ static const struct {
     {"/1/users", 404, "route_not_found", NULL},
 };
 
-static const char path_routes[] = "defaults: {auth: none, exec: /bin/true, headers: off}\n"
-                                  "routes:\n"
-                                  "  - {path: /api/0/users}\n"
-                                  "  - {path: /api/1/users}\n"
-                                  "  - {path: /api/2/users}\n"
-                                  "  - {path: /api/health}\n"
-                                  "  - {path: '/api/{any}/any'}\n"
-                                  "  - {path: '/api/{any}/open', version: none}\n";
+static const char path_routes[] =
+    "defaults: {auth: none, exec: /bin/true, headers: off, errors: {html: false}}\n"
+    "routes:\n"
+    "  - {path: /api/0/users}\n"
+    "  - {path: /api/1/users}\n"
+    "  - {path: /api/2/users}\n"
+    "  - {path: /api/health}\n"
+    "  - {path: '/api/{any}/any'}\n"
+    "  - {path: '/api/{any}/open', version: none}\n";
 
 START_TEST(path_names_the_version)
 {
