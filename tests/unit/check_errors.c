@@ -747,6 +747,25 @@ START_TEST(page_says_what_to_do)
 }
 END_TEST
 
+/* Each code that there is, in each form. */
+START_TEST(all_codes_have_all_forms)
+{
+    size_t count = 0;
+    for (; error_code(count); count++) {
+        struct error_rules rules = rules_of(profiles[_i]);
+        exchange.verdict = DENY(400, "guard", error_code(count), NULL);
+        headers_remove(&exchange.request.headers, TEXT("accept"));
+        json_t *object = json_loads(body_of(&rules), JSON_REJECT_DUPLICATES, NULL);
+        ck_assert_msg(json_is_object(object), "%s", error_code(count));
+        json_decref(object);
+        const char *sentence = error_message(error_code(count), 400);
+        const char *page = page_of(profiles[_i], 400, error_code(count));
+        ck_assert_msg(strstr(page, arena_printf(arena, "<h1>%s</h1>", sentence)) != NULL, "%s", page);
+    }
+    ck_assert_uint_gt(count, 60);
+}
+END_TEST
+
 #define GERMAN                                                                                               \
     "{messages: {forbidden: {de: Nein, fr: Non}, page_ask: {de: Fragen Sie}, page_reference: {de: Nummer}}}"
 
@@ -823,6 +842,7 @@ static void add_bodies(Suite *suite)
     cases = add_case(suite, "page");
     ADD_TABLE(page_says_what_to_do, advices);
     ADD_TABLE(page_is_for_all_profiles, profiles);
+    ADD_TABLE(all_codes_have_all_forms, profiles);
     ADD_TABLE(page_has_one_language, page_languages);
     tcase_add_test(cases, page_has_its_styles_hash);
     tcase_add_test(cases, page_can_be_off);
