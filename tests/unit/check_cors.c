@@ -565,6 +565,23 @@ static struct exchange asked(const char *method, const char *path, const char *h
     return exchange;
 }
 
+/* An error's body has a form and a language, too. */
+static void add_vary(struct bytes *lines, const struct exchange *exchange, struct text value)
+{
+    struct text name;
+    const char *before = "Vary: ";
+    bool refused = exchange->verdict.kind != VERDICT_PASS;
+    while (text_next(&value, ',', &name)) {
+        name = text_trim(name);
+        if (refused && (text_equal(name, TEXT("Accept")) || text_equal(name, TEXT("Accept-Language"))))
+            continue;
+        bytes_printf(lines, "%s%.*s", before, TEXT_ARGUMENTS(name));
+        before = ", ";
+    }
+    if (before[0] == ',')
+        bytes_add(lines, "\n", 1);
+}
+
 /* The reply's headers that are of CORS, one a line. */
 static const char *granted(const struct exchange *exchange)
 {
@@ -576,7 +593,7 @@ static const char *granted(const struct exchange *exchange)
             bytes_printf(&lines, "%.*s: %.*s\n", TEXT_ARGUMENTS(text_from(header->name, 15)),
                          TEXT_ARGUMENTS(header->value));
         else if (text_equal(header->name, TEXT("Vary")))
-            bytes_printf(&lines, "Vary: %.*s\n", TEXT_ARGUMENTS(header->value));
+            add_vary(&lines, exchange, header->value);
     }
     bytes_add(&lines, "", 1);
     return lines.at;
