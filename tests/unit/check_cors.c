@@ -432,11 +432,14 @@ static const struct {
      NULL},
     {"store: sqlite:/tmp/x.db\nauth: {k: {api_key: {header: X-Key}}}\n"
      "defaults: {auth: k, cors: {origins: https://a.example}}\n",
-     "defaults.cors: scripts cannot send x-key, by which callers of /a say who they are; name it in "
+     "defaults.cors: scripts cannot send x-key, by which callers say who they are at /a; name it in "
      "`headers`"},
     {"store: sqlite:/tmp/x.db\nauth: {k: {api_key: {header: X-Key}}}\n"
      "defaults: {auth: k, cors: {origins: https://a.example, headers: [x-key]}}\n",
      NULL},
+    {"versions: {header: API-Version, default: '1', list: {'1': {}, '2': {}}}\n"
+     "defaults: {version: ['1', '2'], cors: {origins: https://a.example}}\n",
+     "defaults.cors: scripts cannot send api-version, by which requests name a version at /a; name it"},
 };
 
 START_TEST(risky_rules_are_advised)
