@@ -8,9 +8,6 @@
 #include "guard/cors.h"
 #include "guard/guard.h"
 
-/* More is asked for by no script. */
-enum { ASKED_LIMIT = 4096 };
-
 /* ---- what a request is */
 
 bool cors_is_preflight(const struct request *request, struct text *asked)
@@ -56,7 +53,7 @@ static bool allows_header(const struct cors_names *names, struct text name)
 
 bool cors_next_header(const struct cors *cors, struct text *rest, struct text *name, bool *good)
 {
-    if (rest->length > ASKED_LIMIT || !text_next(rest, ',', name))
+    if (rest->length > CORS_ASKED_MOST || !text_next(rest, ',', name))
         return false;
     *name = text_trim(*name);
     *good = text_is_token(*name) && allows_header(&cors->headers, *name);

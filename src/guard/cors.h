@@ -83,7 +83,9 @@ enum cors_origin cors_judge_origin(const struct cors *, const struct request *, 
 bool cors_allows_method(const struct cors_rules *, struct text method);
 
 /* Takes the next name off the front of a request's Access-Control-Request-Headers; false when nothing is
- * left. `good` when it is one that the rules allow. */
+ * left, or too much: scripts ask for less, and what is reflected has to fit into a reply's head, of which
+ * nginx takes 4 KiB. `good` when it is one that the rules allow. */
+enum { CORS_ASKED_MOST = 1024 };
 bool cors_next_header(const struct cors *, struct text *rest, struct text *name, bool *good);
 
 /* Whether a verdict is the answer to a preflight; and to one after which the browser will send what it

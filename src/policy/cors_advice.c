@@ -6,18 +6,26 @@
 
 #include "policy/draft.h"
 
-/* What scripts are to send is not what they may. */
-static const char *find_unsent(const struct cors *cors, const struct route *route)
+static bool may_send(const struct cors *cors, const char *header)
+{
+    bool good = true;
+    struct text rest = text_of(header), name;
+    return !cors_next_header(cors, &rest, &name, &good) || good;
+}
+
+/* A header that requests are to have and scripts cannot send; `why` they are to. */
+static const char *find_unsent(const struct policy *policy, const struct cors *cors,
+                               const struct route *route, const char **why)
 {
     const struct places *places;
     const void *auth = route->guards[draft_find_guard("auth")].rules;
-    for (size_t i = 0; auth && (places = auth_place(auth, i)); i++) {
-        bool good = true;
-        struct text rest = places->header ? text_of(places->header) : (struct text){0}, name;
-        if (cors_next_header(cors, &rest, &name, &good) && !good)
+    const char *version = route->versions ? policy->versions.header : NULL;
+    *why = "callers say who they are";
+    for (size_t i = 0; auth && (places = auth_place(auth, i)); i++)
+        if (!may_send(cors, places->header))
             return places->header;
-    }
-    return NULL;
+    *why = "requests name a version";
+    return may_send(cors, version) ? NULL : version;
 }
 
 static bool requires_https(const struct route *route)
@@ -51,13 +59,14 @@ static const struct node *place(const struct cors *cors, const char *key)
 }
 
 /* Whether there was something to say. */
-static bool advise_headers(const struct cors *cors, const struct route *route, struct findings *findings)
+static bool advise_headers(const struct policy *policy, const struct cors *cors, const struct route *route,
+                           struct findings *findings)
 {
-    const char *header = find_unsent(cors, route);
+    const char *why, *header = find_unsent(policy, cors, route, &why);
     if (header)
         findings_add(findings, FINDING_ADVICE, place(cors, "headers"),
-                     "scripts cannot send %s, by which callers of %s say who they are; name it in `headers`",
-                     header, route->path);
+                     "scripts cannot send %s, by which %s at %s; name it in `headers`", header, why,
+                     route->path);
     return header;
 }
 
@@ -80,7 +89,7 @@ static void advise_named(const struct policy *policy, const struct cors *cors, s
         if (!route->cors || route->cors->cors != cors)
             continue;
         used = true;
-        headers = headers || advise_headers(cors, route, findings);
+        headers = headers || advise_headers(policy, cors, route, findings);
         plain = plain || advise_plain(cors, route, findings);
     }
     if (!used && !(policy->cors && policy->cors->cors == cors))
@@ -99,7 +108,7 @@ void cors_advice_give(const struct loader *loader)
         const struct cors *cors = route->cors ? route->cors->cors : NULL;
         if (!cors || cors->name)
             continue;
-        if (cors != told_headers && advise_headers(cors, route, findings))
+        if (cors != told_headers && advise_headers(policy, cors, route, findings))
             told_headers = cors;
         if (cors != told_plain && advise_plain(cors, route, findings))
             told_plain = cors;
