@@ -504,7 +504,7 @@ static struct verdict tell_missing(const struct router *router, const struct exc
 struct verdict router_find(const struct router *router, struct exchange *exchange)
 {
     const struct version *version;
-    exchange->version_found = find_version(router->versions, exchange, &version);
+    exchange->version_found = (int)find_version(router->versions, exchange, &version);
     bool chosen = version && !router->versions->path;
     struct verdict verdict = find(router, exchange, chosen ? version->bit : UINT32_MAX);
     const struct route *route = exchange->route;
