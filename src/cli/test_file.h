@@ -27,10 +27,14 @@ struct expectation {
     struct texts reports;         /* codes that are only reported */
 };
 
+/* Where a credential stands: in the first place where the way looks for one, or in that. */
+enum test_place { TEST_FIRST, TEST_HEADER, TEST_COOKIE, TEST_QUERY, TEST_BASIC };
+
 /* A caller who needs no credential. */
 struct test_caller {
     const struct node *node; /* NULL: there is none */
     const char *name, *method;
+    int place; /* enum test_place */
     struct texts roles, scopes;
     const struct node *claims;
 };

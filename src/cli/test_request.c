@@ -34,12 +34,24 @@ static bool refuse_method(const struct auth_methods *methods, const struct test_
                         nearest ? "; did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?" : "");
 }
 
-/* The header that has the credential; NULL: another place has. */
-static const char *header_of(const struct places *places)
+/* TEST_FIRST for one that the way has not. */
+static enum test_place place_of(const struct places *places, const struct test_caller *as)
 {
-    if (places->header)
-        return places->header;
-    return places->cookie || places->query ? NULL : "authorization";
+    const bool has[] = {[TEST_HEADER] = places->header,
+                        [TEST_COOKIE] = places->cookie,
+                        [TEST_QUERY] = places->query,
+                        [TEST_BASIC] = places->basic};
+    if (as->place != TEST_FIRST)
+        return has[as->place] ? (enum test_place)as->place : TEST_FIRST;
+    enum test_place place = TEST_HEADER;
+    while (!has[place] && place < TEST_BASIC)
+        place++;
+    return place;
+}
+
+static const char *header_of(const struct places *places, enum test_place place)
+{
+    return place == TEST_HEADER ? places->header : place == TEST_BASIC ? "authorization" : NULL;
 }
 
 static bool check_caller(const struct auth_methods *methods, const struct test_case *test,
@@ -50,7 +62,12 @@ static bool check_caller(const struct auth_methods *methods, const struct test_c
     const struct auth_method *method = test_request_method(methods, &test->as);
     if (!method)
         return refuse_method(methods, &test->as, findings);
-    const char *header = header_of(method->kind->places(method->rules));
+    const struct places *places = method->kind->places(method->rules);
+    const enum test_place place = place_of(places, &test->as);
+    if (place == TEST_FIRST)
+        return findings_add(findings, FINDING_ERROR, node_get(test->as.node, "place"),
+                            "%s looks for no credential there", method->name);
+    const char *header = header_of(places, place);
     for (size_t i = 0; header && i < test->headers.count; i++)
         if (text_equal_ignore_case(test->headers.items[i].name, text_of(header)))
             return findings_add(findings, FINDING_ERROR, test->as.node,
@@ -100,18 +117,17 @@ static void add_cookie(struct play *play, struct header *list, const char *own, 
         add_header(play, list, "cookie", text_of(own));
 }
 
-/* In the first of its places. */
 static void add_credential(struct play *play, struct header *list, const struct places *places,
-                           struct arena *arena)
+                           enum test_place place, struct arena *arena)
 {
     bool scheme = places->header && strcmp(places->header, "authorization") == 0;
-    if (places->header)
+    if (place == TEST_HEADER)
         add_header(play, list, places->header,
                    text_of(arena_printf(arena, "%s%s" PLAYED_CREDENTIAL, scheme ? places->schemes[0] : "",
                                         scheme ? " " : "")));
-    else if (places->cookie)
+    else if (place == TEST_COOKIE)
         add_cookie(play, list, arena_printf(arena, "%s=" PLAYED_CREDENTIAL, places->cookie), arena);
-    else if (places->query)
+    else if (place == TEST_QUERY)
         play->target = arena_printf(arena, "%s%c%s=" PLAYED_CREDENTIAL, play->target,
                                     strchr(play->target, '?') ? '&' : '?', places->query);
     else /* the user of Basic (RFC 7617): the base64 of PLAYED_CREDENTIAL and a colon */
@@ -139,8 +155,9 @@ void test_request_make(const struct auth_methods *methods, const struct test_cas
         add_header(play, list, "host", text_of(test->host));
     if (test->content.json && !find_header(play, list, "content-type"))
         add_header(play, list, "content-type", TEXT("application/json"));
-    if (test->as.node) {
-        const struct auth_method *method = test_request_method(methods, &test->as);
-        add_credential(play, list, method->kind->places(method->rules), arena);
-    }
+    if (!test->as.node)
+        return;
+    const struct auth_method *method = test_request_method(methods, &test->as);
+    const struct places *places = method->kind->places(method->rules);
+    add_credential(play, list, places, place_of(places, &test->as), arena);
 }

@@ -240,6 +240,22 @@ def test_a_caller_comes_by_one_way(program, folder):
                **{"as": {"name": "ann", "method": "two", "roles": ["x", "y"], "scopes": "z", "claims": {"mail": "a@b"}}}))
 
 
+def test_the_place_of_a_credential(program, folder):
+    """What is sent by browsers themselves is judged by where it came from."""
+    policy = folder.write("place/policy.yaml", "store: sqlite:x.db\nauth:\n  way: {api_key: {header: X-Key, cookie: k, query: q, basic: true}}\n"
+                          "  bare: {api_key: {query: q}}\n"
+                          "routes:\n  - {path: /a, methods: [GET, POST], auth: way, csrf: {policy: auto, origins: [https://app.example.com]}, exec: /nowhere}\n")
+    other = {"headers": {"Origin": "https://evil.example"}, "method": "POST"}
+
+    def ann(place):
+        return {"as": {"name": "ann", "method": "way", "place": place}}
+    passes(program, policy, *[get("/a", {"caller": "ann"}, **ann(place)) for place in ("first", "header", "cookie", "query", "basic")],
+           *[get("/a", {"caller": "ann", "status": "pass"}, **other, **ann(place)) for place in ("first", "header", "query")],
+           *[get("/a", {"status": 403, "guard": "csrf"}, **other, **ann(place)) for place in ("cookie", "basic")])
+    result = play(program, policy, [get("/a", **{"as": {"name": "ann", "method": "bare", "place": "cookie"}})])
+    assert result.returncode == 2 and "as.place: bare looks for no credential there" in result.stderr
+
+
 def test_authorizers(program, folder):
     policy = folder.write("role/policy.yaml", "authorizer: true\nauth: {way: {jwt: {algorithms: [HS256], secret: env:TEST_SECRET, any_audience: true}}}\n"
                           "defaults: {exec: /nowhere, auth: none}\nroutes:\n  - {path: /a, auth: way}\n  - {path: /b, body: {fields: {n: integer}}}\n"
@@ -433,7 +449,7 @@ def test_uncovered(program, folder):
 
 # ---- the examples
 
-@pytest.mark.parametrize("name", ["site", "api", "cors", "headers", "versions", "openapi/policy"])
+@pytest.mark.parametrize("name", ["site", "api", "cors", "headers", "versions", "errors", "openapi/policy"])
 def test_examples(program, name):
     """Where they are: nothing of what the policies name is there."""
     result = command(program, "-u", harness.EXAMPLES / f"{name}.test.yaml")
@@ -491,6 +507,9 @@ CASES = [
     ("OPTIONS", "/app/json", {"Origin": "https://a.example", "Access-Control-Request-Method": "POST"}, None, {}),
     ("OPTIONS", "/app/shared", {"Origin": "https://a.example", "Access-Control-Request-Method": "POST"}, None, {}),
     ("OPTIONS", "/app/shared", {"Origin": "https://b.example", "Access-Control-Request-Method": "POST"}, None, {}),
+    ("GET", "/app/page", {}, None, {}), ("GET", "/app/page", {"Accept": "text/html"}, None, {}), ("GET", "/app/page", {"Accept": "text/html", "Accept-Language": "de"}, None, {}),
+    ("GET", "/app/old", {}, None, {}), ("GET", "/app/end", {}, None, {}), ("GET", "/app/csrf", {}, None, {}),
+    ("POST", "/app/csrf", {"Origin": "https://evil.example"}, b"x", {}), ("POST", "/app/csrf", {"Sec-Fetch-Site": "cross-site"}, b"x", {}),
     ("GET", "/app/shared", {"Origin": "https://a.example"}, None, {}), ("GET", "/app/shared", {"Origin": "https://b.example"}, None, {}),
 ]
 # What is another in each request, or goes on with a clock that no case has set.
@@ -505,7 +524,10 @@ def live(start_guard, folder, helper):
         route("/app/h/**"), route("/app/tls", https="require"), route("/app/redirect", https="redirect"), route("/app/near", addresses="10.0.0.0/8"),
         route("/app/user", auth="user"), route("/app/admin", auth="user", roles="admin"), route("/app/nothing", respond="nothing"),
         route("/app/json", ["POST"], body={"max": "100b", "fields": {"n": {"type": "integer", "required": True}}}, headers="helmet"),
-        route("/app/query", reject="repeated_params", parameters={"query": {"a": "integer"}}, headers="nginx"), route("/app/few", limits="few"), route("/app/shared", cors="web")]}
+        route("/app/query", reject="repeated_params", parameters={"query": {"a": "integer"}}, headers="nginx"), route("/app/few", limits="few"), route("/app/shared", cors="web"),
+        route("/app/page", auth="user", errors={"profile": "problem", "messages": {"unauthorized": {"en": "Who?", "de": "Wer?"}}}),
+        route("/app/old", retire={"deprecated": "2026-01-01", "successor": "/app/h/x"}),
+        route("/app/end", retire={"deprecated": "2026-01-01", "sunset": "2026-01-02"}), route("/app/csrf", csrf="on")]}
     return start_guard(policy, name="live", environment=ENVIRONMENT)
 
 
