@@ -148,7 +148,7 @@ def test_clear_site_data(front, text, headers, sent):
 
 
 @pytest.mark.parametrize("own, leaves", [
-    (None, "no-store"), ("max-age=60", "max-age=60, private"), ("public, max-age=60", "public, max-age=60"), ("private", "private")])
+    (None, "no-store"), ("max-age=60", "private, max-age=60"), ("public, max-age=60", "public, max-age=60"), ("private", "private")])
 def test_caches(front, own, leaves):
     text = "Content-Type: text/css\n" + (f"Cache-Control: {own}\n" if own else "") + "\nx"
     for target, headers in (("/app/closed", [bearer()]), ("/app/maybe", [bearer()]), ("/app/maybe", [])):
