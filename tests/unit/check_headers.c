@@ -55,7 +55,7 @@ static bool decode(const char *policy, struct secure_headers *headers, bool advi
     bool good = secure_headers_decode(&decoder, node, headers);
     ck_assert_msg(good == (findings.errors == 0), "%s", policy);
     if (good && advice)
-        secure_headers_advise(&findings, node);
+        secure_headers_advise(&findings, node, headers);
     memset(told, 0, sizeof told);
     FILE *stream = fmemopen(told, sizeof told - 1, "w");
     findings_print(&findings, advice ? FINDING_ADVICE : FINDING_ERROR, stream);
@@ -329,7 +329,11 @@ static const struct {
     {CONTENT_POLICY, "{default-src: self, script-src: strict-dynamic, base-uri: none}",
      "lets no script run at all"},
     {CONTENT_POLICY_REPORTS, "{default-src: self}", "nobody hears"},
-    {CONTENT_POLICY_REPORTS, "{default-src: self, report-to: csp}", NULL},
+    {CONTENT_POLICY_REPORTS, "{default-src: self, report-to: csp}", "is in no Reporting-Endpoints"},
+    {CONTENT_POLICY_REPORTS,
+     "{default-src: self, report-to: c}\nReporting-Endpoints: c=\"https://r.example/\"", NULL},
+    {"Cross-Origin-Opener-Policy", "same-origin; report-to=\"c\"", "is in no Reporting-Endpoints"},
+    {CONTENT_POLICY_REPORTS, "{default-src: self, report-uri: /reports}", NULL},
     {PERMISSIONS_POLICY, "{camera: []}", NULL},
     {PERMISSIONS_POLICY, "{brand-new-thing: []}", "no browser is known to have the feature"},
     {PERMISSIONS_POLICY, "brand-new-thing=()", "no browser is known to have the feature"},
