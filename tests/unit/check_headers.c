@@ -692,6 +692,8 @@ static const struct {
     const char *rules, *before, *after; /* NULL: dropped */
 } cookies[] = {
     {ALL, "a=b", "a=b; SameSite=Lax; Secure; HttpOnly"},
+    {"true", "a=b", "a=b; SameSite=Lax; Secure; HttpOnly"},
+    {"{}", "a=b", "a=b; SameSite=Lax; Secure; HttpOnly"},
     {ALL, "a=", "a=; SameSite=Lax; Secure; HttpOnly"},
     {ALL, " a = b c ;Path=/ ", "a=b c; Path=/; SameSite=Lax; Secure; HttpOnly"},
     {ALL, "a=b=c; secure; httponly; samesite=lax", "a=b=c; Secure; HttpOnly; samesite=lax"},
@@ -806,6 +808,8 @@ START_TEST(cookies_of_a_reply)
     set_reply("Set-Cookie: a=b\nX: y\nset-cookie: c\nSet-Cookie: d=e\n");
     set_cookie_apply(&rules, &exchange, keep_verdict);
     ck_assert_str_eq(reply_lines(), "Set-Cookie: a=b\nX: y\nset-cookie: c\nSet-Cookie: d=e\n");
+    rules = decode_cookies("false");
+    ck_assert(!rules.given);
     rules = decode_cookies("{secure: false, same_site: off}");
     set_cookie_apply(&rules, &exchange, keep_verdict);
     ck_assert_str_eq(reply_lines(), "Set-Cookie: a=b; HttpOnly\nX: y\nSet-Cookie: d=e; HttpOnly\n");
@@ -819,7 +823,7 @@ END_TEST
 static const struct {
     const char *rules, *finding;
 } bad_cookies[] = {
-    {"on", "p:1:1: this does not fit, expected off or a map"},
+    {"on", "p:1:1: this does not fit, expected true, off, or a map"},
     {"[a]", "p:1:1: this does not fit"},
     {"'off'", "p:1:1: this does not fit"},
     {"secure: maybe", "p:1:9: secure: "},
