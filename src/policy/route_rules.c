@@ -95,7 +95,7 @@ static bool decode_headers(struct decoder *decoder, const struct node *node, voi
     if (!secure_headers_decode(decoder, merged, &draft->route.headers))
         return false;
     draft->headers = merged;
-    secure_headers_advise(decoder->findings, node);
+    secure_headers_advise(decoder->findings, node, &draft->route.headers);
     return true;
 }
 

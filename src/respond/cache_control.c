@@ -48,16 +48,16 @@ static bool is_decided(struct text value)
 void cache_control_limit(struct exchange *exchange, const char *least)
 {
     struct headers *headers = &exchange->reply.headers;
-    struct header *last = NULL;
+    struct header *first = NULL;
     for (size_t i = 0; i < headers->count; i++) {
         if (!text_equal_ignore_case(headers->items[i].name, TEXT(NAME)))
             continue;
-        last = &headers->items[i];
-        if (is_decided(last->value))
+        first = first ? first : &headers->items[i];
+        if (is_decided(headers->items[i].value))
             return;
     }
-    if (!last || text_trim(last->value).length == 0)
+    if (!first || text_trim(first->value).length == 0)
         headers_set(headers, exchange->arena, TEXT(NAME), text_of(least));
-    else
-        last->value = text_of(arena_printf(exchange->arena, "%.*s, private", TEXT_ARGUMENTS(last->value)));
+    else /* in front, where no quote that never ends can take it in */
+        first->value = text_of(arena_printf(exchange->arena, "private, %.*s", TEXT_ARGUMENTS(first->value)));
 }

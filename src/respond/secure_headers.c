@@ -199,11 +199,33 @@ bool secure_headers_decode(struct decoder *decoder, const struct node *node, voi
     return good;
 }
 
-void secure_headers_advise(struct findings *findings, const struct node *node)
+/* Reporting API, 3.2; Report-To is what it was called before. */
+static bool has_endpoints(const struct headers *set)
 {
-    for (size_t i = 0; node->kind == NODE_MAP && i < node->count; i++)
-        if (!is_off(node->items[i]))
-            header_value_advise(findings, node->items[i]);
+    return headers_get(set, "reporting-endpoints") || headers_get(set, "report-to");
+}
+
+static bool reports_to(const struct headers *set, struct text name)
+{
+    static const char word[] = "report-to";
+    for (size_t i = 0; i < set->count; i++)
+        if (text_equal_ignore_case(set->items[i].name, name))
+            return memmem(set->items[i].value.at, set->items[i].value.length, word, sizeof word - 1) != NULL;
+    return false;
+}
+
+void secure_headers_advise(struct findings *findings, const struct node *node,
+                           const struct secure_headers *headers)
+{
+    for (size_t i = 0; node->kind == NODE_MAP && i < node->count; i++) {
+        const struct node *item = node->items[i];
+        if (is_off(item) || text_equal(item->name, TEXT("preset")))
+            continue;
+        header_value_advise(findings, item);
+        if (!has_endpoints(&headers->set) && reports_to(&headers->set, item->name))
+            findings_add(findings, FINDING_ADVICE, item,
+                         "where this reports to is in no Reporting-Endpoints, unless the handler sends one");
+    }
 }
 
 void secure_headers_prepare(const struct secure_headers *headers, struct exchange *exchange)

@@ -19,8 +19,8 @@ struct secure_headers {
  * single headers of a preset (`api` when none is named). */
 bool secure_headers_decode(struct decoder *, const struct node *, void *member);
 
-/* Adds advice on such a node, which has been decoded. */
-void secure_headers_advise(struct findings *, const struct node *);
+/* Adds advice on such a node, from which, and from what it changes, the headers were made. */
+void secure_headers_advise(struct findings *, const struct node *, const struct secure_headers *);
 
 /* Before a handler begins: makes the nonce that it is told of, where the headers have one. */
 void secure_headers_prepare(const struct secure_headers *, struct exchange *);

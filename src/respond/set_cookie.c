@@ -59,11 +59,13 @@ bool set_cookie_decode(struct decoder *decoder, const struct node *node, void *m
 {
     struct cookie_rules *rules = member;
     *rules = (struct cookie_rules){0};
-    if (node->kind == NODE_SCALAR && node->plain && text_equal(node->text, TEXT("off")))
+    bool word = node->kind == NODE_SCALAR && node->plain;
+    if (word && (text_equal(node->text, TEXT("off")) || text_equal(node->text, TEXT("false"))))
         return true;
-    if (node->kind != NODE_MAP)
-        return findings_add(decoder->findings, FINDING_ERROR, node,
-                            "this does not fit, expected off or a map with secure, http_only, same_site");
+    if (node->kind != NODE_MAP && !(word && text_equal(node->text, TEXT("true"))))
+        return findings_add(
+            decoder->findings, FINDING_ERROR, node,
+            "this does not fit, expected true, off, or a map with secure, http_only, same_site");
     rules->given = true;
     bool good = decode_section(decoder, &cookie_section, node, rules);
     good = check_names(decoder, node, &rules->script, rules->http_only, "script") && good;

@@ -114,6 +114,16 @@ def test_refusals(front, target, status):
     assert len(policies(reply)) == 1 and reply.all("Cache-Control") == ["no-store"]
 
 
+def test_pages_of_refusals(front):
+    """A page of ours has the policy that fits it, and no other."""
+    for target in ("/app/nonce/.git", "/app/plain/.git"):
+        reply = front.fetch(target, headers=[SECURE, ("Accept", "text/html")])
+        assert reply.status == 404 and reply.get("Content-Type").startswith("text/html")
+        assert len(policies(reply)) == 1 and policies(reply)[0].startswith("default-src 'none'; style-src 'sha256-")
+        assert not reply.all("Content-Security-Policy-Report-Only")
+        assert reply.all("X-Frame-Options") == [HELMET["X-Frame-Options"]]
+
+
 def test_both_policies(front):
     text = (HTML + "Content-Security-Policy: default-src *; img-src 'none'\n"
             "Content-Security-Policy-Report-Only: script-src 'none'\nX-Frame-Options: DENY\nReferrer-Policy: unsafe-url\n"
@@ -148,7 +158,7 @@ def test_clear_site_data(front, text, headers, sent):
 
 
 @pytest.mark.parametrize("own, leaves", [
-    (None, "no-store"), ("max-age=60", "max-age=60, private"), ("public, max-age=60", "public, max-age=60"), ("private", "private")])
+    (None, "no-store"), ("max-age=60", "private, max-age=60"), ("public, max-age=60", "public, max-age=60"), ("private", "private")])
 def test_caches(front, own, leaves):
     text = "Content-Type: text/css\n" + (f"Cache-Control: {own}\n" if own else "") + "\nx"
     for target, headers in (("/app/closed", [bearer()]), ("/app/maybe", [bearer()]), ("/app/maybe", [])):

@@ -55,7 +55,7 @@ static bool decode(const char *policy, struct secure_headers *headers, bool advi
     bool good = secure_headers_decode(&decoder, node, headers);
     ck_assert_msg(good == (findings.errors == 0), "%s", policy);
     if (good && advice)
-        secure_headers_advise(&findings, node);
+        secure_headers_advise(&findings, node, headers);
     memset(told, 0, sizeof told);
     FILE *stream = fmemopen(told, sizeof told - 1, "w");
     findings_print(&findings, advice ? FINDING_ADVICE : FINDING_ERROR, stream);
@@ -329,7 +329,11 @@ static const struct {
     {CONTENT_POLICY, "{default-src: self, script-src: strict-dynamic, base-uri: none}",
      "lets no script run at all"},
     {CONTENT_POLICY_REPORTS, "{default-src: self}", "nobody hears"},
-    {CONTENT_POLICY_REPORTS, "{default-src: self, report-to: csp}", NULL},
+    {CONTENT_POLICY_REPORTS, "{default-src: self, report-to: csp}", "is in no Reporting-Endpoints"},
+    {CONTENT_POLICY_REPORTS,
+     "{default-src: self, report-to: c}\nReporting-Endpoints: c=\"https://r.example/\"", NULL},
+    {"Cross-Origin-Opener-Policy", "same-origin; report-to=\"c\"", "is in no Reporting-Endpoints"},
+    {CONTENT_POLICY_REPORTS, "{default-src: self, report-uri: /reports}", NULL},
     {PERMISSIONS_POLICY, "{camera: []}", NULL},
     {PERMISSIONS_POLICY, "{brand-new-thing: []}", "no browser is known to have the feature"},
     {PERMISSIONS_POLICY, "brand-new-thing=()", "no browser is known to have the feature"},
@@ -642,24 +646,26 @@ static const struct {
     {"{preset: nginx, Cache-Control: no-cache}", "", "no-cache", true},
     {"{preset: nginx, Cache-Control: no-cache}", "Cache-Control: max-age=1\n", "no-cache", true},
     {"{preset: nginx, Cache-Control: no-cache}", "Cache-Control: no-store\n", "no-store", true},
-    {"{preset: nginx}", "cache-control: max-age=60\n", "max-age=60, private", true},
+    {"{preset: nginx}", "cache-control: max-age=60\n", "private, max-age=60", true},
     {"{preset: nginx}", "Cache-Control: max-age=60, must-revalidate\n",
-     "max-age=60, must-revalidate, private", true},
-    {"{preset: nginx}", "Cache-Control: no-cache\n", "no-cache, private", true},
+     "private, max-age=60, must-revalidate", true},
+    {"{preset: nginx}", "Cache-Control: no-cache\n", "private, no-cache", true},
     {"{preset: nginx}", "Cache-Control: max-age=60, Private\n", "max-age=60, Private", true},
     {"{preset: nginx}", "Cache-Control: public, max-age=60\n", "public, max-age=60", true},
     {"{preset: nginx}", "Cache-Control: s-maxage=60\n", "s-maxage=60", true},
     {"{preset: nginx}", "Cache-Control: max-age=60\nCache-Control: public\n", "max-age=60", true},
-    {"{preset: nginx}", "Cache-Control: private=\"Set-Cookie\"\n", "private=\"Set-Cookie\", private", true},
-    {"{preset: nginx}", "Cache-Control: x=\"a, public\"\n", "x=\"a, public\", private", true},
+    {"{preset: nginx}", "Cache-Control: private=\"Set-Cookie\"\n", "private, private=\"Set-Cookie\"", true},
+    {"{preset: nginx}", "Cache-Control: x=\"a, public\"\n", "private, x=\"a, public\"", true},
     {"{preset: nginx}", "Cache-Control: \n", "no-store", true},
+    {"{preset: nginx}", "Cache-Control: x=\"a,no-store\n", "private, x=\"a,no-store", true},
+    {"{preset: nginx}", "Cache-Control: a\nCache-Control: b\n", "private, a", true},
     {"{preset: nginx}", "Cache-Control: max-age=60\n", "max-age=60", false},
     {"{preset: nginx, Content-Security-Policy: {script-src: nonce}}", "Content-Type: text/html\n", "private",
      false},
     {"{preset: nginx, Content-Security-Policy: {script-src: nonce}}", "Content-Type: text/css\n", NULL,
      false},
     {"{preset: nginx, Content-Security-Policy: {script-src: nonce}}",
-     "Content-Type: text/html\nCache-Control: max-age=9\n", "max-age=9, private", false},
+     "Content-Type: text/html\nCache-Control: max-age=9\n", "private, max-age=9", false},
     {"{preset: nginx, Content-Security-Policy: {script-src: nonce}}", "Content-Type: text/html\n", "no-store",
      true},
 };
@@ -686,6 +692,8 @@ static const struct {
     const char *rules, *before, *after; /* NULL: dropped */
 } cookies[] = {
     {ALL, "a=b", "a=b; SameSite=Lax; Secure; HttpOnly"},
+    {"true", "a=b", "a=b; SameSite=Lax; Secure; HttpOnly"},
+    {"{}", "a=b", "a=b; SameSite=Lax; Secure; HttpOnly"},
     {ALL, "a=", "a=; SameSite=Lax; Secure; HttpOnly"},
     {ALL, " a = b c ;Path=/ ", "a=b c; Path=/; SameSite=Lax; Secure; HttpOnly"},
     {ALL, "a=b=c; secure; httponly; samesite=lax", "a=b=c; Secure; HttpOnly; samesite=lax"},
@@ -800,6 +808,8 @@ START_TEST(cookies_of_a_reply)
     set_reply("Set-Cookie: a=b\nX: y\nset-cookie: c\nSet-Cookie: d=e\n");
     set_cookie_apply(&rules, &exchange, keep_verdict);
     ck_assert_str_eq(reply_lines(), "Set-Cookie: a=b\nX: y\nset-cookie: c\nSet-Cookie: d=e\n");
+    rules = decode_cookies("false");
+    ck_assert(!rules.given);
     rules = decode_cookies("{secure: false, same_site: off}");
     set_cookie_apply(&rules, &exchange, keep_verdict);
     ck_assert_str_eq(reply_lines(), "Set-Cookie: a=b; HttpOnly\nX: y\nSet-Cookie: d=e; HttpOnly\n");
@@ -813,7 +823,7 @@ END_TEST
 static const struct {
     const char *rules, *finding;
 } bad_cookies[] = {
-    {"on", "p:1:1: this does not fit, expected off or a map"},
+    {"on", "p:1:1: this does not fit, expected true, off, or a map"},
     {"[a]", "p:1:1: this does not fit"},
     {"'off'", "p:1:1: this does not fit"},
     {"secure: maybe", "p:1:9: secure: "},
