@@ -27,6 +27,7 @@ struct versions {
     const struct version *fallback; /* where none is named; NULL: one must be */
     struct version *items;
     size_t count; /* 0: the policy has none */
+    bool written; /* it has the key, perhaps with errors */
 };
 
 enum version_found {
