@@ -251,6 +251,7 @@ static struct leaf *find_leaf(struct router *router, const struct pattern *patte
 /* What serves no version in particular serves each. */
 static uint32_t versions_of(const struct entry *entry)
 {
+    assert(entry);
     return entry->route->versions ? entry->route->versions : UINT32_MAX;
 }
 
@@ -504,7 +505,7 @@ static struct verdict tell_missing(const struct router *router, const struct exc
 struct verdict router_find(const struct router *router, struct exchange *exchange)
 {
     const struct version *version;
-    exchange->version_found = find_version(router->versions, exchange, &version);
+    exchange->version_found = (int)find_version(router->versions, exchange, &version);
     bool chosen = version && !router->versions->path;
     struct verdict verdict = find(router, exchange, chosen ? version->bit : UINT32_MAX);
     const struct route *route = exchange->route;
