@@ -27,7 +27,9 @@ struct csrf_rules {
 static bool refuse_origin(struct decoder *decoder, const struct node *node, struct text text)
 {
     struct text correct = origin_correct(text, decoder->arena);
-    bool other = correct.length > 0 && !text_equal(correct, text);
+    bool other = correct.length > 0 && !text_equal(correct, text) && !text_equal(text, TEXT("null"));
+    if (!other)
+        correct = (struct text){0};
     return findings_add(decoder->findings, FINDING_ERROR, node,
                         "\"%.*s\" is not an origin as browsers send it, expected one such as "
                         "https://app.example.com or https://*.example.com%s%.*s%s",

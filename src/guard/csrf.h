@@ -12,6 +12,6 @@ bool csrf_is_off(const void *rules);
 
 /* The rules for one route, in the arena: whose scripts may send credentials by its CORS (NULL: it has
  * none), their pages may send requests. */
-void *csrf_bind(const void *rules, const struct cors *, struct arena *);
+void *csrf_bind(const void *settings, const struct cors *, struct arena *);
 
 #endif

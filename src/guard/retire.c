@@ -10,7 +10,8 @@
 static bool prepare(void *settings, struct decoder *decoder, const struct node *node)
 {
     struct lifetime *rules = settings;
-    if (!rules->deprecated && !rules->sunset)
+    bool dated = !node || node->kind != NODE_MAP || node_get(node, "deprecated") || node_get(node, "sunset");
+    if (!dated)
         return findings_add(decoder->findings, FINDING_ERROR, node,
                             "there is no date, expected `deprecated`, `sunset` or both");
     if (rules->successor && !lifetime_is_link(text_of(rules->successor)))

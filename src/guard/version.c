@@ -40,8 +40,10 @@ static bool decode_names(struct decoder *decoder, const struct node *node, void 
     struct texts names;
     bool good = decode_texts(decoder, node, &names);
     rules->bits = 0;
-    if (!all || all->count == 0)
+    if (!all || !all->written)
         return findings_add(decoder->findings, FINDING_ERROR, node, "there are no `versions` at the top");
+    if (all->count == 0) /* whose errors are told */
+        return good;
     if (good && names.count == 0)
         return findings_add(decoder->findings, FINDING_ERROR, node, "expected none, or versions");
     if (names.count == 1 && text_equal(names.items[0], TEXT("none")))

@@ -27,6 +27,7 @@ struct versions {
     const struct version *fallback; /* where none is named; NULL: one must be */
     struct version *items;
     size_t count; /* 0: the policy has none */
+    bool written; /* it has the key, perhaps with errors */
 };
 
 enum version_found {
@@ -45,6 +46,6 @@ enum version_found versions_find(const struct versions *, const struct request *
 const struct version *versions_get(const struct versions *, struct text name);
 
 /* Of the rules of the guard `version`: the bits of those that a route serves; 0: it has no version. */
-uint32_t version_bits(const void *rules);
+uint32_t version_bits(const void *settings);
 
 #endif

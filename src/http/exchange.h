@@ -60,9 +60,10 @@ struct exchange {
     struct capture captures[CAPTURES_LIMIT];
     size_t capture_count;
 
-    const struct version *version;   /* of the API, that is asked for (guard/version.h); NULL: none */
-    int version_found;               /* enum version_found */
-    const struct lifetime *lifetime; /* of the route or the version (guard/lifetime.h); NULL: no end is known */
+    const struct version *version; /* of the API, that is asked for (guard/version.h); NULL: none */
+    int version_found;             /* enum version_found */
+    const struct lifetime
+        *lifetime; /* of the route or the version (guard/lifetime.h); NULL: no end is known */
 
     bool authorizer;        /* asked in FastCGI's role of an authorizer */
     bool authorizes;        /* the web server serves what is asked about: 2xx, 401 or 403 */

@@ -46,7 +46,8 @@ struct loader {
     struct policy *policy;
     struct decoder decoder;
     const struct node *root;
-    const struct node *auth, *limits, *cors, *defaults, *routes; /* as they stand in the file; NULL: not there */
+    const struct node *auth, *limits, *cors, *defaults,
+        *routes; /* as they stand in the file; NULL: not there */
     struct openapi_rules openapi;
     struct version_rules versions;
     struct scheme_ways *ways;                          /* by place in policy->openapi->schemes */

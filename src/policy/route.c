@@ -251,6 +251,7 @@ static struct leaf *find_leaf(struct router *router, const struct pattern *patte
 /* What serves no version in particular serves each. */
 static uint32_t versions_of(const struct entry *entry)
 {
+    assert(entry);
     return entry->route->versions ? entry->route->versions : UINT32_MAX;
 }
 

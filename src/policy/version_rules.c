@@ -6,6 +6,7 @@
 
 #include "policy/draft.h"
 
+#include "base/clock.h"
 #include "guard/media_range.h"
 #include "http/reserved.h"
 
@@ -190,16 +191,22 @@ static void load_default(struct loader *loader, const char *name)
                      "a path names its version always, expected no default beside `path`");
     else if (!versions->fallback)
         findings_add(loader->decoder.findings, FINDING_ERROR, node, "this is no version of the list");
+    else if (lifetime_is_over(&versions->fallback->lifetime, clock_wall_milliseconds()))
+        findings_add(loader->decoder.findings, FINDING_ADVICE, node,
+                     "this has ended, so the answer is 410 to whoever names no version");
 }
 
 void version_rules_load(struct loader *loader)
 {
     const struct version_rules *rules = &loader->versions;
     loader->decoder.versions = &loader->policy->versions;
-    if (!rules->list || !read_way(loader, rules, &loader->policy->versions))
+    if (!node_get(loader->root, "versions"))
         return;
-    load_list(loader, rules->list);
-    if (rules->fallback)
+    loader->policy->versions.written = true;
+    read_way(loader, rules, &loader->policy->versions);
+    if (rules->list)
+        load_list(loader, rules->list);
+    if (rules->list && rules->fallback)
         load_default(loader, rules->fallback);
 }
 

@@ -573,12 +573,13 @@ END_TEST
 START_TEST(ends_that_have_passed_are_told)
 {
     size_t errors;
-    char *findings =
-        told("versions: {header: V, list: {a: {sunset: 2020-01-01}, b: {sunset: 2199-01-01}}}\n" R(
-                 "retire: {sunset: 2020-01-01}"),
-             FINDING_ADVICE, &errors);
+    char *findings = told(
+        "versions: {header: V, default: a, list: {a: {sunset: 2020-01-01}, b: {sunset: 2199-01-01}}}\n" R(
+            "retire: {sunset: 2020-01-01}"),
+        FINDING_ADVICE, &errors);
     ck_assert_uint_eq(errors, 0);
     ck_assert_msg(strstr(findings, "versions.list.a.sunset: this has passed") != NULL, "%s", findings);
+    ck_assert_msg(strstr(findings, "versions.default: this has ended") != NULL, "%s", findings);
     ck_assert_msg(strstr(findings, "retire.sunset: this has passed") != NULL, "%s", findings);
     ck_assert_ptr_null(strstr(findings, "list.b"));
     free(findings);
