@@ -193,6 +193,11 @@ http {{
     return WebServer(["/usr/sbin/nginx", "-e", own / "error.log", "-c", configuration], port, own / "output.log")
 
 
+def nginx_tls(port, certificate):
+    return (f"listen 127.0.0.1:{port} ssl; ssl_certificate {certificate.chain}; "
+            f"ssl_certificate_key {certificate.key};")
+
+
 def apache(folder, modules, snippet, name):
     port = harness.free_port()
     own = folder.writable(name)
@@ -260,8 +265,9 @@ ALONE = ("lighttpd", "nginx", "mod_proxy_fcgi", "caddy")
 EACH_TIME = ("lighttpd-interpreter", "action")
 
 
-def start(kind, folder, policy, name=None, unbuffered=False):
-    """Starts a web server of a kind with fcgiguard and its policy behind it."""
+def start(kind, folder, policy, name=None, unbuffered=False, certificate=None):
+    """Starts a web server of a kind with fcgiguard and its policy behind it; lighttpd
+    and nginx with a certificate (browser.py) by HTTPS."""
     name = name or kind
     if kind not in ALONE:
         log = folder.writable(name + "-log") / "guard.log"
@@ -271,7 +277,13 @@ def start(kind, folder, policy, name=None, unbuffered=False):
         guard.log_path = log
     program, settings = guard.program, guard.policy_path
     if kind == "lighttpd":
-        server = lighttpd(folder, example("lighttpd/socket.conf", socket=guard.address), name)
+        snippet = example("lighttpd/socket.conf", socket=guard.address)
+        if certificate:
+            snippet += ('\nserver.modules += ( "mod_openssl" )\nssl.engine = "enable"\n'
+                        f'ssl.pemfile = "{certificate.both}"\n')
+        if unbuffered:
+            snippet += "\nserver.stream-response-body = 2\n"
+        server = lighttpd(folder, snippet, name)
     elif kind == "lighttpd-bin-path":
         own = guard.run_folder / f"{name}-bin.sock"
         server = lighttpd(folder, example("lighttpd/bin-path.conf", program=program, policy=settings, own_socket=own),
@@ -287,10 +299,14 @@ def start(kind, folder, policy, name=None, unbuffered=False):
         server = lighttpd(folder, example("lighttpd/interpreter.conf", program=program, policy=settings), name, root)
     elif kind == "nginx":
         port = harness.free_port()
-        snippet = example("nginx/fcgiguard.conf", socket=guard.address, port=f"listen 127.0.0.1:{port};",
+        listen = f"listen 127.0.0.1:{port};"
+        if certificate:
+            listen = nginx_tls(port, certificate)
+        snippet = example("nginx/fcgiguard.conf", socket=guard.address, port=listen,
                           params="include /etc/nginx/fastcgi_params;")
         if unbuffered:
-            snippet = snippet.replace("fastcgi_keep_conn on;", "fastcgi_keep_conn on; fastcgi_request_buffering off;")
+            snippet = snippet.replace("fastcgi_keep_conn on;", "fastcgi_keep_conn on; fastcgi_request_buffering off; "
+                                                               "fastcgi_buffering off;")
         server = nginx(folder, snippet, name, port)
     elif kind == "mod_fcgid":
         server = apache(folder, ["fcgid"], example("apache/fcgid.conf", program=program, policy=settings), name)

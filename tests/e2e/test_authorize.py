@@ -16,7 +16,7 @@ KINDS = ["nginx", "caddy", "lighttpd", "mod_authnz_fcgi", "mod_fcgid"]
 ROLE = ("lighttpd", "mod_authnz_fcgi", "mod_fcgid")
 
 
-def policy(folder, **more):
+def policy(folder, defaults=None, **more):
     folder.write("jwt.key", "a-secret-of-at-least-32-bytes-for-HS256", 0o600)
     if harness.IS_ROOT:
         harness.shutil.chown(folder / "jwt.key", harness.WEB_USER)
@@ -27,7 +27,7 @@ def policy(folder, **more):
                              "environment": {"USER_EMAIL": "email"}}},
             "partner": {"api_key": {"header": "X-API-Key"}},
         },
-        "defaults": {"auth": ["user", "partner"], "methods": ["GET"], "respond": "nothing"},
+        "defaults": {"auth": ["user", "partner"], "methods": ["GET"], "respond": "nothing", **(defaults or {})},
         "routes": [
             {"path": "/_authorize", "auth": "none", "respond": "authorize"},
             {"path": "/open/**", "auth": "none", "methods": ["GET", "POST"], "body": "10b", "content_types": "text/plain"},
@@ -48,14 +48,14 @@ def refused(front):
     return 401 if front.kind == "mod_fcgid" else 403
 
 
-def start(kind, folder):
+def start(kind, folder, defaults=None, nginx="nginx/auth_request.conf", **more):
     site = folder / f"{kind}-site"
     for name in ("open", "app", "admin", "scoped", "secure", "own", "nowhere"):
         folder.write(f"{kind}-site/{name}/page", "the page\n")
     folder.write(f"{kind}-site/own/bob", "the page\n")
     folder.write(f"{kind}-site/admin/page", "the page of admins\n")
     folder.write(f"{kind}-site/app/echo.sh", "#!/bin/sh\necho Content-Type: text/plain\necho\nenv\n", 0o755)
-    rules = policy(folder)
+    rules = policy(folder, defaults, **more)
     address = ("127.0.0.1", harness.free_port())
     if kind in ROLE:
         rules["authorizer"] = True
@@ -72,7 +72,8 @@ def start(kind, folder):
         guard.log_path = folder / "mod_fcgid-log/guard.log"
     if kind == "nginx":
         port = harness.free_port()
-        snippet = servers.example("nginx/auth_request.conf", socket=guard.address, port=f"listen 127.0.0.1:{port};", site=site)
+        params = {"params": "include /etc/nginx/fastcgi_params;"} if "cors" in nginx else {}
+        snippet = servers.example(nginx, socket=guard.address, port=f"listen 127.0.0.1:{port};", site=site, **params)
         server = servers.nginx(folder, snippet, "ask-nginx", port)
     elif kind == "caddy":
         port = harness.free_port()
