@@ -67,6 +67,16 @@ static bool wants_more(const struct intake *intake)
     return intake->discard || (!is_ready(intake) && !intake->head_too_large);
 }
 
+/* nginx, where it keeps no connections, sends no more of a body once a reply has begun, and hands on
+ * a small one at the connection's end alone. */
+static void end_output(struct intake *intake)
+{
+    if (!intake->discard || intake->keep || intake->shut || outbox_pending(&intake->channel) > 0)
+        return;
+    intake->shut = true;
+    shutdown(intake->descriptor, SHUT_WR);
+}
+
 enum connection_step connection_advance(struct connection *connection, const struct connection_limits *limits,
                                         struct intake **spare)
 {
@@ -77,7 +87,10 @@ enum connection_step connection_advance(struct connection *connection, const str
         continue;
     /* Once: what this sends decides whether the request is behind us. */
     outbox_flush(&intake->channel);
-    return is_behind(intake) ? turn_over(connection, limits, spare) : rest(connection, spare);
+    if (is_behind(intake))
+        return turn_over(connection, limits, spare);
+    end_output(intake);
+    return rest(connection, spare);
 }
 
 enum connection_step connection_settle(struct connection *connection, const struct connection_limits *limits,

@@ -51,7 +51,8 @@ void intake_begin(struct intake *intake, const struct connection_limits *limits)
     intake->id = 0;
     intake->authorizer = intake->keep = false;
     intake->params_done = intake->stdin_done = intake->head_too_large = false;
-    intake->discard = intake->broken = intake->begun = intake->finished = intake->aborted = false;
+    intake->discard = intake->broken = intake->begun = intake->finished = intake->aborted = intake->shut =
+        false;
     intake->channel.holds = false;
     intake->discarded = 0;
     if (intake->head)

@@ -108,7 +108,7 @@ def test_every_reply_tells(front):
     for text, status in (("Status: 204\n\n", 204), ("Status: 304\nETag: \"x\"\n\n", 304), ("Status: 404\n\n", 404),
                          ("Location: https://www.example.com/\n\n", 302), ("Status: 500\n\n", 500),
                          (f"Content-Type: text/plain\nLink: {own}\n\nhello", 200), ("broken", 502),
-                         ("Content-Type: text/plain\nDeprecation: @1\nSunset: never\nVary: Accept\n\n", 200)):
+                         ("Content-Type: text/plain\nDeprecation: @1\nSunset: never\nVary: Accept-Charset\n\n", 200)):
         reply = fetch(front, raw(text, "/app/all"), "1")
         assert reply.status == status, (text, reply.status, reply.body)
         tells_of_the_end(reply)
