@@ -9,8 +9,11 @@ empty) status='204 No Content' ;;
 esac
 printf 'Status: %s\r\n' "$status"
 [ "$1" = moves ] && printf 'Location: https://elsewhere.example/\r\n'
-[ "$1" = cacheable ] && printf 'Cache-Control: max-age=600\r\n'
-printf 'ETag: "1"\r\nVary: Accept-Encoding, origin\r\nVary: Cookie\r\n'
+if [ "$1" = cacheable ]; then
+    printf 'Cache-Control: max-age=600\r\nVary: Accept-Encoding\r\n'
+else
+    printf 'ETag: "1"\r\nVary: Accept-Encoding, origin\r\nVary: Cookie\r\n'
+fi
 printf 'Access-Control-Allow-Origin: *\r\naccess-control-allow-credentials: true\r\n'
 case $1 in
 unchanged | empty) printf '\r\n' ;;
