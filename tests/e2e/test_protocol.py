@@ -452,12 +452,13 @@ def test_early_refusal_is_no_way_in(guard, words, status, pause, size):
 def test_early_refusal_ends_where_nothing_is_kept(guard):
     """nginx hands a small reply on at the connection's end alone, and sends no more until then."""
     with connect(guard) as connection:
-        params = environment(method="POST", uri="/app/none", replace={"CONTENT_LENGTH": "100000"})
-        connection.send(records.begin(keep=False) + records.stream(records.PARAMS, records.pairs(params)))
+        params = environment(method="POST", uri="/app/none", replace={"CONTENT_LENGTH": "400000"})
+        piece = records.record(records.STDIN, b"z" * 50000)
+        connection.send(records.begin(keep=False) + records.stream(records.PARAMS, records.pairs(params)) + 2 * piece)
         assert connection.reply().status == 404
         assert connection.closed()
         for _ in range(2):  # it is read all the same
-            connection.send(records.record(records.STDIN, b"z" * 50000))
+            connection.send(piece)
 
 
 def test_early_refusal_of_a_body_that_never_ends(guard):
