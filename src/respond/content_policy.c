@@ -231,7 +231,9 @@ static struct text write_policy(struct reading *reading)
         for (size_t k = 0; k < part->words.count; k++)
             bytes_printf(&value, " %.*s", TEXT_ARGUMENTS(part->words.items[k]));
     }
-    return value.full ? (struct text){0} : bytes_text(&value);
+    if (value.full)
+        value.length = 0;
+    return bytes_text(&value);
 }
 
 bool content_policy_decode(struct decoder *decoder, const struct node *node, bool reports, struct text *value)

@@ -267,9 +267,15 @@ static bool is(const struct node *node, const char *name)
     return text_equal_ignore_case(node->name, text_of(name));
 }
 
+bool header_value_is_policy(struct text name)
+{
+    return text_equal_ignore_case(name, TEXT(CONTENT_POLICY)) ||
+           text_equal_ignore_case(name, TEXT(CONTENT_POLICY_REPORTS));
+}
+
 bool header_value_decode(struct decoder *decoder, const struct node *node, struct text *value)
 {
-    if (is(node, CONTENT_POLICY) || is(node, CONTENT_POLICY_REPORTS))
+    if (header_value_is_policy(node->name))
         return content_policy_decode(decoder, node, is(node, CONTENT_POLICY_REPORTS), value);
     if (is(node, TRANSPORT_SECURITY) && node->kind == NODE_MAP)
         return build_transport(decoder, node, value);
@@ -293,7 +299,7 @@ bool header_value_decode(struct decoder *decoder, const struct node *node, struc
 
 void header_value_advise(struct findings *findings, const struct node *node)
 {
-    if (is(node, CONTENT_POLICY) || is(node, CONTENT_POLICY_REPORTS))
+    if (header_value_is_policy(node->name))
         content_policy_advise(findings, node, is(node, CONTENT_POLICY_REPORTS));
     else if (is(node, PERMISSIONS_POLICY))
         permissions_advise(findings, node);

@@ -18,6 +18,9 @@
  * headers that are known must be a value that browsers know, and a map or list for some. */
 bool header_value_decode(struct decoder *, const struct node *, struct text *value);
 
+/* Whether it is the name of a policy of content, enforced or only reported. */
+bool header_value_is_policy(struct text name);
+
 /* Adds advice on a value that has been decoded. */
 void header_value_advise(struct findings *, const struct node *);
 

@@ -1,15 +1,15 @@
 /*
- * A small reader of dictionaries (RFC 9651, 4.2.2), as far as this header uses
- * them: "name=*", "name=self", "name=(self \"https://x.example\")", each with
- * parameters, which only reports need. Of two values for a name the last counts.
+ * Features by name, what a policy file says of them, and what is left when a
+ * handler says something, too. How a value is read is in permissions_value.c.
  */
 #include "config.h"
 
 #include "respond/permissions.h"
 
 #include "base/bytes.h"
+#include "respond/permissions_value.h"
 
-enum { FEATURES_LIMIT = 128, MEMBERS_LIMIT = 64, VALUE_LIMIT = 8192 };
+enum { VALUE_LIMIT = 8192 };
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
@@ -93,134 +93,6 @@ static const char *const features[] = {
     "xr-spatial-tracking",
 };
 
-struct feature {
-    struct text name;
-    struct text value; /* as it stands, without parameters */
-    bool all;          /* "*" */
-    struct texts members;
-};
-
-struct dictionary {
-    struct feature *items;
-    size_t count;
-};
-
-/* ---- reading a header's value */
-
-static bool is_key_byte(char byte, bool first)
-{
-    bool letter = (byte >= 'a' && byte <= 'z') || byte == '*';
-    return letter || (!first && ((byte >= '0' && byte <= '9') || byte == '_' || byte == '-' || byte == '.'));
-}
-
-static struct text take_key(struct text *rest)
-{
-    struct text key = {rest->at, 0};
-    while (key.length < rest->length && is_key_byte(rest->at[key.length], key.length == 0))
-        key.length++;
-    *rest = text_from(*rest, key.length);
-    return key;
-}
-
-static bool take(struct text *rest, char byte)
-{
-    if (rest->length == 0 || rest->at[0] != byte)
-        return false;
-    *rest = text_from(*rest, 1);
-    return true;
-}
-
-/* A token or a string (3.3.3, 3.3.4), as it stands. */
-static bool take_item(struct text *rest, struct text *item)
-{
-    size_t length = 0;
-    if (rest->length > 0 && rest->at[0] == '"') {
-        for (length = 1; length < rest->length && rest->at[length] != '"'; length++)
-            if (rest->at[length] == '\\')
-                length++;
-        if (length++ >= rest->length)
-            return false;
-    } else {
-        while (length < rest->length && !strchr(" \t,;()\"=", rest->at[length]))
-            length++;
-    }
-    *item = (struct text){rest->at, length};
-    *rest = text_from(*rest, length);
-    return length > 0;
-}
-
-static bool skip_parameters(struct text *rest)
-{
-    struct text item;
-    while (take(rest, ';')) {
-        *rest = text_trim(*rest);
-        if (take_key(rest).length == 0 || (take(rest, '=') && !take_item(rest, &item)))
-            return false;
-    }
-    return true;
-}
-
-static bool take_members(struct text *rest, struct feature *feature, struct arena *arena)
-{
-    feature->members.items = arena_array(arena, MEMBERS_LIMIT, sizeof *feature->members.items);
-    for (;;) {
-        *rest = text_trim(*rest);
-        if (take(rest, ')'))
-            return true;
-        struct text *member = &feature->members.items[feature->members.count];
-        if (feature->members.count == MEMBERS_LIMIT || !take_item(rest, member) || !skip_parameters(rest) ||
-            (rest->length > 0 && !strchr(" )", rest->at[0])))
-            return false;
-        feature->all |= text_equal(*member, TEXT("*"));
-        feature->members.count++;
-    }
-}
-
-static bool take_feature(struct text *rest, struct feature *feature, struct arena *arena)
-{
-    struct text item;
-    *feature = (struct feature){.name = take_key(rest)};
-    if (feature->name.length == 0 || !take(rest, '='))
-        return false;
-    const char *start = rest->at;
-    if (take(rest, '(')) {
-        if (!take_members(rest, feature, arena))
-            return false;
-    } else {
-        if (!take_item(rest, &item))
-            return false;
-        feature->all = text_equal(item, TEXT("*"));
-        feature->members = (struct texts){arena_alloc(arena, sizeof item), 1};
-        feature->members.items[0] = item;
-    }
-    feature->value = (struct text){start, (size_t)(rest->at - start)};
-    return skip_parameters(rest);
-}
-
-static bool read_dictionary(struct text rest, struct dictionary *dictionary, struct arena *arena)
-{
-    *dictionary = (struct dictionary){arena_array(arena, FEATURES_LIMIT, sizeof *dictionary->items), 0};
-    for (rest = text_trim(rest);; rest = text_trim(rest)) {
-        if (dictionary->count == FEATURES_LIMIT ||
-            !take_feature(&rest, &dictionary->items[dictionary->count], arena))
-            return false;
-        dictionary->count++;
-        rest = text_trim(rest);
-        if (rest.length == 0)
-            return true;
-        if (!take(&rest, ','))
-            return false;
-    }
-}
-
-static const struct feature *find_feature(const struct dictionary *dictionary, struct text name)
-{
-    for (size_t i = dictionary->count; i-- > 0;)
-        if (text_equal(dictionary->items[i].name, name))
-            return &dictionary->items[i];
-    return NULL;
-}
-
 /* ---- both together */
 
 static bool is_within(const struct feature *inner, const struct feature *outer)
@@ -242,20 +114,20 @@ static void add_feature(struct bytes *value, const struct feature *feature)
 struct text permissions_join(struct text ours, struct text theirs, struct arena *arena)
 {
     struct dictionary own, other;
-    if (!read_dictionary(ours, &own, arena) || !read_dictionary(theirs, &other, arena))
+    if (!permissions_read(ours, &own, arena) || !permissions_read(theirs, &other, arena))
         return ours;
     bool narrower = false;
     struct bytes value = bytes_new(arena, VALUE_LIMIT);
     for (size_t i = 0; i < own.count; i++) {
-        const struct feature *feature = find_feature(&other, own.items[i].name);
+        const struct feature *feature = permissions_find(&other, own.items[i].name);
         bool theirs_counts =
             feature && is_within(feature, &own.items[i]) && !is_within(&own.items[i], feature);
         narrower |= theirs_counts;
         add_feature(&value, theirs_counts ? feature : &own.items[i]);
     }
     for (size_t i = 0; i < other.count; i++)
-        if (!find_feature(&own, other.items[i].name) &&
-            find_feature(&other, other.items[i].name) == &other.items[i]) {
+        if (!permissions_find(&own, other.items[i].name) &&
+            permissions_find(&other, other.items[i].name) == &other.items[i]) {
             narrower = true;
             add_feature(&value, &other.items[i]);
         }
@@ -280,7 +152,7 @@ static bool check_name(struct decoder *decoder, const struct node *node, struct 
     if (nearest)
         return findings_add(decoder->findings, FINDING_ERROR, node,
                             "\"%s\" is not a feature; did you mean %s?", word, nearest);
-    if (take_key(&rest).length == 0 || rest.length > 0)
+    if (permissions_take_name(&rest).length == 0 || rest.length > 0)
         return findings_add(decoder->findings, FINDING_ERROR, node,
                             "\"%s\" is not a feature's name, expected lower case with dashes", word);
     return true;
@@ -363,13 +235,13 @@ static bool check_text(struct decoder *decoder, const struct node *node)
 {
     struct dictionary dictionary;
     bool good = true;
-    if (!read_dictionary(node->text, &dictionary, decoder->arena))
+    if (!permissions_read(node->text, &dictionary, decoder->arena))
         return findings_add(decoder->findings, FINDING_ERROR, node,
                             "browsers cannot read this, expected text such as camera=(), "
                             "geolocation=(self \"https://x.example\"), or a map");
     for (size_t i = 0; i < dictionary.count; i++) {
         const struct feature *feature = &dictionary.items[i];
-        if (find_feature(&dictionary, feature->name) != feature)
+        if (permissions_find(&dictionary, feature->name) != feature)
             good = findings_add(decoder->findings, FINDING_ERROR, node, "%.*s stands here more than once",
                                 TEXT_ARGUMENTS(feature->name));
         good = check_name(decoder, node, feature->name) && good;
@@ -392,7 +264,7 @@ bool permissions_decode(struct decoder *decoder, const struct node *node, struct
     for (size_t i = 0; i < node->count; i++)
         good = add_entry(decoder, node->items[i], &made) && good;
     *value = bytes_text(&made);
-    if (good && (made.full || node->count > FEATURES_LIMIT))
+    if (good && (made.full || node->count > PERMISSIONS_LIMIT))
         return findings_add(decoder->findings, FINDING_ERROR, node, "this policy is too long");
     return good;
 }
@@ -410,7 +282,7 @@ void permissions_advise(struct findings *findings, const struct node *node)
     if (node->kind == NODE_MAP)
         for (size_t i = 0; i < node->count; i++)
             advise_name(findings, node->items[i], node->items[i]->name);
-    else if (node->kind == NODE_SCALAR && read_dictionary(node->text, &dictionary, findings->arena))
+    else if (node->kind == NODE_SCALAR && permissions_read(node->text, &dictionary, findings->arena))
         for (size_t i = 0; i < dictionary.count; i++)
             advise_name(findings, node, dictionary.items[i].name);
 }
