@@ -110,3 +110,41 @@ def test_off_and_report(front):
     reply = post(front, "trial", cookie(), CROSS)
     assert reply.status == 200
     assert front.guard.wait_entry(event="reported", requestId=reply.get("X-Request-ID"))["code"] == "csrf_refused"
+
+
+# ---- web servers that serve by themselves, and ask before
+
+@pytest.fixture(scope="module")
+def asked(start_guard, folder, helper):
+    folder.write("jwt.key", SECRET, 0o600)
+    if harness.IS_ROOT:
+        harness.shutil.chown(folder / "jwt.key", harness.WEB_USER)
+    return start_guard({
+        "auth": {"web": {"jwt": {"algorithms": ["HS256"], "secret": "file:jwt.key", "issuer": "tests", "cookie": "session"}}},
+        "defaults": {"auth": "web", "methods": ["GET", "POST"], "exec": helper},
+        "routes": [{"path": "/_authorize", "auth": "none", "respond": "authorize"}, {"path": "/web/**"},
+                   {"path": "/ended/**", "retire": {"sunset": "2020-01-01"}}, {"path": "/ending/**", "retire": {"sunset": "2199-01-01"}}]},
+        name="asked")
+
+
+def ask_about(asked, uri, method, *headers):
+    headers = {"Host": "www.example.com", **dict(headers)}
+    return harness.records.ask(asked.address, uri="/_authorize", headers=headers, replace={"ORIGINAL_URI": uri, "ORIGINAL_METHOD": method})
+
+
+def test_web_server_that_asks(asked):
+    """The request it asks about is judged, by the headers that come with the question."""
+    assert ask_about(asked, "/web/x", "POST", cookie(), SAME).status == 204
+    assert ask_about(asked, "/web/x", "GET", cookie(), CROSS).status == 204
+    reply = ask_about(asked, "/web/x", "POST", cookie(), CROSS)
+    assert (reply.status, json.loads(reply.body)["error"]) == (403, "csrf_refused")
+    reply = ask_about(asked, "/web/x", "POST", cookie(), ("Origin", "http://evil.example"))
+    assert reply.status == 403
+
+
+def test_web_server_that_asks_about_an_end(asked):
+    """It takes no 410, but is told why."""
+    reply = ask_about(asked, "/ended/x", "GET", cookie())
+    assert (reply.status, json.loads(reply.body)["error"]) == (403, "gone") and reply.get("Sunset")
+    reply = ask_about(asked, "/ending/x", "GET", cookie())
+    assert reply.status == 204 and reply.get("Sunset") == "Tue, 01 Jan 2199 00:00:00 GMT"

@@ -5,9 +5,12 @@ nginx of Debian hands on a host without its port, whatever that is, and its serv
 is none; lighttpd refuses hosts by itself."""
 
 import json
+import socket
+import ssl
 
 import pytest
 
+import browser
 import servers
 
 HOSTS = ["www.example.com", "*.example.org", "192.0.2.1", "[2001:db8::1]", "port.example.com:8080", "xn--bcher-kva.example"]
@@ -154,3 +157,38 @@ def test_trusted_proxy_tells_of_https(behind, header, secure):
     assert (reply.status == 200) == secure, reply.body
     assert (reply.get("Strict-Transport-Security") is not None) == secure
     assert servers.fetch_raw(behind.port, request("/app/redirect/hello", "www.example.com", header)).status == (200 if secure else 308)
+
+
+# ---- the web server itself speaks TLS
+
+@pytest.fixture(scope="module", params=["lighttpd", "nginx"])
+def encrypted(request, folder, helper):
+    certificate = browser.certificate(folder)
+    started = servers.start(request.param, folder, {
+        "defaults": {"auth": "none", "methods": ["GET", "POST"], "exec": helper},
+        "routes": [{"path": "/app/redirect/**", "https": "redirect"}, {"path": "/app/require/**", "https": "require"},
+                   {"path": "/app/own/**", "csrf": "on"}]}, name=request.param + "-tls", certificate=certificate)
+    yield started
+    started.stop()
+    started.guard.stop()
+
+
+def fetch_tls(front, data):
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with socket.create_connection(("127.0.0.1", front.port), 60) as plain, context.wrap_socket(plain) as connection:
+        connection.sendall(data)
+        return servers.Response(servers.receive_all(connection), "GET")
+
+
+def test_web_server_tells_of_https(encrypted):
+    for path in ("redirect", "require"):
+        reply = fetch_tls(encrypted, request(f"/app/{path}/inspect", "www.example.com", "Authorization: Bearer x"))
+        assert reply.status == 200 and "HTTPS=on" in json.loads(reply.body)["environment"], reply.body
+        assert reply.get("Strict-Transport-Security")
+
+
+def test_page_without_https_is_another_origin(encrypted):
+    for origin, status in ((f"https://localhost:{encrypted.port}", 200), (f"http://localhost:{encrypted.port}", 403), ("http://localhost", 403)):
+        reply = fetch_tls(encrypted, request("/app/own/hello", f"localhost:{encrypted.port}", f"Origin: {origin}", "Content-Length: 0", method="POST"))
+        assert reply.status == status, (origin, reply.body)
