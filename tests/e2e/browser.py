@@ -153,6 +153,7 @@ class Page:
         self.session = browser.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Network"):
             self.call(f"{domain}.enable")
+        self.call("Page.setLifecycleEventsEnabled", enabled=True)
         self.go(url)
 
     def call(self, method, **params):
@@ -163,7 +164,7 @@ class Page:
         since = len(self.browser.events)
         result = self.call("Page.navigate", url=url)
         assert "errorText" not in result, (url, result)
-        self.browser.wait_event(self.session, "Page.loadEventFired", since)
+        self.browser.wait_event(self.session, "Page.lifecycleEvent", since, name="load", loaderId=result["loaderId"])
 
     def submit(self, url, **fields):
         """Sends a form of the page's, as a script of it can, and waits for the answer."""
