@@ -151,7 +151,7 @@ class Page:
         self.browser, self.profile = browser, profile
         target = browser.call("Target.createTarget", url="about:blank", browserContextId=profile)["targetId"]
         self.session = browser.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        for domain in ("Page", "Runtime", "Network"):
+        for domain in ("Page", "Runtime", "Network", "Log"):
             self.call(f"{domain}.enable")
         self.call("Page.setLifecycleEventsEnabled", enabled=True)
         self.go(url)
@@ -165,6 +165,13 @@ class Page:
         result = self.call("Page.navigate", url=url)
         assert "errorText" not in result, (url, result)
         self.browser.wait_event(self.session, "Page.lifecycleEvent", since, name="load", loaderId=result["loaderId"])
+
+    def complaints(self):
+        """What the browser would show to a developer of the page, but for statuses of what it asked for."""
+        self.run("")  # what was said before comes before the answer
+        texts = [event["params"]["entry"]["text"] for event in self.browser.events
+                 if event.get("sessionId") == self.session and event["method"] == "Log.entryAdded"]
+        return [text for text in texts if "the server responded with a status of" not in text]
 
     def submit(self, url, **fields):
         """Sends a form of the page's, as a script of it can, and waits for the answer."""

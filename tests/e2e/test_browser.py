@@ -14,6 +14,7 @@ from records import ask, raw
 from test_callers import SECRET, bearer, token
 
 HOSTS = {"lighttpd": "api.example.com", "nginx": "data.example.com"}
+PRESETS = ("api", "helmet", "fastapi", "nginx")
 PAGE = "<!doctype html><title>page</title>"
 
 
@@ -86,6 +87,7 @@ def policy(folder, helper, programs, pages):
             {"path": "/app/limited/**", "limits": "never"},
             *({"path": f"/app/{name}/**", "cors": name} for name in ("strict", "public", "opaque")),
             {"path": "/app/closed/**", "cors": "off"},
+            *({"path": f"/app/{name}/**", "headers": name} for name in PRESETS),
             {"path": "/app/page", "exec": f"{programs}/nonce.sh", "headers": {
                 "preset": "helmet", "Content-Security-Policy": {"default-src": "none", "script-src": "nonce", "style-src": "nonce"}}},
             {"path": "/app/cookies/**", "cookies": {"same_site": "lax", "script": ["seen"]}},
@@ -341,6 +343,15 @@ def test_https_is_remembered(browser, pages, api):
     assert [redirect["headers"].get("Non-Authoritative-Reason") for redirect in redirects] == ["HSTS"], redirects
 
 
+@pytest.mark.parametrize("preset", PRESETS)
+def test_presets_are_understood(browser, api, preset):
+    """A browser complains of headers, directives and features that it does not know."""
+    text = raw(f"Content-Type: text/html\n\n{PAGE}", f"/app/{preset}")
+    assert browser.page(api.url(text)).complaints() == []
+    text = raw("Content-Type: text/html\nContent-Security-Policy: wrong-src 'self'\n\n<title>page</title>", f"/app/{preset}")
+    assert any("wrong-src" in complaint for complaint in browser.page(api.url(text)).complaints())
+
+
 def test_nonce(browser, api):
     """The page's own script and style run, and what somebody has put beside them does not."""
     page, nonces = browser.page(api.url("/app/page")), set()
@@ -392,6 +403,7 @@ def test_page_of_a_refusal(browser, api, status):
     """Who follows a link sees a page with its style, which its own policy lets in and nothing else."""
     page = browser.page(api.url(PAGES[status]))
     assert page.run("return [document.contentType, document.title !== '', document.scripts.length]") == ["text/html", True, 0]
+    assert page.complaints() == []
     text = page.run("return document.body.innerText")
     identifier = api.asked(PAGES[status].partition("?")[0], 1) and api.guard.entries(event="request", status=status)[-1]["requestId"]
     assert identifier in text and "Traceback" not in text and "{" not in text
