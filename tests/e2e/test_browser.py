@@ -31,10 +31,9 @@ class Pages:
     def __init__(self, folder, certificate):
         # Names are as good as ports for an origin; one has a port of its own, to be far away.
         self.port, self.far_port = harness.free_port(), harness.free_port()
-        listen = "".join(servers.nginx_tls(port, certificate).replace("ssl;", "ssl;", 1) if port == self.port
-                         else f"listen 127.0.0.1:{port} ssl;" for port in (self.port, self.far_port))
         self.server = servers.nginx(folder, f"""server {{
-            {listen}
+            {servers.nginx_tls(self.port, certificate)}
+            listen 127.0.0.1:{self.far_port} ssl;
             default_type text/html;
             location / {{ return 200 "{PAGE}"; }}
         }}""", "pages", self.port)
