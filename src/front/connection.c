@@ -131,6 +131,12 @@ bool connection_awaits_reply(const struct connection *connection)
     return intake && intake->id != 0 && !intake->discard && !intake->broken;
 }
 
+bool connection_has_head(const struct connection *connection)
+{
+    const struct intake *intake = connection->intake;
+    return intake && intake->params_done && !intake->head_too_large;
+}
+
 bool connection_is_complete(const struct connection *connection)
 {
     return connection->intake && connection->intake->stdin_done;

@@ -83,6 +83,9 @@ bool connection_retire(struct connection *);
 /* Whether a request has begun that has no reply yet. */
 bool connection_awaits_reply(const struct connection *);
 
+/* Whether all parameters of a request are here, and kept. */
+bool connection_has_head(const struct connection *);
+
 /* Whether the whole request is here, its body included. */
 bool connection_is_complete(const struct connection *);
 

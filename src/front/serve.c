@@ -279,10 +279,16 @@ void serve_exchange(const struct policy *policy, struct exchange *exchange, cons
     access_log_write(exchange);
 }
 
-void serve_refusal(const struct policy *policy, struct exchange *exchange, struct verdict verdict)
+void serve_refusal(const struct policy *policy, struct exchange *exchange, const struct params *params,
+                   struct verdict verdict)
 {
     struct passed passed = {0};
     begin_exchange(exchange);
+    if (params &&
+        request_read(&exchange->request, params, &policy->server.request, exchange->arena).kind ==
+            VERDICT_PASS &&
+        router_find(policy->router, exchange).kind == VERDICT_PASS)
+        exchange->route_path = exchange->route->path;
     refuse(policy, exchange, verdict, &passed);
     access_log_write(exchange);
 }

@@ -12,9 +12,10 @@
  * took is given back on return but the arena and the channel. */
 void serve_exchange(const struct policy *, struct exchange *, const struct params *);
 
-/* Answers without reading the request any further: what the front itself
- * refuses (503 overloaded, 431 head_too_large, 408 request_timeout). */
-void serve_refusal(const struct policy *, struct exchange *, struct verdict);
+/* Answers without judging the request: what the front itself refuses (503 overloaded,
+ * 431 head_too_large, 408 request_timeout). `params` is what is known of it, for the form
+ * of the answer alone; NULL: nothing. */
+void serve_refusal(const struct policy *, struct exchange *, const struct params *, struct verdict);
 
 /* The decision only, for explain: everything up to the handler, and the reply's
  * headers as they would be for `status` (of the verdict where it is a refusal). */

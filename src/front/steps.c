@@ -33,15 +33,20 @@ static enum connection_step settle(struct front *front, struct connection *conne
     return connection_settle(connection, &front->limits, spare);
 }
 
+static bool read_params(const struct front *front, struct connection *connection, struct params *params)
+{
+    return connection_params(connection, front->policy->server.request.headers + EXTRA_PARAMS, params);
+}
+
 static enum connection_step answer(struct turn *turn, struct connection *connection, struct intake **spare)
 {
     struct front *front = turn->front;
     struct exchange exchange = new_exchange(front, connection, turn);
     struct params params;
-    if (connection_params(connection, front->policy->server.request.headers + EXTRA_PARAMS, &params))
+    if (read_params(front, connection, &params))
         serve_exchange(front->policy, &exchange, &params);
     else
-        serve_refusal(front->policy, &exchange,
+        serve_refusal(front->policy, &exchange, NULL,
                       DENY(400, "request", "request_invalid", "its parameters are malformed or too many"));
     return settle(front, connection, spare);
 }
@@ -50,7 +55,9 @@ enum connection_step steps_refuse(struct front *front, struct connection *connec
                                   struct intake **spare)
 {
     struct exchange exchange = new_exchange(front, connection, NULL);
-    serve_refusal(front->policy, &exchange, verdict);
+    struct params params;
+    bool known = connection_has_head(connection) && read_params(front, connection, &params);
+    serve_refusal(front->policy, &exchange, known ? &params : NULL, verdict);
     return settle(front, connection, spare);
 }
 

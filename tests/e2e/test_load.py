@@ -121,12 +121,13 @@ def test_five_thousand_idle_connections(start_guard, helper, folder):
 def test_overload_is_told(start_guard, helper):
     """More than threads and queue can take: 503 at once, and served afterwards."""
     guard = start_guard({
-        "threads": 2, "queue": 3, "defaults": {"auth": "none", "errors": "problem"},
-        "routes": [{"path": "/app/h/**", "exec": helper}]}, name="small")
+        "threads": 2, "queue": 3, "defaults": {"auth": "none"},
+        "routes": [{"path": "/app/h/**", "exec": helper, "errors": "problem", "cors": {"origins": "https://app.example.com"}}]}, name="small")
+    params = environment(uri="/app/h/slow?1500", headers={"Origin": "https://app.example.com"}, replace={"HTTPS": "on"})
     with contextlib.ExitStack() as stack:
         busy = [stack.enter_context(Connection(guard.address)) for _ in range(15)]
         for connection in busy:  # one by one: a few that come together are let in
-            connection.send(records.request(environment(uri="/app/h/slow?1500"), keep=True))
+            connection.send(records.request(params, keep=True))
             time.sleep(0.03)
         replies = [connection.reply() for connection in busy]
     statuses = [reply.status for reply in replies]
@@ -135,6 +136,8 @@ def test_overload_is_told(start_guard, helper):
     refused = next(reply for reply in replies if reply.status == 503)
     assert b"overloaded" in refused.body and refused.get("X-Request-ID")
     assert (refused.get("Content-Type"), refused.get("Retry-After")) == ("application/problem+json", "1")
+    assert refused.get("Access-Control-Allow-Origin") == "https://app.example.com" and refused.get("Strict-Transport-Security")
+    assert guard.entries(code="overloaded")[0]["route"] == "/app/h/**"
     assert ask(guard.address).status == 200
 
 
