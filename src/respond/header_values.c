@@ -80,27 +80,47 @@ static bool refuse_word(struct decoder *decoder, const struct node *node, const 
                         nearest ? "; did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?" : "");
 }
 
+/* Cuts a ;report-to="group" off, which is no part of the word; false: something else is there. */
+static bool cut_parameter(const struct known *header, struct text *value)
+{
+    static const struct text front = {"report-to=\"", 11};
+    size_t end = header->parameter ? text_find(*value, ';') : value->length;
+    struct text parameter = text_trim(text_from(*value, end + 1));
+    struct text group = text_from(parameter, front.length);
+    bool reports = text_starts_with(parameter, front) && text_find(group, '"') == group.length - 1 &&
+                   group.length > 1 && text_find(group, '\\') == group.length;
+    bool alone = end == value->length;
+    *value = text_trim((struct text){value->at, end});
+    return alone || reports;
+}
+
 static bool check_words(struct decoder *decoder, const struct node *node, const struct known *header)
 {
     struct text rest = node->text, word;
     if (text_starts_with(rest, TEXT("ALLOW-FROM")))
         return findings_add(decoder->findings, FINDING_ERROR, node,
                             "browsers ignore ALLOW-FROM, expected frame-ancestors in a " CONTENT_POLICY);
-    if (header->parameter) {
-        size_t end = text_find(rest, ';');
-        struct text parameter = text_trim(text_from(rest, end + 1));
-        bool reports = text_starts_with(parameter, TEXT("report-to=\"")) && parameter.length > 12 &&
-                       parameter.at[parameter.length - 1] == '"';
-        if (end < rest.length && !reports)
-            return findings_add(decoder->findings, FINDING_ERROR, node,
-                                "only report-to=\"group\" may stand behind the \";\"");
-        rest.length = end;
-        rest = text_trim(rest);
-    }
+    if (!cut_parameter(header, &rest))
+        return findings_add(decoder->findings, FINDING_ERROR, node,
+                            "only report-to=\"group\" may stand behind the \";\"");
     while (header->list && text_next(&rest, ',', &word))
         if (!is_among(text_trim(word), header))
             return refuse_word(decoder, node, header, text_trim(word));
     return header->list || is_among(rest, header) ? true : refuse_word(decoder, node, header, rest);
+}
+
+static const struct known *find_known(struct text name)
+{
+    for (size_t i = 0; i < COUNT(known); i++)
+        if (text_equal_ignore_case(name, text_of(known[i].name)))
+            return &known[i];
+    return NULL;
+}
+
+struct text header_value_word(struct text name, struct text value)
+{
+    const struct known *header = find_known(name);
+    return header && cut_parameter(header, &value) && is_among(value, header) ? value : TEXT("");
 }
 
 /* ---- Strict-Transport-Security */
@@ -291,10 +311,8 @@ bool header_value_decode(struct decoder *decoder, const struct node *node, struc
         return check_transport(decoder, node);
     if (is(node, PERMISSIONS_POLICY))
         return permissions_decode(decoder, node, value);
-    for (size_t i = 0; i < COUNT(known); i++)
-        if (is(node, known[i].name))
-            return check_words(decoder, node, &known[i]);
-    return true;
+    const struct known *header = find_known(node->name);
+    return header ? check_words(decoder, node, header) : true;
 }
 
 void header_value_advise(struct findings *findings, const struct node *node)

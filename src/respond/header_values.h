@@ -21,6 +21,10 @@ bool header_value_decode(struct decoder *, const struct node *, struct text *val
 /* Whether it is the name of a policy of content, enforced or only reported. */
 bool header_value_is_policy(struct text name);
 
+/* The word that is the value of such a header, without a parameter behind it; empty where browsers would
+ * not know it. */
+struct text header_value_word(struct text name, struct text value);
+
 /* Adds advice on a value that has been decoded. */
 void header_value_advise(struct findings *, const struct node *);
 

@@ -7,6 +7,7 @@
 #include "respond/permissions.h"
 
 #include "base/bytes.h"
+#include "http/origin.h"
 #include "respond/permissions_value.h"
 
 enum { VALUE_LIMIT = 8192 };
@@ -158,19 +159,12 @@ static bool check_name(struct decoder *decoder, const struct node *node, struct 
     return true;
 }
 
-/* An origin as browsers compare them, "*." for its subdomains: "https://x.example:8443". */
+/* One as browsers compare them, "*." for its subdomains: "https://x.example:8443". */
 static bool is_origin(struct text text)
 {
-    const char *end = text.length ? memmem(text.at, text.length, "://", 3) : NULL;
-    if (!end || end == text.at)
-        return false;
-    struct text host = text_from(text, (size_t)(end - text.at) + 3);
-    if (text_starts_with(host, TEXT("*.")))
-        host = text_from(host, 2);
-    for (size_t i = 0; i < host.length; i++)
-        if (!strchr("abcdefghijklmnopqrstuvwxyz0123456789.-:[]", host.at[i]))
-            return false;
-    return host.length > 0;
+    struct origin_pattern pattern;
+    return origin_pattern_parse(text, &pattern) &&
+           (text_starts_with(text, TEXT("https://")) || text_starts_with(text, TEXT("http://")));
 }
 
 static const char *member_fault(struct text word, bool quoted)

@@ -71,13 +71,13 @@ static const struct word *find_word(const struct order *order, struct text text)
     return NULL;
 }
 
-/* A value's word, without parameters behind it; NULL: a browser knows none in it. */
+/* A value's word; NULL: a browser knows none in it. */
 static const struct word *read_word(const struct order *order, struct text value)
 {
     const struct word *last = NULL;
     struct text piece;
     if (!order->list)
-        return find_word(order, text_trim((struct text){value.at, text_find(value, ';')}));
+        return find_word(order, header_value_word(text_of(order->name), value));
     while (text_next(&value, ',', &piece)) {
         const struct word *word = find_word(order, text_trim(piece));
         last = word ? word : last;
@@ -90,13 +90,14 @@ static bool is_stricter(unsigned one, unsigned other)
     return one != other && (one & ~other) == 0;
 }
 
-/* Who says 0 wants to be forgotten, so nothing of the handler's may undo it. */
+/* Who says 0 wants to be forgotten, so nothing of the handler's may undo it. What stands twice, too, is not
+ * known: browsers ignore all of such a value (RFC 6797, 6.1). */
 static enum stricter choose_transport(struct text ours, struct text theirs)
 {
     struct transport_security own, other;
     struct text unknown;
-    bool good =
-        transport_security_parse(theirs, &other, &unknown) && transport_security_parse(ours, &own, &unknown);
+    bool good = transport_security_parse(ours, &own, &unknown) &&
+                transport_security_parse(theirs, &other, &unknown) && unknown.length == 0;
     return good && own.max_age > 0 && other.max_age >= own.max_age &&
                    other.include_subdomains >= own.include_subdomains && other.preload >= own.preload
                ? STRICTER_THEIRS
