@@ -216,6 +216,9 @@ static bool build_transport(struct decoder *decoder, const struct node *node, st
     struct transport_rules rules = {0};
     if (!decode_section(decoder, &transport_section, node, &rules))
         return false;
+    if (rules.max_age % 1000 != 0) /* a max-age of 0 would be left of it, which ends the protection */
+        return findings_add(decoder->findings, FINDING_ERROR, node_get(node, "max_age"),
+                            "expected whole seconds");
     const struct transport_security security = {rules.max_age / 1000, rules.include_subdomains,
                                                 rules.preload};
     *value = text_of(arena_printf(decoder->arena, "max-age=%llu%s%s", (unsigned long long)security.max_age,

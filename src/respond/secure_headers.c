@@ -132,7 +132,7 @@ static bool apply_header(struct decoder *decoder, const struct node *node, struc
             decoder->findings, FINDING_ERROR, node,
             "this header is the handler's and the server's, expected one that only guards");
     if (text_equal_ignore_case(name, TEXT("cache-control")))
-        headers->caching = false;
+        headers->cache_given = true;
     if (is_off(node)) {
         headers_remove(&headers->set, name);
         return true;

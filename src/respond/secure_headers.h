@@ -12,6 +12,7 @@ struct secure_headers {
     struct texts remove; /* names, lower case; Server and X-Powered-By with every preset but off */
     bool nonces;         /* some of `set` have such a place */
     bool caching;        /* replies that are for one caller say so, with every preset but off */
+    bool cache_given;    /* the policy has a Cache-Control, be it off, and nothing else is said */
 };
 
 /* Decodes policy key `headers`: a preset (`api`, `helmet`, `fastapi`, `nginx`,
@@ -29,7 +30,7 @@ void secure_headers_prepare(const struct secure_headers *, struct exchange *);
  * (respond/stricter.h). Strict-Transport-Security only when the request came
  * by HTTPS (RFC 6797, 7.2), Clear-Site-Data only then and with what did not fail. A reply that is
  * ours and has a Content-Security-Policy keeps it alone. Replies to known callers, and
- * those with a nonce, are kept out of shared caches. */
+ * those with a nonce, are kept out of shared caches. Vary has the names of both. */
 void secure_headers_apply(const struct secure_headers *, struct exchange *);
 
 /* Names of the presets, for help; NULL-ended. */

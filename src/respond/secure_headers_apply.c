@@ -77,6 +77,11 @@ static void put(struct exchange *exchange, struct text name, struct text ours)
 {
     struct headers *reply = &exchange->reply.headers;
     struct text theirs;
+    if (text_equal_ignore_case(name, TEXT("vary"))) { /* or a cache would mix what the handler keeps apart */
+        headers_add(reply, exchange->arena, name, ours);
+        headers_vary(reply, exchange->arena, NULL, 0);
+        return;
+    }
     if (join_lines(reply, name, exchange->arena, &theirs) == 0) {
         headers_add(reply, exchange->arena, name, ours);
         return;
@@ -108,6 +113,16 @@ static void put_policy(const struct secure_headers *headers, struct exchange *ex
     put(exchange, header->name, value);
 }
 
+static void limit_caches(const struct secure_headers *headers, struct exchange *exchange)
+{
+    if (headers->cache_given)
+        return;
+    if (headers->caching && exchange->authenticates)
+        cache_control_limit(exchange, "no-store");
+    else if (headers->nonces && exchange->reply.status != 304 && is_document(&exchange->reply))
+        cache_control_limit(exchange, "private");
+}
+
 void secure_headers_apply(const struct secure_headers *headers, struct exchange *exchange)
 {
     struct headers *reply = &exchange->reply.headers;
@@ -125,9 +140,5 @@ void secure_headers_apply(const struct secure_headers *headers, struct exchange 
             put_policy(headers, exchange, header);
         }
     }
-    if (headers->caching && exchange->authenticates)
-        cache_control_limit(exchange, "no-store");
-    else if (headers->caching && headers->nonces && exchange->reply.status != 304 &&
-             is_document(&exchange->reply))
-        cache_control_limit(exchange, "private");
+    limit_caches(headers, exchange);
 }

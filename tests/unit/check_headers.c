@@ -250,6 +250,7 @@ static const struct {
      ".sandbox: sandbox has no effect in a policy that only reports"},
     {CONTENT_POLICY_REPORTS, "\"upgrade-insecure-requests\"", ": upgrade-insecure-requests has no effect"},
     {TRANSPORT_SECURITY, "{include_subdomains: true}", ": the key `max_age` is missing"},
+    {TRANSPORT_SECURITY, "{max_age: 500ms}", ".max_age: expected whole seconds"},
     {TRANSPORT_SECURITY, "{max_age: 365d, preload: true}",
      ": the preload lists of browsers take no host without"},
     {TRANSPORT_SECURITY, "{max_age: 364d, include_subdomains: true, preload: true}",
@@ -588,6 +589,9 @@ static const struct {
     {"{preset: off, Clear-Site-Data: cookies}", "Clear-Site-Data: \"cache\"\n",
      "Clear-Site-Data: \"cache\"\nClear-Site-Data: \"cookies\"\n"},
     {"{preset: off, X-Own: a}", "X-Own: b\nx-own: c\n", "X-Own: a\n"},
+    {"{preset: off, Vary: 'Accept, cookie'}", "Vary: Cookie\nVary: X-A\n", "Vary: Cookie, X-A, Accept\n"},
+    {"{preset: off, vary: '*'}", "Vary: Cookie\n", "Vary: *\n"},
+    {"{preset: off, Vary: Accept}", "", "Vary: Accept\n"},
     {"off", "X-Frame-Options: ALLOWALL\n", "X-Frame-Options: ALLOWALL\n"},
 };
 
@@ -685,6 +689,12 @@ static const struct {
      "Content-Type: text/html\nCache-Control: max-age=9\n", "private, max-age=9", false},
     {"{preset: nginx, Content-Security-Policy: {script-src: nonce}}", "Content-Type: text/html\n", "no-store",
      true},
+    {"{preset: off, Content-Security-Policy: {script-src: nonce}}", "Content-Type: text/html\n", "private",
+     false},
+    {"{preset: off, Content-Security-Policy: {script-src: nonce}}",
+     "Content-Type: text/html\nCache-Control: max-age=9\n", "private, max-age=9", true},
+    {"{preset: off, Cache-Control: off, Content-Security-Policy: {script-src: nonce}}",
+     "Content-Type: text/html\n", NULL, false},
 };
 
 START_TEST(caches_are_told)
