@@ -43,11 +43,39 @@ static bool is_shared(struct text base)
     return false;
 }
 
-static const char *fault_of(struct text text)
+/* What was meant by a scheme that is nearly one of the web's, or that of a socket; NULL: it may be one. */
+static const char *scheme_meant(struct decoder *decoder, struct text text)
+{
+    static const char *const schemes[] = {"https", "http"};
+    struct text scheme = {text.at, text_find(text, ':')};
+    const char *word = arena_copy(decoder->arena, scheme.at, scheme.length);
+    if (!memmem(text.at, text.length, "://", 3) || text_equal_ignore_case(scheme, TEXT("https")) ||
+        text_equal_ignore_case(scheme, TEXT("http")))
+        return NULL;
+    if (text_equal(scheme, TEXT("wss")) || text_equal(scheme, TEXT("ws")))
+        return schemes[scheme.length == 2];
+    return findings_nearest(word, schemes, sizeof schemes / sizeof *schemes);
+}
+
+/* The spelling of browsers for what was meant; empty: there is none. */
+static struct text correct_of(struct decoder *decoder, struct text text)
+{
+    const char *scheme = scheme_meant(decoder, text);
+    struct text rest = text_from(text, text_find(text, ':'));
+    if (text_equal_ignore_case(text, TEXT("null")))
+        return TEXT("null");
+    if (scheme)
+        text = text_of(arena_printf(decoder->arena, "%s%.*s", scheme, TEXT_ARGUMENTS(rest)));
+    return origin_correct(text, decoder->arena);
+}
+
+static const char *fault_of(struct decoder *decoder, struct text text)
 {
     struct text authority = text_from(text, text_find(text, ':') + 3);
     if (!memmem(text.at, text.length, "://", 3))
         return "has no scheme";
+    if (scheme_meant(decoder, text))
+        return "has a scheme that no page has";
     if (text_starts_with(text, TEXT("file:")))
         return "is \"null\" to a browser, as of every file";
     if (memchr(text.at, '*', text.length))
@@ -62,12 +90,13 @@ static const char *fault_of(struct text text)
 
 static bool refuse_origin(struct decoder *decoder, const struct node *node, struct text text)
 {
-    struct text correct = origin_correct(text, decoder->arena);
+    struct text correct = correct_of(decoder, text);
     bool other = correct.length > 0 && !text_equal(correct, text);
     struct text rest = text_from(text, correct.length), quoted = text_cut(text, 100);
     bool has_own_port =
         other && text_starts_with(text, correct) && rest.at[0] == ':' && text_find(rest, '/') == rest.length;
-    const char *fault = has_own_port ? "has its scheme's own port, which browsers leave out" : fault_of(text);
+    const char *fault =
+        has_own_port ? "has its scheme's own port, which browsers leave out" : fault_of(decoder, text);
     return findings_add(decoder->findings, FINDING_ERROR, node,
                         "\"%.*s\" %s, expected one such as https://app.example.com, http://localhost:8080, "
                         "https://*.example.com, null or *%s%.*s%s",
@@ -98,7 +127,8 @@ static bool add_origin(struct decoder *decoder, const struct node *node, struct 
         origins->opaque = true;
         return true;
     }
-    if (!origin_pattern_parse(text, &pattern) || text_equal(pattern.origin.scheme, TEXT("file")))
+    if (!origin_pattern_parse(text, &pattern) || text_equal(pattern.origin.scheme, TEXT("file")) ||
+        scheme_meant(decoder, text))
         return refuse_origin(decoder, node, text);
     if (pattern.wildcard && is_shared(pattern.origin.host))
         return findings_add(decoder->findings, FINDING_ERROR, node,
@@ -167,6 +197,8 @@ static const char *fault_of_header(struct text name)
                                             "via"};
     if (!text_is_token(name))
         return "is not a header's name";
+    if (text_equal_ignore_case(name, TEXT("reflect")))
+        return "is no header, expected reflect alone, or the names of headers";
     for (size_t i = 0; i < sizeof forbidden / sizeof *forbidden; i++)
         if (text_equal_ignore_case(name, text_of(forbidden[i])))
             return "is a header that no script can set";

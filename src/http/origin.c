@@ -98,7 +98,7 @@ struct text origin_correct(struct text text, struct arena *arena)
     struct text authority = {rest.at, 0};
     while (authority.length < rest.length && !strchr("/?#\\", rest.at[authority.length]))
         authority.length++;
-    if (!host_parse(authority, arena, &host))
+    if (!host_parse(authority, arena, &host) || is_web(host.name)) /* "https//" is no host */
         return (struct text){0};
     if (text_equal(host.port, own_port(scheme)))
         host.port = (struct text){0};

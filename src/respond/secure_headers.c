@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "respond/content_policy.h"
+#include "respond/header_names.h"
 #include "respond/header_values.h"
 
 enum { HEADERS_LIMIT = 100 }; /* more than any reply should have */
@@ -212,6 +213,7 @@ void secure_headers_advise(struct findings *findings, const struct node *node,
         const struct node *item = node->items[i];
         if (is_off(item) || text_equal(item->name, TEXT("preset")))
             continue;
+        header_name_advise(findings, item);
         header_value_advise(findings, item);
         if (!has_endpoints(&headers->set) && reports_to(&headers->set, item->name))
             findings_add(findings, FINDING_ADVICE, item,

@@ -329,6 +329,14 @@ static const struct {
      "; did you mean \"https://example.com\"?"},
     {"{origins: example.com}",
      "cors.origins: \"example.com\" has no scheme, " SHOWN "; did you mean \"https://example.com\"?"},
+    {"{origins: 'htps://example.com:8443'}",
+     "cors.origins: \"htps://example.com:8443\" has a scheme that no page has, " SHOWN
+     "; did you mean \"https://example.com:8443\"?"},
+    {"{origins: 'wss://example.com'}",
+     "cors.origins: \"wss://example.com\" has a scheme that no page has, " SHOWN
+     "; did you mean \"https://example.com\"?"},
+    {"{origins: 'Null'}", "cors.origins: \"Null\" has no scheme, " SHOWN "; did you mean \"null\"?"},
+    {"{origins: 'https//example.com'}", "cors.origins: \"https//example.com\" has no scheme, " SHOWN "\n"},
     {"{origins: 'https://example.com, https://example.org'}", "cors.origins: \"https://example.com, "
                                                               "https://example.org\" has a path"},
     {"{origins: 'file:///x'}",
@@ -383,6 +391,9 @@ static const struct {
     {"{origins: https://a.example, headers: ['*', '*']}", "cors.headers[1]: \"*\" stands here already"},
     {"{origins: https://a.example, headers: [reflect, X-A], methods: {}}",
      "cors.methods: a map does not fit here"},
+    {"{origins: https://a.example, headers: Reflect}",
+     "cors.headers: \"Reflect\" is no header, expected reflect alone, or the names of headers"},
+    {"{origins: https://a.example, headers: [reflect]}", "cors.headers[0]: \"reflect\" is no header"},
     {"{origins: https://a.example, expose: [Set-Cookie]}",
      "cors.expose[0]: \"Set-Cookie\" is a header that no script can read"},
     {"{origins: https://a.example, max_age: 2d}", "cors.max_age: \"2d\" is too large"},

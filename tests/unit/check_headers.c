@@ -345,6 +345,15 @@ static const struct {
     {PERMISSIONS_POLICY, "{brand-new-thing: []}", "no browser is known to have the feature"},
     {PERMISSIONS_POLICY, "brand-new-thing=()", "no browser is known to have the feature"},
     {CONTENT_POLICY, "off", NULL},
+    {"X-Frame-Option", "DENY", "no browser heeds this header; did you mean X-Frame-Options?"},
+    {"content_security_policy", "x", "did you mean Content-Security-Policy?"},
+    {"Referer-Policy", "no-referrer", "did you mean Referrer-Policy?"},
+    {"cache_control", "no-store", "did you mean Cache-Control?"},
+    {"referrer-policy", "no-referrer", NULL},
+    {"X-Own", "a", NULL},
+    {"Cache-Control", "private, no-stroe", "no cache knows \"no-stroe\"; did you mean no-store?"},
+    {"Cache-Control", "private, max_age=60", "no cache knows \"max_age\"; did you mean max-age?"},
+    {"Cache-Control", "No-Store, max-age=0, x-own=\"a\"", NULL},
 };
 
 START_TEST(risks_are_told)
