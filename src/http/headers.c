@@ -59,6 +59,9 @@ size_t headers_remove(struct headers *headers, struct text name)
     return removed;
 }
 
+/* Each name is looked for among all others, so there is an end to them. */
+enum { VARY_MOST = 100 };
+
 static bool list_has(struct text list, struct text name)
 {
     struct text item;
@@ -79,7 +82,7 @@ static void add_to_list(struct bytes *list, struct text name)
 
 void headers_vary(struct headers *headers, struct arena *arena, const char *const names[], size_t count)
 {
-    size_t size = 0;
+    size_t size = 0, seen = 0;
     for (size_t i = 0; i < headers->count; i++)
         if (text_equal_ignore_case(headers->items[i].name, TEXT("vary")))
             size += 2 * headers->items[i].value.length + 2; /* "a,b" grows to "a, b" */
@@ -89,12 +92,14 @@ void headers_vary(struct headers *headers, struct arena *arena, const char *cons
     for (size_t i = 0; i < headers->count; i++) {
         struct text value = headers->items[i].value, item;
         if (text_equal_ignore_case(headers->items[i].name, TEXT("vary")))
-            while (text_next(&value, ',', &item))
+            while (seen < VARY_MOST && text_next(&value, ',', &item)) {
                 add_to_list(&list, text_trim(item));
+                seen += text_trim(item).length > 0;
+            }
     }
     for (size_t i = 0; i < count; i++)
         add_to_list(&list, text_of(names[i]));
-    bool any = list_has(bytes_text(&list), TEXT("*"));
+    bool any = seen == VARY_MOST || list_has(bytes_text(&list), TEXT("*"));
     if (list.length > 0)
         headers_set(headers, arena, TEXT("Vary"), any ? TEXT("*") : bytes_text(&list));
 }

@@ -10,6 +10,7 @@
 #include "http/host.h"
 
 enum { SCHEME_LIMIT = 32, HOST_LIMIT = 253, PORT_LIMIT = 65535 };
+enum { ORIGIN_LIMIT = SCHEME_LIMIT + HOST_LIMIT + sizeof "://:65535" - 1 };
 
 static bool is_lower(char byte)
 {
@@ -69,6 +70,8 @@ bool origin_parse(struct text text, struct origin *origin)
     size_t colon = text_find(text, ':');
     struct text rest = text_from(text, colon);
     *origin = (struct origin){.scheme = {text.at, colon}};
+    if (text.length > ORIGIN_LIMIT) /* before any work, as each wildcard asks again */
+        return false;
     if (!is_scheme(origin->scheme) || !text_starts_with(rest, TEXT("://")))
         return false;
     rest = text_from(rest, 3);

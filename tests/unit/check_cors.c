@@ -280,6 +280,24 @@ START_TEST(vary_is_merged)
 }
 END_TEST
 
+/* It is a handler's, and may be as long as its head: no more is compared than a reply would have. */
+START_TEST(vary_is_bounded)
+{
+    static const char *const more[] = {"Origin"};
+    for (unsigned count = 99; count <= 100; count++) {
+        struct headers headers = {0};
+        const char *list = "";
+        for (unsigned i = 0; i < count; i++)
+            list = arena_printf(arena, "%s,, X-%u", list, i);
+        headers_add(&headers, arena, TEXT("Vary"), text_of(list));
+        headers_vary(&headers, arena, more, 1);
+        const struct text *vary = headers_get(&headers, "vary");
+        ck_assert(text_equal(*vary, TEXT("*")) == (count == 100));
+        ck_assert(text_ends_with(*vary, count == 100 ? TEXT("*") : TEXT("X-98, Origin")));
+    }
+}
+END_TEST
+
 /* ================ policies */
 
 static struct policy *parse(const char *text)
@@ -869,6 +887,7 @@ int main(void)
     ADD_TABLE(origins_are_corrected, corrections);
     ADD_TABLE(own_origin_is_known, owns);
     ADD_TABLE(vary_is_merged, varies);
+    tcase_add_test(cases, vary_is_bounded);
     ADD_TABLE(bad_rules_are_explained, bad);
     ADD_TABLE(risky_rules_are_advised, advised);
     tcase_add_test(cases, names_are_of_the_top);
