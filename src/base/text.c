@@ -40,6 +40,14 @@ bool text_equal_ignore_case(struct text a, struct text b)
     return true;
 }
 
+bool texts_have_ignore_case(const struct texts *texts, struct text text)
+{
+    for (size_t i = 0; i < texts->count; i++)
+        if (text_equal_ignore_case(texts->items[i], text))
+            return true;
+    return false;
+}
+
 bool text_starts_with(struct text text, struct text prefix)
 {
     return text.length >= prefix.length && text_equal((struct text){text.at, prefix.length}, prefix);

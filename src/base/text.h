@@ -34,6 +34,7 @@ bool text_equal(struct text, struct text);
 
 /* Whether one of them is this text. */
 bool texts_have(const struct texts *, struct text);
+bool texts_have_ignore_case(const struct texts *, struct text);
 bool text_equal_ignore_case(struct text, struct text);
 bool text_starts_with(struct text, struct text prefix);
 bool text_ends_with(struct text, struct text suffix);

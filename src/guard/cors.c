@@ -43,12 +43,8 @@ bool cors_allows_method(const struct cors_rules *rules, struct text method)
 
 static bool allows_header(const struct cors_names *names, struct text name)
 {
-    if (names->asked || (names->all && !text_equal_ignore_case(name, TEXT("authorization"))))
-        return true;
-    for (size_t i = 0; i < names->items.count; i++)
-        if (text_equal_ignore_case(names->items.items[i], name))
-            return true;
-    return false;
+    bool covered = names->all && !text_equal_ignore_case(name, TEXT("authorization"));
+    return names->asked || covered || texts_have_ignore_case(&names->items, name);
 }
 
 bool cors_next_header(const struct cors *cors, struct text *rest, struct text *name, bool *good)

@@ -218,14 +218,6 @@ static const char *fault_of_exposed(struct text name)
     return cookie ? "is a header that no script can read" : NULL;
 }
 
-static bool has_name(const struct texts *texts, struct text name)
-{
-    for (size_t i = 0; i < texts->count; i++)
-        if (text_equal_ignore_case(texts->items[i], name))
-            return true;
-    return false;
-}
-
 static bool decode_names(struct decoder *decoder, const struct node *node, struct cors_names *names,
                          const char *(*fault_of_name)(struct text))
 {
@@ -240,7 +232,8 @@ static bool decode_names(struct decoder *decoder, const struct node *node, struc
         const char *fault = name.length > 0 && !text_equal(name, TEXT("*")) ? fault_of_name(name) : NULL;
         if (name.length == 0)
             continue;
-        if (!fault && (has_name(&names->items, name) || (names->all && text_equal(name, TEXT("*")))))
+        if (!fault &&
+            (texts_have_ignore_case(&names->items, name) || (names->all && text_equal(name, TEXT("*")))))
             fault = "stands here already";
         if (fault)
             good = findings_add(decoder->findings, FINDING_ERROR, item_of(node, i), "\"%.*s\" %s",

@@ -145,21 +145,13 @@ const struct cors_rules *cors_bind(const struct cors_rules *rules, const struct 
 
 /* ---- what is risky */
 
-static bool has_authorization(const struct cors_names *names)
-{
-    for (size_t i = 0; i < names->items.count; i++)
-        if (text_equal_ignore_case(names->items.items[i], TEXT("authorization")))
-            return true;
-    return false;
-}
-
 void cors_advise(const struct cors *cors, struct findings *findings)
 {
     const struct node *node = place(cors->node, "origins");
     if (cors->origins.opaque)
         findings_add(findings, FINDING_ADVICE, node,
                      "any site can make a frame whose origin is \"null\", so this is every site");
-    if (cors->headers.all && !has_authorization(&cors->headers))
+    if (cors->headers.all && !texts_have_ignore_case(&cors->headers.items, TEXT("authorization")))
         findings_add(findings, FINDING_ADVICE, place(cors->node, "headers"),
                      "\"*\" is all headers but Authorization, which browsers want by its name beside it");
 }

@@ -71,13 +71,10 @@ static struct text exposed(const struct cors *cors, struct exchange *exchange, c
                                "Sunset",
                                "Link"};
     struct bytes list = list_of(&cors->expose, exchange);
-    for (size_t i = 0; !cors->expose.all && i < sizeof own / sizeof *own; i++) {
-        bool named = false;
-        for (size_t k = 0; k < cors->expose.items.count && !named; k++)
-            named = text_equal_ignore_case(cors->expose.items.items[k], text_of(own[i]));
-        if (!named && headers_get(&exchange->reply.headers, own[i]))
+    for (size_t i = 0; !cors->expose.all && i < sizeof own / sizeof *own; i++)
+        if (!texts_have_ignore_case(&cors->expose.items, text_of(own[i])) &&
+            headers_get(&exchange->reply.headers, own[i]))
             add_name(&list, text_of(own[i]));
-    }
     return bytes_text(&list);
 }
 

@@ -28,14 +28,6 @@ static bool is_among(struct text name, const char *const names[], size_t count)
     return false;
 }
 
-static bool is_allowed(const struct texts *allowed, struct text name)
-{
-    for (size_t i = 0; allowed && i < allowed->count; i++)
-        if (text_equal_ignore_case(allowed->items[i], name))
-            return true;
-    return false;
-}
-
 /* Whether a Connection names it: then it is for the next hop only. */
 static bool is_named(const struct headers *headers, struct text name)
 {
@@ -67,7 +59,7 @@ void mask_headers(struct reply *reply, const struct texts *allowed)
         struct text name = headers->items[i].name;
         bool steers = is_among(name, steering, sizeof steering / sizeof *steering);
         bool hops = name.length == 0 || is_among(name, structural, sizeof structural / sizeof *structural);
-        if (!hops && (!steers || is_allowed(allowed, name)))
+        if (!hops && (!steers || (allowed && texts_have_ignore_case(allowed, name))))
             headers->items[kept++] = headers->items[i];
     }
     headers->count = kept;

@@ -536,6 +536,7 @@ static const char policy_text[] =
     "- {path: /half, methods: [POST], cors: off}\n"
     "- {path: /open, cors: open}\n"
     "- {path: /any, cors: any}\n"
+    "- {path: /some, cors: {origins: " APP ", headers: '*'}}\n"
     "- {path: /off, cors: off}\n"
     "- {path: /strict, cors: {origins: " APP ", enforce: true}}\n"
     "- {path: /tried, cors: {origins: " APP ", enforce: true, mode: report}}\n"
@@ -703,6 +704,11 @@ static const struct {
     {"OPTIONS", "/any", ASKED("https://b.example", "DELETE") "\nAccess-Control-Request-Headers: x-a", 204,
      "preflight",
      PREFLIGHT "Allow-Origin: *\nAllow-Methods: *\nAllow-Headers: Authorization, *\nMax-Age: 600\n"},
+    {"OPTIONS", "/some", ASKED(APP, "GET") "\nAccess-Control-Request-Headers: x-a", 204, "preflight",
+     PREFLIGHT "Allow-Origin: " APP "\nAllow-Methods: GET, HEAD, POST\nAllow-Headers: *\nMax-Age: 600\n"},
+    {"OPTIONS", "/some", ASKED(APP, "GET") "\nAccess-Control-Request-Headers: Authorization", 204,
+     "preflight_refused",
+     PREFLIGHT "Allow-Origin: " APP "\nAllow-Methods: GET, HEAD, POST\nAllow-Headers: *\nMax-Age: 600\n"},
     {"OPTIONS", "/any", "", 405, "method_not_allowed", PREFLIGHT "Allow-Origin: *\nExpose-Headers: *\n"},
     {"OPTIONS", "/open",
      ASKED("null",

@@ -526,6 +526,7 @@ static const struct {
     {"Cache-Control", "private", "no-store", STRICTER_THEIRS},
     {"Cache-Control", "private", "max-age=60, No-Store", STRICTER_THEIRS},
     {"Cache-Control", "private", "x=\"a,no-store,b\"", STRICTER_OURS},
+    {"Cache-Control", "private", "x=\"a\\\",no-store,b\"", STRICTER_OURS},
     {"Cache-Control", "no-store", "private", STRICTER_OURS},
     {CONTENT_POLICY, "default-src 'self'", "default-src *", STRICTER_BOTH},
     {CONTENT_POLICY_REPORTS, "default-src 'self'", "default-src *", STRICTER_BOTH},
