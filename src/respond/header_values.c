@@ -80,18 +80,22 @@ static bool refuse_word(struct decoder *decoder, const struct node *node, const 
                         nearest ? "; did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?" : "");
 }
 
-/* Cuts a ;report-to="group" off, which is no part of the word; false: something else is there. */
+/* Cuts a ;report-to="group" off, which is no part of the word; false: something else is there (RFC 9651,
+ * 3.1.2 and 3.3.3: blanks stand behind the ";" alone, and in quotes is ASCII). */
 static bool cut_parameter(const struct known *header, struct text *value)
 {
     static const struct text front = {"report-to=\"", 11};
+    *value = text_trim(*value);
     size_t end = header->parameter ? text_find(*value, ';') : value->length;
-    struct text parameter = text_trim(text_from(*value, end + 1));
-    struct text group = text_from(parameter, front.length);
-    bool reports = text_starts_with(parameter, front) && text_find(group, '"') == group.length - 1 &&
-                   group.length > 1 && text_find(group, '\\') == group.length;
+    struct text parameter = text_from(*value, end + 1);
     bool alone = end == value->length;
-    *value = text_trim((struct text){value->at, end});
-    return alone || reports;
+    value->length = end;
+    while (text_starts_with(parameter, TEXT(" ")))
+        parameter = text_from(parameter, 1);
+    struct text group = text_from(parameter, front.length);
+    size_t run = text_plain_run(group);
+    return alone ||
+           (text_starts_with(parameter, front) && run > 0 && run + 1 == group.length && group.at[run] == '"');
 }
 
 static bool check_words(struct decoder *decoder, const struct node *node, const struct known *header)

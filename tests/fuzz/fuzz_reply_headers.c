@@ -41,6 +41,16 @@ static size_t count(const struct headers *headers, const char *name, const char 
     return found;
 }
 
+/* One line, with a word that browsers know: they take neither another case nor what is no parameter. */
+static bool is_one_of(const struct headers *headers, const char *name, struct text first, struct text second)
+{
+    const struct text *value = headers_get(headers, name);
+    if (!value || count(headers, name, NULL) != 1)
+        return false;
+    struct text word = {value->at, text_find(*value, ';')};
+    return text_equal(word, first) || text_equal(word, second);
+}
+
 static void check(const struct exchange *exchange, const char *content_policy)
 {
     const struct headers *headers = &exchange->reply.headers;
@@ -52,6 +62,10 @@ static void check(const struct exchange *exchange, const char *content_policy)
     MUST(count(headers, "Strict-Transport-Security", NULL) == exchange->request.secure);
     MUST(!exchange->request.secure || count(headers, "Clear-Site-Data", "\"cookies\"") >= 1);
     MUST(count(headers, "Server", NULL) == 0);
+    MUST(is_one_of(headers, "cross-origin-opener-policy", TEXT("same-origin-allow-popups"),
+                   TEXT("same-origin")));
+    MUST(is_one_of(headers, "cross-origin-embedder-policy", TEXT("credentialless"), TEXT("require-corp")));
+    MUST(is_one_of(headers, "cross-origin-resource-policy", TEXT("same-site"), TEXT("same-origin")));
     const struct text *permissions = headers_get(headers, "permissions-policy");
     MUST(permissions && count(headers, "Permissions-Policy", NULL) == 1);
     MUST(text_starts_with(*permissions, TEXT("camera=(), usb=")));
