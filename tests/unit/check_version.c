@@ -393,6 +393,32 @@ START_TEST(path_may_be_the_root)
 }
 END_TEST
 
+/* However a route is written, who asks beneath the path asks for a version. */
+static const struct {
+    const char *path;
+    int status;
+    const char *code, *version;
+} wide_cases[] = {
+    {"/api/0/users", 410, "version_gone", "0"}, {"/api/1/users", 0, NULL, "1"},
+    {"/api/9/users", 404, "version_unknown", NULL}, {"/api/1", 0, NULL, "1"},
+    {"/api/0/open", 0, NULL, NULL}, {"/api", 0, NULL, NULL},
+    {"/api/", 0, NULL, NULL}, {"/about/0/users", 0, NULL, NULL},
+    {"/about", 0, NULL, NULL}, {"/api/0/captured/7", 410, "version_gone", "0"},
+    {"/web/0/captured/7", 0, NULL, NULL}, {"/api/2/captured/7", 0, NULL, "2"},
+};
+
+START_TEST(path_may_be_in_wide_routes)
+{
+    load("  path: /api\n", "defaults: {auth: none, exec: /bin/true, headers: off, errors: {html: false}}\n"
+                           "routes:\n"
+                           "  - {path: /**}\n"
+                           "  - {path: '/{area}/{any}/captured/{id}'}\n"
+                           "  - {path: '/{area}/0/open', version: none}\n");
+    ask("GET", wide_cases[_i].path, NULL, NULL);
+    expect(wide_cases[_i].status, wide_cases[_i].code, wide_cases[_i].version, wide_cases[_i].path);
+}
+END_TEST
+
 /* ---- by a media type */
 
 #define V "application/vnd.example"
@@ -522,6 +548,13 @@ static const struct {
     {"versions: {header: API_Version, list: {a: {}}}\n" ROUTE, "versions.header: this does not fit"},
     {"versions: {header: X-Forwarded-Version, list: {a: {}}}\n" ROUTE,
      "expected a header that is not dropped"},
+    {"request: {drop: [api-version]}\nversions: {header: API-Version, list: {a: {}}}\n" ROUTE,
+     "versions.header: this does not fit, expected a header that is not dropped"},
+    {"versions: {header: Content-Type, list: {a: {}}}\n" ROUTE, "expected a header that is not dropped"},
+    {"request: {drop: [Accept]}\nversions: {media_type: a/b, list: {a: {}}}\n" ROUTE,
+     "versions.media_type: this does not fit, expected none, as `request.drop` has Accept"},
+    {"versions: {path: '/a>', list: {a: {}}}\n" ROUTE, "versions.path: this does not fit"},
+    {"versions: {path: '/\xc3\xa4', list: {a: {}}}\n" ROUTE, "versions.path: this does not fit"},
     {"versions: {media_type: json, list: {a: {}}}\n" ROUTE, "versions.media_type: this does not fit"},
     {"versions: {media_type: application/*, list: {a: {}}}\n" ROUTE,
      "versions.media_type: this does not fit"},
@@ -608,6 +641,7 @@ int main(void)
     tcase_add_loop_test(tests, path_names_the_version, 0, COUNT(path_cases));
     tcase_add_test(tests, path_has_a_successor);
     tcase_add_test(tests, path_may_be_the_root);
+    tcase_add_loop_test(tests, path_may_be_in_wide_routes, 0, COUNT(wide_cases));
     tcase_add_loop_test(tests, accept_names_the_version, 0, COUNT(accept_cases));
     tcase_add_test(tests, media_type_may_be_plain);
     tests = new_cases(suite, "policies");
