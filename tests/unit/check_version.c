@@ -579,6 +579,26 @@ static const struct {
      "GET of this path is in line 3 already"},
 };
 
+#define TWINS(first, second)                                                                                 \
+    "versions: {header: V, list: {a: {}, b: {}}}\ncors: {web: {origins: 'https://a.example'}}\n"            \
+    "defaults: {auth: none, exec: /bin/true, cors: {origins: 'https://b.example'}}\n"                        \
+    "routes: [{path: /a, version: a" first "}, {path: /a, version: b" second "}]\n"
+
+/* A preflight is for all versions of a path. */
+static const struct {
+    const char *text;
+    bool good;
+} twins[] = {
+    {TWINS("", ""), true},
+    {TWINS(", cors: web", ", cors: web"), true},
+    {TWINS(", cors: off", ", cors: off"), true},
+    {TWINS(", cors: web, methods: [PUT]", ", cors: off, methods: [GET]"), true},
+    {TWINS("", ", cors: web"), false},
+    {TWINS(", cors: off", ", cors: web"), false},
+    {TWINS(", cors: web", ", cors: off"), false},
+    {TWINS(", cors: web, methods: [GET, PUT]", ", cors: off, methods: [PUT]"), false},
+};
+
 static char *told(const char *text, enum finding_kind kind, size_t *errors)
 {
     struct error error = {0};
@@ -599,6 +619,17 @@ START_TEST(bad_policies_are_refused)
     char *findings = told(bad[_i].text, FINDING_ERROR, &errors);
     ck_assert_msg(errors > 0, "taken: %s", bad[_i].text);
     ck_assert_msg(strstr(findings, bad[_i].finding) != NULL, "%s: said %s", bad[_i].text, findings);
+    free(findings);
+}
+END_TEST
+
+START_TEST(versions_answer_preflights_alike)
+{
+    size_t errors;
+    char *findings = told(twins[_i].text, FINDING_ERROR, &errors);
+    ck_assert_msg((errors == 0) == twins[_i].good, "%s: said %s", twins[_i].text, findings);
+    ck_assert_msg(twins[_i].good || strstr(findings, "the route of another version in line 4 has not the same"),
+                  "said %s", findings);
     free(findings);
 }
 END_TEST
@@ -646,6 +677,7 @@ int main(void)
     tcase_add_test(tests, media_type_may_be_plain);
     tests = new_cases(suite, "policies");
     tcase_add_loop_test(tests, bad_policies_are_refused, 0, COUNT(bad));
+    tcase_add_loop_test(tests, versions_answer_preflights_alike, 0, COUNT(twins));
     tcase_add_test(tests, ends_that_have_passed_are_told);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
