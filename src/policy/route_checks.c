@@ -128,7 +128,7 @@ static void check_replies(const struct route *route, struct findings *findings)
                    "`replies` is beside `%s.steering`, by which the web server sends something else",
                    handler->name);
     bool named = route->node && node_get(route->node, "replies");
-    if (named && handler->authorizes && handler->authorizes(route->settings))
+    if (named && route_authorizes(route))
         route_tell(findings, FINDING_ERROR, route, NULL,
                    "`replies` is for routes with a program, and this one only says what may be served");
 }

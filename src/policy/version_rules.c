@@ -252,7 +252,10 @@ void version_rules_apply(struct loader *loader, struct route *route)
     struct guard_rules *rules = &route->guards[draft_find_guard("version")];
     if (versions->count > 0 && !rules->node)
         draft_guard_default(loader, "version", rules);
-    if (versions->path && route->path && !has_version(versions, route->path))
+    bool elsewhere = versions->path && route->path && !has_version(versions, route->path);
+    /* Where a web server asks, the version is that of what it asks about. */
+    bool asked = route_authorizes(route) && !node_get(route->node, "version");
+    if (elsewhere || asked)
         rules->rules = NULL;
     route->versions = rules->rules ? version_bits(rules->rules) : 0;
     if (route->versions == 0)

@@ -259,6 +259,24 @@ START_TEST(preflight_has_no_version)
 }
 END_TEST
 
+/* What the web server asks about says which version it is for, and not the question. */
+START_TEST(question_has_no_version)
+{
+    load("  header: API-Version\n", "defaults: {auth: none, headers: off}\n"
+                                    "routes:\n"
+                                    "  - {path: /ask, respond: authorize}\n"
+                                    "  - {path: /own, respond: authorize, version: '2'}\n");
+    ask("GET", "/ask", NAME, "9");
+    expect(0, NULL, NULL, "an unknown version");
+    ask("GET", "/ask", NAME, "0");
+    expect(0, NULL, NULL, "one that has ended");
+    ask("GET", "/ask", NULL, NULL);
+    expect(0, NULL, NULL, "none");
+    ask("GET", "/own", NAME, "9");
+    expect(406, "version_unknown", NULL, "one that is asked for all the same");
+}
+END_TEST
+
 START_TEST(default_may_be_missing)
 {
     load("  header: API-Version\n", ROUTES);
@@ -666,6 +684,7 @@ int main(void)
     tcase_add_loop_test(tests, header_names_the_version, 0, COUNT(header_cases));
     tcase_add_test(tests, version_has_its_routes);
     tcase_add_test(tests, preflight_has_no_version);
+    tcase_add_test(tests, question_has_no_version);
     tcase_add_test(tests, default_may_be_missing);
     tcase_add_test(tests, reply_tells_of_the_end);
     tcase_add_test(tests, reply_tells_of_a_route);
