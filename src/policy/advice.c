@@ -264,6 +264,7 @@ void advice_give(const struct loader *loader)
     advise_routes(loader);
     advise_redirects(loader);
     cors_advice_give(loader);
+    version_rules_advise(loader);
     if (loader->defaults)
         advise_keys(loader, loader->defaults);
     for (size_t i = 0; loader->routes && i < loader->routes->count; i++)

@@ -320,7 +320,8 @@ static bool add_route(struct router *router, const struct route *route, struct f
     leaf->versioned = leaf->versioned || versions_of(entry) != UINT32_MAX;
     for (size_t i = 0; i < route->methods.count && good && !twin; i++) {
         twin = entry_for(leaf, route->methods.items[i], versions_of(entry));
-        good = twin || check_preflights(route, entry_for(leaf, route->methods.items[i], UINT32_MAX), findings);
+        good =
+            twin || check_preflights(route, entry_for(leaf, route->methods.items[i], UINT32_MAX), findings);
         if (twin)
             route_tell(findings, FINDING_ERROR, route, "path", "%.*s of this path is %s already",
                        TEXT_ARGUMENTS(route->methods.items[i]), place_of(twin->route, findings->arena));

@@ -93,7 +93,8 @@ static void check_dropped(const struct loader *loader, const struct route *route
     for (size_t i = 0; i < count; i++)
         if (texts_have(&loader->policy->server.request.drop, text_of(names[i])))
             route_tell(loader->decoder.findings, FINDING_ERROR, route, NULL,
-                       "`%s` judges by %s, which `request.drop` takes away", csrf ? "csrf" : "cors", names[i]);
+                       "`%s` judges by %s, which `request.drop` takes away", csrf ? "csrf" : "cors",
+                       names[i]);
 }
 
 static void check_handler(struct loader *loader, const struct route *route)

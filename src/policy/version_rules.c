@@ -60,7 +60,8 @@ static bool read_path(struct loader *loader, const char *path, struct versions *
 /* Whether it reaches those who look for a version in it. */
 static bool is_kept(const struct loader *loader, struct text name)
 {
-    static struct text elsewhere[] = {{"content-length", 14}, {"content-type", 12}, {"transfer-encoding", 17}};
+    static struct text elsewhere[] = {
+        {"content-length", 14}, {"content-type", 12}, {"transfer-encoding", 17}};
     static const struct texts apart = {elsewhere, sizeof elsewhere / sizeof *elsewhere};
     return !reserved_is_identity(name) && !reserved_is_forwarding(name) && !texts_have(&apart, name) &&
            !texts_have(&loader->policy->server.request.drop, name);
@@ -230,10 +231,11 @@ static bool is_capture(struct text segment)
     return segment.length > 0 && segment.at[0] == '{';
 }
 
-/* Whether a route has paths with a version that there is. */
-static bool has_version(const struct versions *versions, const char *path)
+/* Whether a route has paths with that version; with NULL, with any that there is. */
+static bool has_version(const struct versions *versions, const char *path, const struct version *which)
 {
-    struct text base = text_from(text_of(versions->path), 1), rest = text_from(text_of(path), 1), wanted, segment;
+    struct text base = text_from(text_of(versions->path), 1), rest = text_from(text_of(path), 1), wanted,
+                segment;
     while (text_next(&base, '/', &wanted)) {
         if (!text_next(&rest, '/', &segment))
             return false;
@@ -242,8 +244,31 @@ static bool has_version(const struct versions *versions, const char *path)
         if (!is_capture(segment) && !text_equal(segment, wanted))
             return false;
     }
-    return text_next(&rest, '/', &segment) &&
-           (is_rest(segment) || is_capture(segment) || versions_get(versions, segment));
+    if (!text_next(&rest, '/', &segment))
+        return false;
+    const struct version *version = versions_get(versions, segment);
+    return is_rest(segment) || is_capture(segment) || (version && (!which || version == which));
+}
+
+static bool serves(const struct route *route, const struct versions *versions, const struct version *version)
+{
+    bool is_there = !versions->path || !route->path || has_version(versions, route->path, version);
+    return (route->versions & version->bit) && is_there;
+}
+
+void version_rules_advise(const struct loader *loader)
+{
+    const struct policy *policy = loader->policy;
+    const struct versions *versions = &policy->versions;
+    for (size_t i = 0; i < versions->count; i++) {
+        const struct version *version = &versions->items[i];
+        bool served = policy->undocumented && serves(policy->undocumented, versions, version);
+        for (size_t j = 0; j < policy->route_count && !served; j++)
+            served = serves(&policy->routes[j], versions, version);
+        if (!served && !lifetime_is_over(&version->lifetime, clock_wall_milliseconds()))
+            findings_add_key(loader->decoder.findings, FINDING_ADVICE, loader->versions.list->items[i],
+                             "no route serves it");
+    }
 }
 
 void version_rules_apply(struct loader *loader, struct route *route)
@@ -252,7 +277,7 @@ void version_rules_apply(struct loader *loader, struct route *route)
     struct guard_rules *rules = &route->guards[draft_find_guard("version")];
     if (versions->count > 0 && !rules->node)
         draft_guard_default(loader, "version", rules);
-    bool elsewhere = versions->path && route->path && !has_version(versions, route->path);
+    bool elsewhere = versions->path && route->path && !has_version(versions, route->path, NULL);
     /* Where a web server asks, the version is that of what it asks about. */
     bool asked = route_authorizes(route) && !node_get(route->node, "version");
     if (elsewhere || asked)

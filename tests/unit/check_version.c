@@ -417,12 +417,18 @@ static const struct {
     int status;
     const char *code, *version;
 } wide_cases[] = {
-    {"/api/0/users", 410, "version_gone", "0"}, {"/api/1/users", 0, NULL, "1"},
-    {"/api/9/users", 404, "version_unknown", NULL}, {"/api/1", 0, NULL, "1"},
-    {"/api/0/open", 0, NULL, NULL}, {"/api", 0, NULL, NULL},
-    {"/api/", 0, NULL, NULL}, {"/about/0/users", 0, NULL, NULL},
-    {"/about", 0, NULL, NULL}, {"/api/0/captured/7", 410, "version_gone", "0"},
-    {"/web/0/captured/7", 0, NULL, NULL}, {"/api/2/captured/7", 0, NULL, "2"},
+    {"/api/0/users", 410, "version_gone", "0"},
+    {"/api/1/users", 0, NULL, "1"},
+    {"/api/9/users", 404, "version_unknown", NULL},
+    {"/api/1", 0, NULL, "1"},
+    {"/api/0/open", 0, NULL, NULL},
+    {"/api", 0, NULL, NULL},
+    {"/api/", 0, NULL, NULL},
+    {"/about/0/users", 0, NULL, NULL},
+    {"/about", 0, NULL, NULL},
+    {"/api/0/captured/7", 410, "version_gone", "0"},
+    {"/web/0/captured/7", 0, NULL, NULL},
+    {"/api/2/captured/7", 0, NULL, "2"},
 };
 
 START_TEST(path_may_be_in_wide_routes)
@@ -598,7 +604,7 @@ static const struct {
 };
 
 #define TWINS(first, second)                                                                                 \
-    "versions: {header: V, list: {a: {}, b: {}}}\ncors: {web: {origins: 'https://a.example'}}\n"            \
+    "versions: {header: V, list: {a: {}, b: {}}}\ncors: {web: {origins: 'https://a.example'}}\n"             \
     "defaults: {auth: none, exec: /bin/true, cors: {origins: 'https://b.example'}}\n"                        \
     "routes: [{path: /a, version: a" first "}, {path: /a, version: b" second "}]\n"
 
@@ -646,7 +652,8 @@ START_TEST(versions_answer_preflights_alike)
     size_t errors;
     char *findings = told(twins[_i].text, FINDING_ERROR, &errors);
     ck_assert_msg((errors == 0) == twins[_i].good, "%s: said %s", twins[_i].text, findings);
-    ck_assert_msg(twins[_i].good || strstr(findings, "the route of another version in line 4 has not the same"),
+    ck_assert_msg(twins[_i].good ||
+                      strstr(findings, "the route of another version in line 4 has not the same"),
                   "said %s", findings);
     free(findings);
 }
@@ -664,6 +671,37 @@ START_TEST(ends_that_have_passed_are_told)
     ck_assert_msg(strstr(findings, "versions.default: this has ended") != NULL, "%s", findings);
     ck_assert_msg(strstr(findings, "retire.sunset: this has passed") != NULL, "%s", findings);
     ck_assert_ptr_null(strstr(findings, "list.b"));
+    free(findings);
+}
+END_TEST
+
+/* A version that is called otherwise in the paths never ends. */
+static const struct {
+    const char *text, *advice;
+} unserved[] = {
+    {"versions: {path: /a, list: {'1': {}}}\nroutes: [{path: /a/v1/**, auth: none, exec: /bin/true}]\n",
+     "versions.list.1: no route serves it"},
+    {"versions: {path: /a, list: {v1: {}}}\nroutes: [{path: /a/v1/**, auth: none, exec: /bin/true}]\n", NULL},
+    {"versions: {path: /a, list: {v1: {}}}\nroutes: [{path: '/a/{any}', auth: none, exec: /bin/true}]\n",
+     NULL},
+    {"versions: {path: /a, list: {v1: {}, v2: {}}}\nroutes: [{path: /a/v1/x, auth: none, exec: /bin/true}]\n",
+     "versions.list.v2: no route serves it"},
+    {"versions: {path: /a, list: {v1: {}, v2: {sunset: 2020-01-01}}}\n"
+     "routes: [{path: /a/v1/x, auth: none, exec: /bin/true}]\n",
+     NULL},
+    {"versions: {header: V, list: {a: {}, b: {}}}\n" R("version: a"), "versions.list.b: no route serves it"},
+    {"versions: {header: V, list: {a: {}, b: {}}}\n" ROUTE, NULL},
+    {"versions: {header: V, list: {a: {}}}\n" R("version: none"), "versions.list.a: no route serves it"},
+};
+
+START_TEST(versions_without_routes_are_told)
+{
+    size_t errors;
+    char *findings = told(unserved[_i].text, FINDING_ADVICE, &errors);
+    const char *advice = unserved[_i].advice ? unserved[_i].advice : "no route serves";
+    ck_assert_uint_eq(errors, 0);
+    ck_assert_msg((strstr(findings, advice) != NULL) == (unserved[_i].advice != NULL), "%s: said %s",
+                  unserved[_i].text, findings);
     free(findings);
 }
 END_TEST
@@ -698,6 +736,7 @@ int main(void)
     tcase_add_loop_test(tests, bad_policies_are_refused, 0, COUNT(bad));
     tcase_add_loop_test(tests, versions_answer_preflights_alike, 0, COUNT(twins));
     tcase_add_test(tests, ends_that_have_passed_are_told);
+    tcase_add_loop_test(tests, versions_without_routes_are_told, 0, COUNT(unserved));
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);
