@@ -68,18 +68,23 @@ static bool list_has(struct text list, struct text name)
     return false;
 }
 
-static void add_to_list(struct bytes *list, struct text name)
+/* Each is sought among all before it, so there is an end to them: false when it is reached. */
+enum { VARY_MOST = 64 };
+
+static bool add_to_list(struct bytes *list, struct text name, size_t *count)
 {
     if (name.length == 0 || list_has(bytes_text(list), name))
-        return;
+        return true;
     if (list->length > 0)
         bytes_add(list, ", ", 2);
     bytes_add_text(list, name);
+    return ++*count <= VARY_MOST;
 }
 
 void headers_vary(struct headers *headers, struct arena *arena, const char *const names[], size_t count)
 {
-    size_t size = 0;
+    size_t size = 0, known = 0;
+    bool fits = true;
     for (size_t i = 0; i < headers->count; i++)
         if (text_equal_ignore_case(headers->items[i].name, TEXT("vary")))
             size += 2 * headers->items[i].value.length + 2; /* "a,b" grows to "a, b" */
@@ -89,12 +94,12 @@ void headers_vary(struct headers *headers, struct arena *arena, const char *cons
     for (size_t i = 0; i < headers->count; i++) {
         struct text value = headers->items[i].value, item;
         if (text_equal_ignore_case(headers->items[i].name, TEXT("vary")))
-            while (text_next(&value, ',', &item))
-                add_to_list(&list, text_trim(item));
+            while (fits && text_next(&value, ',', &item))
+                fits = add_to_list(&list, text_trim(item), &known);
     }
-    for (size_t i = 0; i < count; i++)
-        add_to_list(&list, text_of(names[i]));
-    bool any = list_has(bytes_text(&list), TEXT("*"));
+    for (size_t i = 0; i < count && fits; i++)
+        fits = add_to_list(&list, text_of(names[i]), &known);
+    bool any = !fits || list_has(bytes_text(&list), TEXT("*"));
     if (list.length > 0)
         headers_set(headers, arena, TEXT("Vary"), any ? TEXT("*") : bytes_text(&list));
 }

@@ -25,7 +25,7 @@ void headers_add(struct headers *, struct arena *, struct text name, struct text
 void headers_set(struct headers *, struct arena *, struct text name, struct text value);
 
 /* Makes one Vary of all there are, with these names in it, too: none twice, and where "*" is one
- * of them, that alone (RFC 9110, 12.5.5). */
+ * of them, that alone (RFC 9110, 12.5.5), as where there would be more than 64. */
 void headers_vary(struct headers *, struct arena *, const char *const names[], size_t count);
 
 /* Removes all of that name, case ignored; how many there were. */
