@@ -443,6 +443,17 @@ START_TEST(path_may_be_in_wide_routes)
 }
 END_TEST
 
+/* ---- the end */
+
+START_TEST(end_comes_with_its_first_second)
+{
+    const struct lifetime ending = {.sunset = 1767225600}, endless = {.deprecated = 1};
+    ck_assert(!lifetime_is_over(&ending, INT64_C(1767225599999)));
+    ck_assert(lifetime_is_over(&ending, INT64_C(1767225600000)));
+    ck_assert(!lifetime_is_over(&endless, INT64_MAX));
+}
+END_TEST
+
 /* ---- by a media type */
 
 #define V "application/vnd.example"
@@ -729,6 +740,7 @@ int main(void)
     tcase_add_loop_test(tests, path_names_the_version, 0, COUNT(path_cases));
     tcase_add_test(tests, path_has_a_successor);
     tcase_add_test(tests, path_may_be_the_root);
+    tcase_add_test(tests, end_comes_with_its_first_second);
     tcase_add_loop_test(tests, path_may_be_in_wide_routes, 0, COUNT(wide_cases));
     tcase_add_loop_test(tests, accept_names_the_version, 0, COUNT(accept_cases));
     tcase_add_test(tests, media_type_may_be_plain);
