@@ -443,6 +443,45 @@ START_TEST(path_may_be_in_wide_routes)
 }
 END_TEST
 
+/* ---- preflights */
+
+static void ask_before(const char *path, const char *version, bool authorizer)
+{
+    static struct channel channel = {.receive = receive, .body_length = 0};
+    struct param items[] = {{TEXT("REQUEST_METHOD"), TEXT("OPTIONS")},
+                            {TEXT("HTTP_ORIGIN"), TEXT("https://a.example")},
+                            {TEXT("HTTP_ACCESS_CONTROL_REQUEST_METHOD"), TEXT("GET")},
+                            {TEXT("REQUEST_URI"), text_of(path)},
+                            {TEXT(NAME), text_of(version)}};
+    arena_free(exchange.arena);
+    exchange = (struct exchange){.arena = arena_new(), .channel = &channel, .authorizer = authorizer};
+    serve_judge(policy, &exchange, &(struct params){items, *version ? 5 : 4});
+    serve_preview(policy, &exchange);
+}
+
+/* Its path says it all the same. */
+START_TEST(preflight_has_the_version_of_its_path)
+{
+    load("  path: /api\n", path_routes);
+    ask_before("/api/0/removed", "", false);
+    expect(410, "version_gone", "0", "a version that has ended");
+    ask_before("/api/9/users", "", false);
+    expect(404, "version_unknown", NULL, "no version");
+}
+END_TEST
+
+/* What a web server asks about may look like one, and is served by it. */
+START_TEST(preflight_is_none_where_a_web_server_asks)
+{
+    load("  header: API-Version\n", "defaults: {auth: none, exec: /bin/true, methods: [GET, OPTIONS]}\n"
+                                    "routes: [{path: /a}]\n");
+    ask_before("/a", "0", true);
+    expect(410, "version_gone", "0", "a version that has ended");
+    ask_before("/a", "1", true);
+    expect(0, NULL, "1", "a version");
+}
+END_TEST
+
 /* ---- the end */
 
 START_TEST(end_comes_with_its_first_second)
@@ -740,6 +779,8 @@ int main(void)
     tcase_add_loop_test(tests, path_names_the_version, 0, COUNT(path_cases));
     tcase_add_test(tests, path_has_a_successor);
     tcase_add_test(tests, path_may_be_the_root);
+    tcase_add_test(tests, preflight_has_the_version_of_its_path);
+    tcase_add_test(tests, preflight_is_none_where_a_web_server_asks);
     tcase_add_test(tests, end_comes_with_its_first_second);
     tcase_add_loop_test(tests, path_may_be_in_wide_routes, 0, COUNT(wide_cases));
     tcase_add_loop_test(tests, accept_names_the_version, 0, COUNT(accept_cases));
