@@ -225,6 +225,22 @@ START_TEST(version_has_its_routes)
     ask("POST", "/split", NAME, "3"); /* refused by the one that enforces */
     ck_assert_str_eq(header("allow"), "GET, HEAD, PUT, DELETE");
     ck_assert_ptr_eq(exchange.route, &policy->routes[2]);
+    ask("POST", "/split", NAME, "9"); /* none twice */
+    ck_assert_str_eq(header("allow"), "GET, HEAD, DELETE, PUT");
+}
+END_TEST
+
+/* Of the routes of one version, too, whatever their order. */
+START_TEST(enforcing_route_refuses_methods)
+{
+    load("  header: API-Version\n", "defaults: {auth: none, exec: /bin/true, headers: off}\n"
+                                    "routes:\n"
+                                    "  - {path: /a, version: '1', methods: [GET], mode: report}\n"
+                                    "  - {path: /a, version: '2', methods: [GET]}\n"
+                                    "  - {path: /a, version: '1', methods: [PUT]}\n");
+    ask("POST", "/a", NAME, "1");
+    ck_assert_ptr_eq(exchange.route, &policy->routes[2]);
+    expect(405, "method_not_allowed", "1", "POST");
 }
 END_TEST
 
@@ -771,6 +787,7 @@ int main(void)
     tcase_add_loop_test(tests, dates_are_read, 0, COUNT(dates));
     tcase_add_loop_test(tests, header_names_the_version, 0, COUNT(header_cases));
     tcase_add_test(tests, version_has_its_routes);
+    tcase_add_test(tests, enforcing_route_refuses_methods);
     tcase_add_test(tests, preflight_has_no_version);
     tcase_add_test(tests, question_has_no_version);
     tcase_add_test(tests, default_may_be_missing);
