@@ -138,6 +138,7 @@ static const struct {
     {"*, de", "en de fr", "de"},
     {"it, *;q=0.5", "en de fr", "en"},
     {"de;q=0", "en de fr", "en"},
+    {"de-CH;q=0", "en de fr", "en"},
     {"de;q=0, fr;q=0.1", "en de fr", "fr"},
     {"de-CH, de;q=0", "en de fr", "en"},
     {"de-CH, de;q=0", "en de-CH de", "de-CH"},
