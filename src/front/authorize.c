@@ -17,8 +17,7 @@ enum { REPLACED = 4 }; /* parameters, at most */
 
 static bool answers(const struct route *route)
 {
-    return route && route->settings && route->handler->authorizes &&
-           route->handler->authorizes(route->settings);
+    return route && route_authorizes(route);
 }
 
 bool authorize_is_asked(const struct policy *policy, const struct exchange *exchange)

@@ -42,7 +42,7 @@ enum version_found {
  * one header. */
 enum version_found versions_find(const struct versions *, const struct request *, const struct version **);
 
-/* By name, in any case of letters or not; NULL when there is none. */
+/* By its very name; NULL when there is none. */
 const struct version *versions_get(const struct versions *, struct text name);
 
 /* Of the rules of the guard `version`: the bits of those that a route serves; 0: it has no version. */

@@ -7,8 +7,7 @@
 
 #include "guard/media_range.h"
 #include "guard/version.h"
-
-enum { QUALITY_MOST = 1000 };
+#include "http/preference.h"
 
 const struct version *versions_get(const struct versions *versions, struct text name)
 {
@@ -40,22 +39,6 @@ struct range {
     unsigned quality;    /* 0 to 1000 */
     bool bad;
 };
-
-/* RFC 9110, 12.4.2. */
-static bool read_quality(struct text text, unsigned *quality)
-{
-    unsigned scale = QUALITY_MOST;
-    if (text.length == 0 || text.length > 5 || (text.at[0] != '0' && text.at[0] != '1') ||
-        (text.length > 1 && text.at[1] != '.'))
-        return false;
-    *quality = text.at[0] == '1' ? QUALITY_MOST : 0;
-    for (size_t i = 2; i < text.length; i++) {
-        if (text.at[i] < '0' || text.at[i] > '9')
-            return false;
-        *quality += (unsigned)(text.at[i] - '0') * (scale /= 10);
-    }
-    return *quality <= QUALITY_MOST;
-}
 
 /* The length of what stands in front of a mark that is not in quotes. */
 static size_t find_unquoted(struct text text, char mark)
@@ -93,7 +76,7 @@ static void read_parameter(struct text parameter, struct range *range, bool *wei
     if (!text_is_token(name) || value.length == 0) {
         range->bad = true;
     } else if (text_equal_ignore_case(name, TEXT("q"))) {
-        range->bad |= *weighed || !read_quality(value, &range->quality);
+        range->bad |= *weighed || !preference_read_weight(value, &range->quality);
         *weighed = true;
     } else if (text_equal_ignore_case(name, TEXT("version"))) {
         range->bad |= range->version.at != NULL || !text_is_token(unquote(value));
@@ -103,7 +86,7 @@ static void read_parameter(struct text parameter, struct range *range, bool *wei
 
 static struct range read_range(struct text element)
 {
-    struct range range = {.type = take(&element, ';'), .quality = QUALITY_MOST};
+    struct range range = {.type = take(&element, ';'), .quality = PREFERENCE_MOST};
     bool weighed = false;
     while (element.length > 0) {
         struct text parameter = take(&element, ';');

@@ -6,20 +6,19 @@
 
 #include "http/preference.h"
 
-/* RFC 9110, 12.4.2: at most three digits behind the point. */
-static bool read_weight(struct text text, unsigned *weight)
+bool preference_read_weight(struct text text, unsigned *weight)
 {
     static const unsigned worth[] = {100, 10, 1};
     if (text.length == 0 || text.length > 5 || (text.at[0] != '0' && text.at[0] != '1') ||
         (text.length > 1 && text.at[1] != '.'))
         return false;
-    *weight = text.at[0] == '1' ? 1000 : 0;
+    *weight = text.at[0] == '1' ? PREFERENCE_MOST : 0;
     for (size_t i = 2; i < text.length; i++) {
         if (text.at[i] < '0' || text.at[i] > '9')
             return false;
         *weight += (unsigned)(text.at[i] - '0') * worth[i - 2];
     }
-    return *weight <= 1000;
+    return *weight <= PREFERENCE_MOST;
 }
 
 static void skip_blanks(struct text *rest)
@@ -65,12 +64,12 @@ static bool read_parameter(struct text *rest, unsigned *weight)
     if (rest->length > 0 && rest->at[0] == '"')
         return !weighs && skip_quoted(rest);
     struct text value = take_until(rest, ";,");
-    return weighs ? read_weight(value, weight) : text_is_token(value);
+    return weighs ? preference_read_weight(value, weight) : text_is_token(value);
 }
 
 static bool read_item(struct text *rest, struct preference *item)
 {
-    *item = (struct preference){take_until(rest, ";,\""), 1000};
+    *item = (struct preference){take_until(rest, ";,\""), PREFERENCE_MOST};
     if (item->what.length == 0)
         return false;
     while (rest->length > 0 && rest->at[0] == ';') {

@@ -7,7 +7,7 @@
 
 #include "base/text.h"
 
-enum { PREFERENCES_LIMIT = 32 };
+enum { PREFERENCES_LIMIT = 32, PREFERENCE_MOST = 1000 };
 
 struct preference {
     struct text what; /* points into the header's value, without parameters */
@@ -17,6 +17,10 @@ struct preferences {
     struct preference items[PREFERENCES_LIMIT];
     size_t count;
 };
+
+/* Reads a weight, "0" to "1" with at most three digits behind the point, in thousandths (RFC 9110, 12.4.2).
+ * False when it is none. */
+bool preference_read_weight(struct text, unsigned *weight);
 
 /* Reads a header's value. False, with nothing preferred, when it is malformed or has more items
  * than fit. */

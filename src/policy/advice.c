@@ -227,10 +227,8 @@ static void advise_authorizer(const struct loader *loader)
 {
     const struct policy *policy = loader->policy;
     bool asked = policy->server.authorizer;
-    for (size_t i = 0; i < policy->route_count; i++) {
-        const struct handler *handler = policy->routes[i].handler;
-        asked = asked || (handler->authorizes && handler->authorizes(policy->routes[i].settings));
-    }
+    for (size_t i = 0; i < policy->route_count; i++)
+        asked = asked || route_authorizes(&policy->routes[i]);
     for (size_t i = 0; asked && i < policy->route_count; i++)
         if (route_needs_body(&policy->routes[i]))
             route_tell(findings_of(loader), FINDING_ADVICE, &policy->routes[i], NULL,
@@ -266,6 +264,7 @@ void advice_give(const struct loader *loader)
     advise_routes(loader);
     advise_redirects(loader);
     cors_advice_give(loader);
+    version_rules_advise(loader);
     if (loader->defaults)
         advise_keys(loader, loader->defaults);
     for (size_t i = 0; loader->routes && i < loader->routes->count; i++)

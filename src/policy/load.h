@@ -71,6 +71,7 @@ void limit_rules_load(struct loader *);
 
 /* The top's `cors`: fills policy->cors_all. */
 void cors_rules_load(struct loader *);
+
 /* The top's `versions`: fills policy->versions. */
 void version_rules_load(struct loader *);
 
@@ -90,5 +91,6 @@ bool route_tell(struct findings *, enum finding_kind, const struct route *, cons
 /* Adds advice on settings that are legal and risky. */
 void advice_give(const struct loader *);
 void cors_advice_give(const struct loader *);
+void version_rules_advise(const struct loader *);
 
 #endif

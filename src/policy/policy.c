@@ -99,6 +99,12 @@ struct policy *policy_parse(struct text content, const char *file, bool json, st
     return policy;
 }
 
+bool route_authorizes(const struct route *route)
+{
+    const struct handler *handler = route->handler;
+    return handler && route->settings && handler->authorizes && handler->authorizes(route->settings);
+}
+
 bool route_needs_body(const struct route *route)
 {
     return guards_have(route->guards, ON_BODY, false);

@@ -93,6 +93,9 @@ struct policy {
     struct findings findings; /* advice is left here; errors too when loading failed */
 };
 
+/* Whether a web server asks there whether it may serve another request. */
+bool route_authorizes(const struct route *);
+
 /* Whether a guard of the route judges bodies. */
 bool route_needs_body(const struct route *);
 

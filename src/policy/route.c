@@ -289,6 +289,21 @@ static const char *place_of(const struct route *route, struct arena *arena)
                         operation->position.column);
 }
 
+static const struct cors *cors_of(const struct route *route)
+{
+    return route->cors ? route->cors->cors : NULL;
+}
+
+/* A preflight does not say which version it asks about, so no two may answer it in their own ways. */
+static bool check_preflights(const struct route *route, const struct entry *other, struct findings *findings)
+{
+    return !other || cors_of(other->route) == cors_of(route) ||
+           route_tell(findings, FINDING_ERROR, route, "cors",
+                      "the route of another version %s has not the same: a preflight is for both, expected "
+                      "one name of the top's `cors`",
+                      place_of(other->route, findings->arena));
+}
+
 static bool add_route(struct router *router, const struct route *route, struct findings *findings)
 {
     struct pattern pattern = {.route = route};
@@ -301,16 +316,19 @@ static bool add_route(struct router *router, const struct route *route, struct f
     *entry = (struct entry){route, names, pattern.name_count};
     struct leaf *leaf = find_leaf(router, &pattern);
     const struct entry *twin = NULL;
+    bool good = true;
     leaf->versioned = leaf->versioned || versions_of(entry) != UINT32_MAX;
-    for (size_t i = 0; i < route->methods.count && !twin; i++) {
+    for (size_t i = 0; i < route->methods.count && good && !twin; i++) {
         twin = entry_for(leaf, route->methods.items[i], versions_of(entry));
+        good =
+            twin || check_preflights(route, entry_for(leaf, route->methods.items[i], UINT32_MAX), findings);
         if (twin)
             route_tell(findings, FINDING_ERROR, route, "path", "%.*s of this path is %s already",
                        TEXT_ARGUMENTS(route->methods.items[i]), place_of(twin->route, findings->arena));
         else
             add_method(router, leaf, route->methods.items[i], entry);
     }
-    return !twin;
+    return good && !twin;
 }
 
 /* The paths that stand in front of those of operations, each once. */
@@ -351,9 +369,8 @@ bool router_build(struct policy *policy)
     for (size_t i = 0; i < policy->route_count; i++)
         if (policy->routes[i].path && !add_route(router, &policy->routes[i], &policy->findings))
             good = false;
-    for (struct leaf *leaf = router->leaves; leaf; leaf = leaf->next) {
+    for (struct leaf *leaf = router->leaves; leaf; leaf = leaf->next)
         leaf->allow = allow_of(leaf, UINT32_MAX, router->arena);
-    }
     set_bases(router, policy);
     policy->router = router;
     return good;

@@ -74,6 +74,29 @@ static void check_csrf(const struct route *route, struct findings *findings)
                          "program with sessions of its own");
 }
 
+static bool checks_pages(const struct route *route)
+{
+    const struct guard_rules *csrf = &route->guards[draft_find_guard("csrf")];
+    const struct guard_rules *auth = &route->guards[draft_find_guard("auth")];
+    bool ambient = auth->rules && auth_reads_ambient(auth->rules);
+    if (!csrf->rules)
+        return ambient;
+    return !csrf_is_off(csrf->rules) && (ambient || !csrf_is_auto(csrf->rules));
+}
+
+/* Whoever says nothing of a page is a program, and passes: so would every page. */
+static void check_dropped(const struct loader *loader, const struct route *route)
+{
+    static const char *const names[] = {"origin", "sec-fetch-site", "referer"};
+    bool csrf = checks_pages(route);
+    size_t count = csrf ? sizeof names / sizeof *names : route->cors ? 1 : 0;
+    for (size_t i = 0; i < count; i++)
+        if (texts_have(&loader->policy->server.request.drop, text_of(names[i])))
+            route_tell(loader->decoder.findings, FINDING_ERROR, route, NULL,
+                       "`%s` judges by %s, which `request.drop` takes away", csrf ? "csrf" : "cors",
+                       names[i]);
+}
+
 static void check_handler(struct loader *loader, const struct route *route)
 {
     struct findings *findings = loader->decoder.findings;
@@ -106,7 +129,7 @@ static void check_replies(const struct route *route, struct findings *findings)
                    "`replies` is beside `%s.steering`, by which the web server sends something else",
                    handler->name);
     bool named = route->node && node_get(route->node, "replies");
-    if (named && handler->authorizes && handler->authorizes(route->settings))
+    if (named && route_authorizes(route))
         route_tell(findings, FINDING_ERROR, route, NULL,
                    "`replies` is for routes with a program, and this one only says what may be served");
 }
@@ -134,6 +157,7 @@ void draft_check(struct loader *loader, const struct route *route)
                      "the key `path` is missing, expected one such as /api/users/{id}");
     check_auth(route, findings);
     check_csrf(route, findings);
+    check_dropped(loader, route);
     if (!route->handler) {
         check_handler(loader, route);
         return;

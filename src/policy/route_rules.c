@@ -424,8 +424,7 @@ static const struct cors_rules *cors_of(struct loader *loader, const struct rout
 static void bind_cors(struct loader *loader, struct route *route)
 {
     struct guard_rules *rules = &route->guards[draft_find_guard("cors")];
-    const struct handler *handler = route->handler;
-    bool asked = handler && route->settings && handler->authorizes && handler->authorizes(route->settings);
+    bool asked = route_authorizes(route);
     if (asked && rules->rules && node_get(route->node, "cors") && cors_of(loader, route))
         findings_add_key(loader->decoder.findings, FINDING_ERROR, node_get(route->node, "cors"),
                          "web servers ask here and no browser does, expected it in the routes that are asked "

@@ -48,16 +48,23 @@ static bool refuse(struct loader *loader, const char *key, const char *expected)
 static bool read_path(struct loader *loader, const char *path, struct versions *versions)
 {
     struct text text = text_of(path);
-    bool good = text_starts_with(text, TEXT("/")) && !strstr(path, "//");
-    for (size_t i = 0; i < text.length; i++)
-        good =
-            good && (unsigned char)text.at[i] > 0x20 && text.at[i] != 0x7f && !strchr("{}*?#%\\", text.at[i]);
-    if (!good)
-        return refuse(loader, "path", "a path such as /api, without braces, * and %");
+    /* It stands in links, too. */
+    if (!lifetime_is_link(text) || text.at[0] != '/' || strstr(path, "//") || strpbrk(path, "*?#%"))
+        return refuse(loader, "path", "a path such as /api, in ASCII, without braces, * and %");
     if (text.at[text.length - 1] == '/')
         text.length--;
     versions->path = arena_copy(loader->decoder.arena, text.at, text.length);
     return true;
+}
+
+/* Whether it reaches those who look for a version in it. */
+static bool is_kept(const struct loader *loader, struct text name)
+{
+    static struct text elsewhere[] = {
+        {"content-length", 14}, {"content-type", 12}, {"transfer-encoding", 17}};
+    static const struct texts apart = {elsewhere, sizeof elsewhere / sizeof *elsewhere};
+    return !reserved_is_identity(name) && !reserved_is_forwarding(name) && !texts_have(&apart, name) &&
+           !texts_have(&loader->policy->server.request.drop, name);
 }
 
 static bool read_header(struct loader *loader, const char *header, struct versions *versions)
@@ -66,7 +73,7 @@ static bool read_header(struct loader *loader, const char *header, struct versio
     struct text lower = text_lower(loader->decoder.arena, name);
     if (!text_is_token(name) || strchr(header, '_'))
         return refuse(loader, "header", "a header name such as API-Version");
-    if (reserved_is_identity(lower) || reserved_is_forwarding(lower))
+    if (!is_kept(loader, lower))
         return refuse(loader, "header", "a header that is not dropped");
     versions->header = lower.at;
     versions->vary = header;
@@ -79,6 +86,8 @@ static bool read_media_type(struct loader *loader, const char *media_type, struc
     struct text text = text_of(media_type);
     if (!media_type_read(text, &type) || text_find(text, ';') < text.length)
         return refuse(loader, "media_type", "a media type such as application/vnd.example+json");
+    if (!is_kept(loader, TEXT("accept")))
+        return refuse(loader, "media_type", "none, as `request.drop` has Accept");
     const char *plus = memrchr(type.subtype.at, '+', type.subtype.length);
     size_t length = plus ? (size_t)(plus - type.subtype.at) : type.subtype.length;
     versions->media.type = type.type;
@@ -212,15 +221,54 @@ void version_rules_load(struct loader *loader)
 
 /* ---- routes */
 
-/* Whether the segment of a route's path where the version stands can be one. */
-static bool has_version(const struct versions *versions, const char *path)
+static bool is_rest(struct text segment)
 {
-    struct text base = text_of(versions->path), rest = text_from(text_of(path), base.length);
-    if (!text_starts_with(text_of(path), base) || rest.length < 2 || rest.at[0] != '/')
+    return text_equal(segment, TEXT("**"));
+}
+
+static bool is_capture(struct text segment)
+{
+    return segment.length > 0 && segment.at[0] == '{';
+}
+
+/* Whether a route has paths with that version; with NULL, with any that there is. */
+static bool has_version(const struct versions *versions, const char *path, const struct version *which)
+{
+    struct text base = text_from(text_of(versions->path), 1), rest = text_from(text_of(path), 1), wanted,
+                segment;
+    while (text_next(&base, '/', &wanted)) {
+        if (!text_next(&rest, '/', &segment))
+            return false;
+        if (is_rest(segment))
+            return true;
+        if (!is_capture(segment) && !text_equal(segment, wanted))
+            return false;
+    }
+    if (!text_next(&rest, '/', &segment))
         return false;
-    struct text segment = {rest.at + 1, text_find(text_from(rest, 1), '/')};
-    return segment.length > 0 &&
-           (segment.at[0] == '{' || text_equal(segment, TEXT("**")) || versions_get(versions, segment));
+    const struct version *version = versions_get(versions, segment);
+    return is_rest(segment) || is_capture(segment) || (version && (!which || version == which));
+}
+
+static bool serves(const struct route *route, const struct versions *versions, const struct version *version)
+{
+    bool is_there = !versions->path || !route->path || has_version(versions, route->path, version);
+    return (route->versions & version->bit) && is_there;
+}
+
+void version_rules_advise(const struct loader *loader)
+{
+    const struct policy *policy = loader->policy;
+    const struct versions *versions = &policy->versions;
+    for (size_t i = 0; i < versions->count; i++) {
+        const struct version *version = &versions->items[i];
+        bool served = policy->undocumented && serves(policy->undocumented, versions, version);
+        for (size_t j = 0; j < policy->route_count && !served; j++)
+            served = serves(&policy->routes[j], versions, version);
+        if (!served && !lifetime_is_over(&version->lifetime, clock_wall_milliseconds()))
+            findings_add_key(loader->decoder.findings, FINDING_ADVICE, loader->versions.list->items[i],
+                             "no route serves it");
+    }
 }
 
 void version_rules_apply(struct loader *loader, struct route *route)
@@ -229,7 +277,10 @@ void version_rules_apply(struct loader *loader, struct route *route)
     struct guard_rules *rules = &route->guards[draft_find_guard("version")];
     if (versions->count > 0 && !rules->node)
         draft_guard_default(loader, "version", rules);
-    if (versions->path && route->path && !has_version(versions, route->path))
+    bool elsewhere = versions->path && route->path && !has_version(versions, route->path, NULL);
+    /* Where a web server asks, the version is that of what it asks about. */
+    bool asked = route_authorizes(route) && !node_get(route->node, "version");
+    if (elsewhere || asked)
         rules->rules = NULL;
     route->versions = rules->rules ? version_bits(rules->rules) : 0;
     if (route->versions == 0)

@@ -223,5 +223,7 @@ void error_page_add(struct bytes *page, const struct error_telling *telling)
     add_advice(page, telling);
     bytes_add_text(page, TEXT("\n<div class=\"id\">"));
     add_word(page, telling, "span", "page_reference", 0);
-    bytes_printf(page, "<br><code>%s</code></div>\n</main>\n</body>\n</html>\n", telling->exchange->id);
+    /* Where it begins with digits alone, the direction around it would change its order. */
+    bytes_printf(page, "<br><code dir=\"ltr\">%s</code></div>\n</main>\n</body>\n</html>\n",
+                 telling->exchange->id);
 }

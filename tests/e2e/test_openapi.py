@@ -305,6 +305,17 @@ def test_undocumented_is_reported(start_guard, folder, script):
     assert send(guard, "/app/nothing", host="other").status == 400, "the guards of the defaults judge"
 
 
+def test_undocumented_ends_with_its_version(start_guard, folder, script):
+    guard = start_guard({"openapi": {"file": write(folder, "versions", document()), "undocumented": "report"}, "defaults": {
+        "auth": "none", "exec": script}, "versions": {"path": "/app", "list": {"v0": {"sunset": "2020-01-01"}, "v1": {"deprecated": "2026-01-01"}}}},
+        name="versions")
+    assert send(guard, "/app/v0/nothing").status == 410
+    assert send(guard, "/app/v9/nothing").status == 404
+    reply = send(guard, "/app/v1/nothing")
+    assert (reply.status, reply.get("Deprecation")) == (200, "@1767225600")
+    assert send(guard, "/app/query").status == 200, "an operation without a version"
+
+
 # ---- who may call
 
 SECURE = {"components": {"securitySchemes": {

@@ -328,6 +328,13 @@ static const struct {
     {"auth: none, csrf: {policy: on, origins: ['https://A.example:443']}",
      "did you mean \"https://a.example\"?", NULL},
     {"auth: none, csrf: {policy: on, origin: x}", "did you mean \"origins\"?", NULL},
+    {"auth: web}\nrequest: {drop: [Origin]", "`csrf` judges by origin, which `request.drop` takes away",
+     NULL},
+    {"auth: web}\nrequest: {drop: [Sec-Fetch-Site]", "`csrf` judges by sec-fetch-site", NULL},
+    {"auth: none, csrf: on}\nrequest: {drop: [Referer]", "`csrf` judges by referer", NULL},
+    {"auth: none, cors: {origins: 'https://a.example'}}\nrequest: {drop: [Origin]",
+     "`cors` judges by origin, which `request.drop` takes away", NULL},
+    {"auth: api}\nrequest: {drop: [Origin, Sec-Fetch-Site, Referer]", NULL, NULL},
 };
 
 START_TEST(csrf_policies)

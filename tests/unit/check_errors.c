@@ -138,6 +138,7 @@ static const struct {
     {"*, de", "en de fr", "de"},
     {"it, *;q=0.5", "en de fr", "en"},
     {"de;q=0", "en de fr", "en"},
+    {"de-CH;q=0", "en de fr", "en"},
     {"de;q=0, fr;q=0.1", "en de fr", "fr"},
     {"de-CH, de;q=0", "en de fr", "en"},
     {"de-CH, de;q=0", "en de-CH de", "de-CH"},
@@ -696,6 +697,16 @@ START_TEST(page_escapes_messages)
 }
 END_TEST
 
+START_TEST(page_may_run_from_right_to_left)
+{
+    const char *page =
+        page_of("{messages: {forbidden: {en: No, ar: '\xd9\x84\xd8\xa7'}}, language: ar}", 403, "forbidden");
+    ck_assert_ptr_nonnull(strstr(page, "<html lang=\"ar\">"));
+    ck_assert_ptr_nonnull(strstr(page, "<main dir=\"auto\">"));
+    ck_assert_ptr_nonnull(strstr(page, "<code dir=\"ltr\">"));
+}
+END_TEST
+
 START_TEST(page_is_ascii)
 {
     const char *page =
@@ -847,6 +858,7 @@ static void add_bodies(Suite *suite)
     tcase_add_test(cases, page_has_its_styles_hash);
     tcase_add_test(cases, page_can_be_off);
     tcase_add_test(cases, page_escapes_messages);
+    tcase_add_test(cases, page_may_run_from_right_to_left);
     tcase_add_test(cases, page_is_ascii);
     tcase_add_test(cases, page_counts_in_any_language);
 }

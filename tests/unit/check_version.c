@@ -225,6 +225,22 @@ START_TEST(version_has_its_routes)
     ask("POST", "/split", NAME, "3"); /* refused by the one that enforces */
     ck_assert_str_eq(header("allow"), "GET, HEAD, PUT, DELETE");
     ck_assert_ptr_eq(exchange.route, &policy->routes[2]);
+    ask("POST", "/split", NAME, "9"); /* none twice */
+    ck_assert_str_eq(header("allow"), "GET, HEAD, DELETE, PUT");
+}
+END_TEST
+
+/* Of the routes of one version, too, whatever their order. */
+START_TEST(enforcing_route_refuses_methods)
+{
+    load("  header: API-Version\n", "defaults: {auth: none, exec: /bin/true, headers: off}\n"
+                                    "routes:\n"
+                                    "  - {path: /a, version: '1', methods: [GET], mode: report}\n"
+                                    "  - {path: /a, version: '2', methods: [GET]}\n"
+                                    "  - {path: /a, version: '1', methods: [PUT]}\n");
+    ask("POST", "/a", NAME, "1");
+    ck_assert_ptr_eq(exchange.route, &policy->routes[2]);
+    expect(405, "method_not_allowed", "1", "POST");
 }
 END_TEST
 
@@ -256,6 +272,24 @@ START_TEST(preflight_has_no_version)
         ask("PUT", "/one", NAME, "1");
         expect(0, NULL, "1", "what it has asked about");
     }
+}
+END_TEST
+
+/* What the web server asks about says which version it is for, and not the question. */
+START_TEST(question_has_no_version)
+{
+    load("  header: API-Version\n", "defaults: {auth: none, headers: off}\n"
+                                    "routes:\n"
+                                    "  - {path: /ask, respond: authorize}\n"
+                                    "  - {path: /own, respond: authorize, version: '2'}\n");
+    ask("GET", "/ask", NAME, "9");
+    expect(0, NULL, NULL, "an unknown version");
+    ask("GET", "/ask", NAME, "0");
+    expect(0, NULL, NULL, "one that has ended");
+    ask("GET", "/ask", NULL, NULL);
+    expect(0, NULL, NULL, "none");
+    ask("GET", "/own", NAME, "9");
+    expect(406, "version_unknown", NULL, "one that is asked for all the same");
 }
 END_TEST
 
@@ -393,6 +427,88 @@ START_TEST(path_may_be_the_root)
 }
 END_TEST
 
+/* However a route is written, who asks beneath the path asks for a version. */
+static const struct {
+    const char *path;
+    int status;
+    const char *code, *version;
+} wide_cases[] = {
+    {"/api/0/users", 410, "version_gone", "0"},
+    {"/api/1/users", 0, NULL, "1"},
+    {"/api/9/users", 404, "version_unknown", NULL},
+    {"/api/1", 0, NULL, "1"},
+    {"/api/0/open", 0, NULL, NULL},
+    {"/api", 0, NULL, NULL},
+    {"/api/", 0, NULL, NULL},
+    {"/about/0/users", 0, NULL, NULL},
+    {"/about", 0, NULL, NULL},
+    {"/api/0/captured/7", 410, "version_gone", "0"},
+    {"/web/0/captured/7", 0, NULL, NULL},
+    {"/api/2/captured/7", 0, NULL, "2"},
+};
+
+START_TEST(path_may_be_in_wide_routes)
+{
+    load("  path: /api\n", "defaults: {auth: none, exec: /bin/true, headers: off, errors: {html: false}}\n"
+                           "routes:\n"
+                           "  - {path: /**}\n"
+                           "  - {path: '/{area}/{any}/captured/{id}'}\n"
+                           "  - {path: '/{area}/0/open', version: none}\n");
+    ask("GET", wide_cases[_i].path, NULL, NULL);
+    expect(wide_cases[_i].status, wide_cases[_i].code, wide_cases[_i].version, wide_cases[_i].path);
+}
+END_TEST
+
+/* ---- preflights */
+
+static void ask_before(const char *path, const char *version, bool authorizer)
+{
+    static struct channel channel = {.receive = receive, .body_length = 0};
+    struct param items[] = {{TEXT("REQUEST_METHOD"), TEXT("OPTIONS")},
+                            {TEXT("HTTP_ORIGIN"), TEXT("https://a.example")},
+                            {TEXT("HTTP_ACCESS_CONTROL_REQUEST_METHOD"), TEXT("GET")},
+                            {TEXT("REQUEST_URI"), text_of(path)},
+                            {TEXT(NAME), text_of(version)}};
+    arena_free(exchange.arena);
+    exchange = (struct exchange){.arena = arena_new(), .channel = &channel, .authorizer = authorizer};
+    serve_judge(policy, &exchange, &(struct params){items, *version ? 5 : 4});
+    serve_preview(policy, &exchange);
+}
+
+/* Its path says it all the same. */
+START_TEST(preflight_has_the_version_of_its_path)
+{
+    load("  path: /api\n", path_routes);
+    ask_before("/api/0/removed", "", false);
+    expect(410, "version_gone", "0", "a version that has ended");
+    ask_before("/api/9/users", "", false);
+    expect(404, "version_unknown", NULL, "no version");
+}
+END_TEST
+
+/* What a web server asks about may look like one, and is served by it. */
+START_TEST(preflight_is_none_where_a_web_server_asks)
+{
+    load("  header: API-Version\n", "defaults: {auth: none, exec: /bin/true, methods: [GET, OPTIONS]}\n"
+                                    "routes: [{path: /a}]\n");
+    ask_before("/a", "0", true);
+    expect(410, "version_gone", "0", "a version that has ended");
+    ask_before("/a", "1", true);
+    expect(0, NULL, "1", "a version");
+}
+END_TEST
+
+/* ---- the end */
+
+START_TEST(end_comes_with_its_first_second)
+{
+    const struct lifetime ending = {.sunset = 1767225600}, endless = {.deprecated = 1};
+    ck_assert(!lifetime_is_over(&ending, INT64_C(1767225599999)));
+    ck_assert(lifetime_is_over(&ending, INT64_C(1767225600000)));
+    ck_assert(!lifetime_is_over(&endless, INT64_MAX));
+}
+END_TEST
+
 /* ---- by a media type */
 
 #define V "application/vnd.example"
@@ -522,6 +638,13 @@ static const struct {
     {"versions: {header: API_Version, list: {a: {}}}\n" ROUTE, "versions.header: this does not fit"},
     {"versions: {header: X-Forwarded-Version, list: {a: {}}}\n" ROUTE,
      "expected a header that is not dropped"},
+    {"request: {drop: [api-version]}\nversions: {header: API-Version, list: {a: {}}}\n" ROUTE,
+     "versions.header: this does not fit, expected a header that is not dropped"},
+    {"versions: {header: Content-Type, list: {a: {}}}\n" ROUTE, "expected a header that is not dropped"},
+    {"request: {drop: [Accept]}\nversions: {media_type: a/b, list: {a: {}}}\n" ROUTE,
+     "versions.media_type: this does not fit, expected none, as `request.drop` has Accept"},
+    {"versions: {path: '/a>', list: {a: {}}}\n" ROUTE, "versions.path: this does not fit"},
+    {"versions: {path: '/\xc3\xa4', list: {a: {}}}\n" ROUTE, "versions.path: this does not fit"},
     {"versions: {media_type: json, list: {a: {}}}\n" ROUTE, "versions.media_type: this does not fit"},
     {"versions: {media_type: application/*, list: {a: {}}}\n" ROUTE,
      "versions.media_type: this does not fit"},
@@ -544,6 +667,26 @@ static const struct {
     {"versions: {header: V, list: {a: {}, b: {}}}\ndefaults: {auth: none, exec: /bin/true}\n"
      "routes: [{path: /a, version: none}, {path: /a, version: b}]\n",
      "GET of this path is in line 3 already"},
+};
+
+#define TWINS(first, second)                                                                                 \
+    "versions: {header: V, list: {a: {}, b: {}}}\ncors: {web: {origins: 'https://a.example'}}\n"             \
+    "defaults: {auth: none, exec: /bin/true, cors: {origins: 'https://b.example'}}\n"                        \
+    "routes: [{path: /a, version: a" first "}, {path: /a, version: b" second "}]\n"
+
+/* A preflight is for all versions of a path. */
+static const struct {
+    const char *text;
+    bool good;
+} twins[] = {
+    {TWINS("", ""), true},
+    {TWINS(", cors: web", ", cors: web"), true},
+    {TWINS(", cors: off", ", cors: off"), true},
+    {TWINS(", cors: web, methods: [PUT]", ", cors: off, methods: [GET]"), true},
+    {TWINS("", ", cors: web"), false},
+    {TWINS(", cors: off", ", cors: web"), false},
+    {TWINS(", cors: web", ", cors: off"), false},
+    {TWINS(", cors: web, methods: [GET, PUT]", ", cors: off, methods: [PUT]"), false},
 };
 
 static char *told(const char *text, enum finding_kind kind, size_t *errors)
@@ -570,6 +713,18 @@ START_TEST(bad_policies_are_refused)
 }
 END_TEST
 
+START_TEST(versions_answer_preflights_alike)
+{
+    size_t errors;
+    char *findings = told(twins[_i].text, FINDING_ERROR, &errors);
+    ck_assert_msg((errors == 0) == twins[_i].good, "%s: said %s", twins[_i].text, findings);
+    ck_assert_msg(twins[_i].good ||
+                      strstr(findings, "the route of another version in line 4 has not the same"),
+                  "said %s", findings);
+    free(findings);
+}
+END_TEST
+
 START_TEST(ends_that_have_passed_are_told)
 {
     size_t errors;
@@ -582,6 +737,37 @@ START_TEST(ends_that_have_passed_are_told)
     ck_assert_msg(strstr(findings, "versions.default: this has ended") != NULL, "%s", findings);
     ck_assert_msg(strstr(findings, "retire.sunset: this has passed") != NULL, "%s", findings);
     ck_assert_ptr_null(strstr(findings, "list.b"));
+    free(findings);
+}
+END_TEST
+
+/* A version that is called otherwise in the paths never ends. */
+static const struct {
+    const char *text, *advice;
+} unserved[] = {
+    {"versions: {path: /a, list: {'1': {}}}\nroutes: [{path: /a/v1/**, auth: none, exec: /bin/true}]\n",
+     "versions.list.1: no route serves it"},
+    {"versions: {path: /a, list: {v1: {}}}\nroutes: [{path: /a/v1/**, auth: none, exec: /bin/true}]\n", NULL},
+    {"versions: {path: /a, list: {v1: {}}}\nroutes: [{path: '/a/{any}', auth: none, exec: /bin/true}]\n",
+     NULL},
+    {"versions: {path: /a, list: {v1: {}, v2: {}}}\nroutes: [{path: /a/v1/x, auth: none, exec: /bin/true}]\n",
+     "versions.list.v2: no route serves it"},
+    {"versions: {path: /a, list: {v1: {}, v2: {sunset: 2020-01-01}}}\n"
+     "routes: [{path: /a/v1/x, auth: none, exec: /bin/true}]\n",
+     NULL},
+    {"versions: {header: V, list: {a: {}, b: {}}}\n" R("version: a"), "versions.list.b: no route serves it"},
+    {"versions: {header: V, list: {a: {}, b: {}}}\n" ROUTE, NULL},
+    {"versions: {header: V, list: {a: {}}}\n" R("version: none"), "versions.list.a: no route serves it"},
+};
+
+START_TEST(versions_without_routes_are_told)
+{
+    size_t errors;
+    char *findings = told(unserved[_i].text, FINDING_ADVICE, &errors);
+    const char *advice = unserved[_i].advice ? unserved[_i].advice : "no route serves";
+    ck_assert_uint_eq(errors, 0);
+    ck_assert_msg((strstr(findings, advice) != NULL) == (unserved[_i].advice != NULL), "%s: said %s",
+                  unserved[_i].text, findings);
     free(findings);
 }
 END_TEST
@@ -601,18 +787,26 @@ int main(void)
     tcase_add_loop_test(tests, dates_are_read, 0, COUNT(dates));
     tcase_add_loop_test(tests, header_names_the_version, 0, COUNT(header_cases));
     tcase_add_test(tests, version_has_its_routes);
+    tcase_add_test(tests, enforcing_route_refuses_methods);
     tcase_add_test(tests, preflight_has_no_version);
+    tcase_add_test(tests, question_has_no_version);
     tcase_add_test(tests, default_may_be_missing);
     tcase_add_test(tests, reply_tells_of_the_end);
     tcase_add_test(tests, reply_tells_of_a_route);
     tcase_add_loop_test(tests, path_names_the_version, 0, COUNT(path_cases));
     tcase_add_test(tests, path_has_a_successor);
     tcase_add_test(tests, path_may_be_the_root);
+    tcase_add_test(tests, preflight_has_the_version_of_its_path);
+    tcase_add_test(tests, preflight_is_none_where_a_web_server_asks);
+    tcase_add_test(tests, end_comes_with_its_first_second);
+    tcase_add_loop_test(tests, path_may_be_in_wide_routes, 0, COUNT(wide_cases));
     tcase_add_loop_test(tests, accept_names_the_version, 0, COUNT(accept_cases));
     tcase_add_test(tests, media_type_may_be_plain);
     tests = new_cases(suite, "policies");
     tcase_add_loop_test(tests, bad_policies_are_refused, 0, COUNT(bad));
+    tcase_add_loop_test(tests, versions_answer_preflights_alike, 0, COUNT(twins));
     tcase_add_test(tests, ends_that_have_passed_are_told);
+    tcase_add_loop_test(tests, versions_without_routes_are_told, 0, COUNT(unserved));
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);
     int failed = srunner_ntests_failed(runner);
