@@ -548,13 +548,19 @@ def test_secrets_differ(program, script, directory):
 
 # ---- the dialogue
 
+def heed_signals():
+    """Who starts the tests in the background of a shell has them ignore SIGINT, and all that they start."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 class Dialogue:
     """init on a terminal; its standard output is a pipe."""
 
     def __init__(self, program, *arguments):
         self.terminal, theirs = pty.openpty()
         self.process = subprocess.Popen([program, "init", *map(str, arguments)], stdin=theirs, stderr=theirs, stdout=subprocess.PIPE,
-                                        env=harness.clean_environment(), start_new_session=True)
+                                        env=harness.clean_environment(), start_new_session=True, preexec_fn=heed_signals)
         os.close(theirs)
         self.seen = ""
 
