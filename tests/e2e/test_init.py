@@ -510,6 +510,7 @@ def test_full_disk(program, script, folder, directory):
 def test_interrupted_while_it_writes(program, script, directory):
     """The signal is there before the first file is."""
     def interrupt():
+        heed_signals()
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
         os.kill(os.getpid(), signal.SIGINT)
     done = init(program, *options(script), "--directory", directory, preexec_fn=interrupt)
