@@ -58,6 +58,11 @@ for key in $file_keys; do
     has_word "$program_items" "${key##*.}" || complain "$key has no .It in fcgiguard.8"
 done
 
+# Ql quotes the rest of its line: words behind it stand in its quotes, too.
+if grep -nE '^\.(.* )?Pq (.* )?Ql [^ ]+ ([,;:.] [^ ]|(No|Ql|Cm) )' "$keys_page" "$program_page" >&2; then
+    complain "more than Ql is to quote stands on its line"
+fi
+
 if command -v mandoc >/dev/null 2>&1; then
     for page in "$keys_page" "$program_page"; do
         mandoc -T lint -W warning "$page" || failed=1

@@ -102,7 +102,7 @@ static void print_section(const struct section *section, const char *prefix)
     }
 }
 
-static int print_command(const struct command *command)
+static void print_command(const struct command *command)
 {
     printf("%s: %s\nusage: fcgiguard %s%s%s\n", command->name, command->help, command->name,
            *command->usage ? " " : "", command->usage);
@@ -110,19 +110,24 @@ static int print_command(const struct command *command)
         puts("\nKeys of its files, with type and default:");
         print_section(command->file, "");
     }
-    return EXIT_GOOD;
 }
 
 static int print_one(const struct keys *keys, const char *word)
 {
+    bool known = false; /* "version" is both */
     for (size_t i = 0; commands[i]; i++)
-        if (strcmp(commands[i]->name, word) == 0)
-            return print_command(commands[i]);
+        if (strcmp(commands[i]->name, word) == 0) {
+            print_command(commands[i]);
+            known = true;
+        }
     for (size_t i = 0; i < keys->count; i++)
         if (strcmp(keys->names[i], word) == 0) {
+            printf("%s", known ? "\n" : "");
             print_key(keys, i);
-            return EXIT_GOOD;
+            known = true;
         }
+    if (known)
+        return EXIT_GOOD;
     const char *nearest = findings_nearest(word, keys->names, keys->count);
     fprintf(stderr, "fcgiguard: there is no key or command \"%s\"%s%s%s\n", word,
             nearest ? "; did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?" : "");

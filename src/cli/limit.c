@@ -293,9 +293,9 @@ static int limit(int argc, char **argv)
 const struct command limit_command = {
     .name = "limit",
     .usage = "list [--limit NAME]\n"
-             "             show KEY\n"
-             "             reset KEY | --limit NAME\n"
-             "             each with [-c|--policy FILE] or [--store FILE], and [--json]",
+             "           show KEY\n"
+             "           reset KEY | --limit NAME\n"
+             "           each with [-c|--policy FILE] or [--store FILE], and [--json]",
     .help = "tell what callers have used of their limits, and reset it",
     .run = limit,
 };

@@ -437,9 +437,9 @@ static int token(int argc, char **argv)
 const struct command token_command = {
     .name = "token",
     .usage = "verify [-c|--policy FILE] [--auth NAME] TOKEN|-\n"
-             "             revoke [-c|--policy FILE] [--auth NAME] TOKEN|- | --jti ID | --subject NAME "
+             "           revoke [-c|--policy FILE] [--auth NAME] TOKEN|- | --jti ID | --subject NAME "
              "[--before TIME]\n"
-             "             sign --algorithm NAME --secret file:PATH|env:NAME | --key FILE\n"
+             "           sign --algorithm NAME --secret file:PATH|env:NAME | --key FILE\n"
              "               [--claims JSON] [--expires 10m] [--kid ID]",
     .help = "verify, revoke and sign JSON Web Tokens",
     .run = token,

@@ -279,6 +279,10 @@ def test_help(program):
     assert result.returncode == 0 and "5m" in result.stdout
     result = command(program, "help", "exec.timeot")
     assert result.returncode != 0 and "exec.timeout" in result.stderr
+    result = command(program, "help", "version")  # a command, and a key of routes
+    assert "usage: fcgiguard version" in result.stdout and "version.serves" in result.stdout
+    usages = re.search(r"^Commands:$(.*?)^Options:$", command(program, "help").stdout, re.M | re.S)[1]
+    assert set(re.findall(r"^( *)(?:verify|revoke|sign|list|show|reset|rotate|import) ", usages, re.M)) == {" " * 11}
 
 
 def test_version(program):

@@ -510,6 +510,7 @@ def test_full_disk(program, script, folder, directory):
 def test_interrupted_while_it_writes(program, script, directory):
     """The signal is there before the first file is."""
     def interrupt():
+        heed_signals()
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
         os.kill(os.getpid(), signal.SIGINT)
     done = init(program, *options(script), "--directory", directory, preexec_fn=interrupt)
@@ -548,13 +549,19 @@ def test_secrets_differ(program, script, directory):
 
 # ---- the dialogue
 
+def heed_signals():
+    """Who starts the tests in the background of a shell has them ignore SIGINT, and all that they start."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 class Dialogue:
     """init on a terminal; its standard output is a pipe."""
 
     def __init__(self, program, *arguments):
         self.terminal, theirs = pty.openpty()
         self.process = subprocess.Popen([program, "init", *map(str, arguments)], stdin=theirs, stderr=theirs, stdout=subprocess.PIPE,
-                                        env=harness.clean_environment(), start_new_session=True)
+                                        env=harness.clean_environment(), start_new_session=True, preexec_fn=heed_signals)
         os.close(theirs)
         self.seen = ""
 
