@@ -15,6 +15,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "handler/exec.h"
+#include "handler/variables.h"
 
 enum { SPARE_LIMIT = 64, ERRORS_PIECE = 4096, ERRORS_PIECES_LIMIT = 256 };
 
@@ -75,11 +76,7 @@ bool exec_run_fill(struct exec_run *run)
 {
     if (run->in_start < run->in_end || run->body_ended)
         return true;
-    ssize_t length = body_read(&run->exchange->body, run->in, sizeof run->in);
-    bool waits = length == BODY_WAIT;
-    if (waits && !run->awaits_body)
-        run->awaited_at = run->now;
-    run->awaits_body = waits;
+    ssize_t length = client_side_read(&run->client, run->now, run->in, sizeof run->in);
     run->body_ended = length == 0;
     if (length < BODY_WAIT)
         exec_run_fail(run, body_verdict(length));
@@ -133,6 +130,18 @@ static struct verdict not_started(const struct exec_run *run, int number, const 
     return FAULT(502, EXEC_NAME, "program_failed", detail);
 }
 
+char *const *exec_environment(const struct exec_settings *settings, const struct exchange *exchange)
+{
+    struct variables variables = variables_of(exchange, &settings->pass, 3);
+    variables_add(&variables, TEXT("PATH"), TEXT("/usr/local/bin:/usr/bin:/bin"));
+    if (!settings->program.root) {
+        variables_add(&variables, TEXT("SCRIPT_NAME"), exchange->script_name);
+        if (exchange->path_info.length > 0)
+            variables_add(&variables, TEXT("PATH_INFO"), exchange->path_info);
+    }
+    return variables.items;
+}
+
 static void launch(struct exec_run *run)
 {
     const struct program *program = &run->settings->program;
@@ -171,6 +180,10 @@ struct exec_run *exec_run_start(const struct exec_settings *settings, struct exc
     memset(run, 0, offsetof(struct exec_run, in));
     run->settings = settings;
     run->exchange = exchange;
+    run->client = (struct client_side){.exchange = exchange, .handler = EXEC_NAME};
+    run->relay = (struct relay){
+        .exchange = exchange, .handler = EXEC_NAME, .who = "the program", .most = settings->max_output};
+    run->lines.handler = EXEC_NAME;
     run->input = run->output = run->errors = -1;
     run->now = run->moved_at = clock_milliseconds();
     run->deadline = run->now + settings->timeout;
@@ -209,7 +222,7 @@ static bool read_errors_once(struct exec_run *run)
     char piece[ERRORS_PIECE];
     ssize_t length = read(run->errors, piece, sizeof piece);
     if (length > 0)
-        exec_errors_take(&run->lines, run->exchange, (struct text){piece, (size_t)length});
+        error_lines_take(&run->lines, run->exchange, (struct text){piece, (size_t)length});
     else if (length == 0 || (errno != EAGAIN && errno != EINTR))
         exec_run_close(&run->errors);
     return length == sizeof piece;
@@ -269,7 +282,7 @@ void exec_run_stop(struct exec_run *run)
         launcher_stop(&run->run);
     if (run->errors >= 0)
         exec_run_read_errors(run);
-    exec_errors_end(&run->lines, run->exchange);
+    error_lines_end(&run->lines, run->exchange);
     exec_run_close(&run->input);
     exec_run_close(&run->output);
     exec_run_close(&run->errors);

@@ -6,6 +6,7 @@
 #include "config.h"
 
 #include "handler/exec.h"
+#include "handler/variables.h"
 #include "process/environment.h"
 
 #define DURATION_LEAST 100
@@ -82,7 +83,7 @@ static bool check_names(const struct exec_settings *settings, struct decoder *de
                 "\"%.*s\" is not a name that is handed on, expected upper-case letters, digits and "
                 "underscores, and neither LD_*, BASH_* nor IFS",
                 TEXT_ARGUMENTS(name));
-        else if (exec_name_is_reserved(name))
+        else if (variable_is_reserved(name))
             good = findings_add(decoder->findings, FINDING_ERROR, where,
                                 "\"%.*s\" is told by the request itself, expected another parameter",
                                 TEXT_ARGUMENTS(name));
