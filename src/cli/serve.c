@@ -282,6 +282,17 @@ static bool store_needs_network(const struct policy *policy)
     return text_starts_with(place, TEXT("redis:")) || text_starts_with(place, TEXT("rediss:"));
 }
 
+static bool handlers_need_network(const struct policy *policy)
+{
+    for (size_t i = 0; i < policy->route_count; i++) {
+        const struct route *route = &policy->routes[i];
+        if (route->handler->needs_network && route->handler->needs_network(route->settings))
+            return true;
+    }
+    const struct route *other = policy->undocumented;
+    return other && other->handler->needs_network && other->handler->needs_network(other->settings);
+}
+
 /* SQLite makes and removes files beside its own. */
 static const char *store_folder(const struct policy *policy)
 {
@@ -302,7 +313,8 @@ static bool confine(struct policy *policy, struct error *error)
     if (!auth_methods_open(&policy->auth, error) || !limits_open(&policy->limits, error))
         return false;
     const char *const writable[] = {policy->server.spool, store_folder(policy), NULL};
-    bool network = auth_methods_need_network(&policy->auth) || store_needs_network(policy);
+    bool network = auth_methods_need_network(&policy->auth) || store_needs_network(policy) ||
+                   handlers_need_network(policy);
     const struct sandbox_paths paths = {readable, writable, network};
     return (!policy->server.sandbox || sandbox_enter(&paths, error)) &&
            auth_methods_start(&policy->auth, policy->server.threads, error) &&

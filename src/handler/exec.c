@@ -19,6 +19,11 @@ static struct program *exec_program(void *rules)
     return &((struct exec_settings *)rules)->program;
 }
 
+static bool exec_finds_script(const void *rules)
+{
+    return ((const struct exec_settings *)rules)->program.root != NULL;
+}
+
 static const struct texts *exec_allowed_headers(const void *rules)
 {
     return &((const struct exec_settings *)rules)->steering;
@@ -160,6 +165,7 @@ const struct handler handler_exec = {
     .prepare = exec_prepare,
     .advise = exec_advise,
     .program = exec_program,
+    .finds_script = exec_finds_script,
     .wants_body = exec_wants_body,
     .begin = exec_begin,
     .relay = exec_relay,

@@ -41,7 +41,6 @@ enum { EXEC_INPUT_SIZE = 32 * 1024, EXEC_OUTPUT_SIZE = 64 * 1024 };
 
 /* One program under way. Times are of clock_milliseconds(). */
 struct exec_run {
-    struct exec_run *next; /* in the list of spare ones */
     const struct exec_settings *settings;
     struct exchange *exchange;
     struct client_side client;

@@ -15,43 +15,19 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "handler/exec.h"
+#include "handler/spare.h"
 #include "handler/variables.h"
 
-enum { SPARE_LIMIT = 64, ERRORS_PIECE = 4096, ERRORS_PIECES_LIMIT = 256 };
+enum { ERRORS_PIECE = 4096, ERRORS_PIECES_LIMIT = 256 };
 
-/* Runs are large and short-lived: those that are done with are kept, without
- * what they held, so that a request neither allocates nor zeroes one. */
-static pthread_mutex_t spare_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct exec_run *spare;
-static size_t spare_count;
-
-static struct exec_run *take_memory(void)
-{
-    pthread_mutex_lock(&spare_lock);
-    struct exec_run *run = spare;
-    if (run) {
-        spare = run->next;
-        spare_count--;
-    }
-    pthread_mutex_unlock(&spare_lock);
-    return run ? run : malloc(sizeof *run);
-}
+static struct spare_list spare = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static void give_memory(struct exec_run *run)
 {
     explicit_bzero(run->in, run->in_used);
     explicit_bzero(run->out, run->out_used);
     explicit_bzero(run->lines.line, sizeof run->lines.line);
-    pthread_mutex_lock(&spare_lock);
-    bool kept = spare_count < SPARE_LIMIT;
-    if (kept) {
-        run->next = spare;
-        spare = run;
-        spare_count++;
-    }
-    pthread_mutex_unlock(&spare_lock);
-    if (!kept)
-        free(run);
+    spare_give(&spare, run);
 }
 
 void exec_run_close(int *descriptor)
@@ -172,7 +148,7 @@ static void launch(struct exec_run *run)
 struct exec_run *exec_run_start(const struct exec_settings *settings, struct exchange *exchange,
                                 struct verdict *verdict)
 {
-    struct exec_run *run = take_memory();
+    struct exec_run *run = spare_take(&spare, sizeof *run);
     if (!run) {
         *verdict = FAULT(500, EXEC_NAME, "internal_error", "no memory for a run");
         return NULL;

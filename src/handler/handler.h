@@ -31,6 +31,12 @@ struct handler {
     /* Whether it answers by itself, without a program, another server or the store; NULL: never. */
     bool (*alone)(const void *settings);
 
+    /* Whether what ** matched names a script, so that the route's path must end in it; NULL: never. */
+    bool (*finds_script)(const void *settings);
+
+    /* Whether it connects by TCP, or looks up names, which a sandbox must allow; NULL: never. */
+    bool (*needs_network)(const void *settings);
+
     /* Whether the whole body must be at hand before begin(). */
     bool (*wants_body)(const void *settings, const struct exchange *);
 
