@@ -282,17 +282,6 @@ static bool store_needs_network(const struct policy *policy)
     return text_starts_with(place, TEXT("redis:")) || text_starts_with(place, TEXT("rediss:"));
 }
 
-static bool handlers_need_network(const struct policy *policy)
-{
-    for (size_t i = 0; i < policy->route_count; i++) {
-        const struct route *route = &policy->routes[i];
-        if (route->handler->needs_network && route->handler->needs_network(route->settings))
-            return true;
-    }
-    const struct route *other = policy->undocumented;
-    return other && other->handler->needs_network && other->handler->needs_network(other->settings);
-}
-
 /* SQLite makes and removes files beside its own. */
 static const char *store_folder(const struct policy *policy)
 {
@@ -301,6 +290,19 @@ static const char *store_folder(const struct policy *policy)
         return NULL;
     const char *slash = store ? strrchr(store, '/') : NULL;
     return slash == store ? store : arena_copy(policy->arena, store, (size_t)(slash - store));
+}
+
+static bool needs_network(const struct route *route)
+{
+    return route && route->handler->needs_network && route->handler->needs_network(route->settings);
+}
+
+static bool handlers_need_network(const struct policy *policy)
+{
+    bool needed = needs_network(policy->undocumented);
+    for (size_t i = 0; i < policy->route_count; i++)
+        needed = needed || needs_network(&policy->routes[i]);
+    return needed;
 }
 
 static bool confine(struct policy *policy, struct error *error)

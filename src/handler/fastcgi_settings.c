@@ -68,7 +68,8 @@ static bool prepare_address(struct fastcgi_settings *settings, struct decoder *d
     if (!settings->place)
         return false; /* is a finding already */
     return backend_address_parse(text_of(settings->place), decoder->arena, &settings->address, &error) ||
-           findings_add(decoder->findings, FINDING_ERROR, place_of(node, "address"), "%s", error.message);
+           findings_add(decoder->findings, FINDING_ERROR, place_of(node, "address"), "\"%s\" %s",
+                        settings->place, error.message);
 }
 
 static bool is_file_name(const char *name)
@@ -181,7 +182,7 @@ void fastcgi_advise(const void *target, struct findings *findings, const struct 
 {
     const struct fastcgi_settings *settings = target;
     const struct script_rules *rules = &settings->script;
-    if (!rules->root && strstr(settings->place, "php"))
+    if (!rules->root && (strstr(settings->place, "php") || strstr(settings->place, "fpm")))
         findings_add(findings, FINDING_ADVICE, place_of(node, "address"),
                      "php runs nothing without a script, expected `root`");
     if (rules->root && !rules->script && rules->extensions.count == 0)

@@ -34,7 +34,8 @@ struct handler {
     /* Whether what ** matched names a script, so that the route's path must end in it; NULL: never. */
     bool (*finds_script)(const void *settings);
 
-    /* Whether it connects by TCP, or looks up names, which a sandbox must allow; NULL: never. */
+    /* Whether it connects to other machines or to ports of this one, which a sandbox must
+     * leave open; NULL: never. */
     bool (*needs_network)(const void *settings);
 
     /* Whether the whole body must be at hand before begin(). */

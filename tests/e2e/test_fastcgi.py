@@ -167,3 +167,43 @@ def test_connections_are_kept_and_renewed(guard, fpm):
 def test_without_a_root(guard):
     """php-fpm is told no script, and says so by itself."""
     assert ask(guard.address, uri="/app/bare/hello.php").status in (404, 502)
+
+
+def test_example(start_guard, fpm, folder):
+    folder.write("fpm-site/uploads/evil.php", "<?php echo 'EXECUTED';")
+    folder.write("fpm-site/shop/index.php", "<?php echo 'shop ', $_SERVER['REQUEST_URI'];")
+    guard = start_guard("", start=False, name="example")
+    policy = servers.example_policy("php.yaml", socket=guard.address, site=fpm.root)
+    assert "unix:/run/php/php-fpm.sock" in policy
+    guard.write(policy.replace("unix:/run/php/php-fpm.sock", fpm.address))
+    guard.start()
+    assert ask(guard.address, uri="/app/hello.php").body == b"hello"
+    assert ask(guard.address, uri="/app/").body == b"index -"
+    assert ask(guard.address, uri="/app/shop/cart/7?a").body == b"shop /app/shop/cart/7?a"
+    assert ask(guard.address, uri="/app/uploads/evil.php").body == b""
+    reply = ask(guard.address, uri="/app/upload.jpg/x.php")
+    assert (reply.status, error(reply)) == (404, "script_not_found")
+    result = harness.run([guard.program, "explain", "-c", guard.policy_path, "GET", "/app/index.php/7"],
+                         env=guard.environment)
+    assert f"asks the application at {fpm.address} for {fpm.root}/index.php with /7" in result.stdout, result.stdout
+
+
+def test_as_plain_cgi(folder, fpm):
+    """One exchange in one process, on a connection that is closed."""
+    file = folder / "plain.yaml"
+    file.write_text(json.dumps({
+        "user": harness.WEB_USER, "defaults": {"auth": "none"},
+        "routes": [{"path": "/app/**", "methods": ["GET", "POST"],
+                    "fastcgi": {"address": fpm.address, "root": str(fpm.root)}}]}))
+    plain = dict(environment("POST", "/app/body.php", body=b"abc"), REDIRECT_STATUS="200",
+                 FCGIGUARD_POLICY=str(file))
+    result = harness.subprocess.run([str(harness.installed("fcgiguard", folder))], input=b"abc", timeout=60,
+                                    stdout=harness.subprocess.PIPE, env=harness.clean_environment(**plain))
+    assert result.stdout.startswith(b"Status: 200") and result.stdout.endswith(b"3 " + hashlib.md5(b"abc").hexdigest().encode())
+
+
+def test_advice(guard, fpm):
+    result = harness.run([guard.program, "check", "-c", guard.policy_path], env=guard.environment)
+    said = result.stdout + result.stderr
+    for what in ("every file beneath root may be run", "cgi.fix_pathinfo = 0", "php runs nothing without a script"):
+        assert what in said, said

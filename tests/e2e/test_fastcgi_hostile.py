@@ -387,7 +387,7 @@ def test_a_body_that_breaks_off(guard, backend):
     params = environment("POST", "/app/x/echo", replace={"CONTENT_LENGTH": "200000"})
     backend.drop()
     harness.wait_until(lambda: not backend.open, 10, "no connection is open")
-        with Connection(guard.address) as client:
+    with Connection(guard.address) as client:
         client.send(records.begin() + records.stream(records.PARAMS, records.pairs(params))
                     + records.record(records.STDIN, b"x" * 40000))
         harness.wait_until(lambda: backend.open, 10, "the application has the request")
