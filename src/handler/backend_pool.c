@@ -8,10 +8,12 @@
 
 #include "handler/backend_pool.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -21,49 +23,70 @@
 
 struct kept_connection {
     int descriptor;
-    uint64_t since;
+    uint64_t until; /* clock_milliseconds */
 };
 
 struct waiter {
     struct waiter *next;
     int bell;
+    size_t limit;
     bool granted;
     int descriptor; /* handed over with the place, or -1 */
 };
 
 struct backend_pool {
     pthread_mutex_t lock;
-    size_t limit, used; /* places */
-    uint64_t idle;
-    struct kept_connection *kept; /* the oldest first; of `limit` */
+    size_t most, used;            /* places */
+    struct kept_connection *kept; /* the oldest first; of `most` */
     size_t kept_count;
     struct waiter *first, **last;
     bool swept; /* a thread closes what grows old */
 };
 
-struct backend_pool *backend_pool_new(struct arena *arena, size_t limit, uint64_t idle)
+static struct backend_pool *new_pool(struct arena *arena)
 {
     struct backend_pool *pool = arena_alloc(arena, sizeof *pool);
-    pool->limit = limit;
-    pool->idle = idle;
-    pool->kept = arena_array(arena, limit, sizeof *pool->kept);
     pool->last = &pool->first;
     pthread_mutex_init(&pool->lock, NULL);
     return pool;
 }
 
+struct backend_pool *backend_pools_find(struct backend_pools **pools, const char *place, size_t limit,
+                                        struct arena *arena)
+{
+    struct backend_pools *one = *pools;
+    while (one && strcmp(one->place, place) != 0)
+        one = one->next;
+    if (!one) {
+        one = arena_alloc(arena, sizeof *one);
+        *one = (struct backend_pools){.next = *pools, .place = place, .pool = new_pool(arena)};
+        *pools = one;
+    }
+    if (limit > one->pool->most) {
+        one->pool->most = limit;
+        one->pool->kept = arena_array(arena, limit, sizeof *one->pool->kept);
+    }
+    return one->pool;
+}
+
 /* ---- what grows old */
 
-/* How long until the oldest must go, having closed what must go now; locked. */
+/* How long until the next one must go, having closed what must go now; locked. */
 static uint64_t close_old(struct backend_pool *pool)
 {
-    uint64_t now = clock_milliseconds();
-    size_t old = 0;
-    while (old < pool->kept_count && now - pool->kept[old].since >= pool->idle)
-        (void)close(pool->kept[old++].descriptor);
-    pool->kept_count -= old;
-    memmove(pool->kept, pool->kept + old, pool->kept_count * sizeof *pool->kept);
-    return pool->kept_count > 0 ? pool->kept[0].since + pool->idle - now : 0;
+    uint64_t now = clock_milliseconds(), next = UINT64_MAX;
+    size_t kept = 0;
+    for (size_t i = 0; i < pool->kept_count; i++) {
+        const struct kept_connection *one = &pool->kept[i];
+        if (one->until <= now) {
+            (void)close(one->descriptor);
+            continue;
+        }
+        next = one->until < next ? one->until : next;
+        pool->kept[kept++] = *one;
+    }
+    pool->kept_count = kept;
+    return kept > 0 ? next - now : 0;
 }
 
 static void *sweep(void *argument)
@@ -160,13 +183,14 @@ static enum backend_place wait_in_queue(struct backend_pool *pool, const struct 
     return gone ? BACKEND_PLACE_GONE : BACKEND_PLACE_NONE;
 }
 
-enum backend_place backend_pool_take(struct backend_pool *pool, const struct exchange *exchange,
+enum backend_place backend_pool_take(struct backend_pool *pool, size_t limit, const struct exchange *exchange,
                                      uint64_t deadline, int *descriptor)
 {
-    struct waiter waiter = {.descriptor = -1};
+    struct waiter waiter = {.limit = limit, .descriptor = -1};
     *descriptor = -1;
     pthread_mutex_lock(&pool->lock);
-    bool free = pool->used < pool->limit;
+    assert(limit <= pool->most);
+    bool free = pool->used < limit;
     if (free) {
         pool->used++;
         *descriptor = take_kept(pool);
@@ -184,10 +208,12 @@ enum backend_place backend_pool_take(struct backend_pool *pool, const struct exc
     return place;
 }
 
-/* The place goes to whoever waits longest; locked. */
+/* The place goes to whoever waits longest, of those for whom there are not too many; locked. */
 static bool hand_over(struct backend_pool *pool, int descriptor)
 {
     struct waiter *waiter = pool->first;
+    while (waiter && pool->used > waiter->limit)
+        waiter = waiter->next;
     if (!waiter)
         return false;
     remove_waiter(pool, waiter);
@@ -197,13 +223,14 @@ static bool hand_over(struct backend_pool *pool, int descriptor)
     return true;
 }
 
-void backend_pool_give(struct backend_pool *pool, int descriptor)
+void backend_pool_give(struct backend_pool *pool, int descriptor, uint64_t idle)
 {
     pthread_mutex_lock(&pool->lock);
     if (!hand_over(pool, descriptor)) {
         pool->used--;
         if (descriptor >= 0) {
-            pool->kept[pool->kept_count++] = (struct kept_connection){descriptor, clock_milliseconds()};
+            pool->kept[pool->kept_count++] =
+                (struct kept_connection){descriptor, clock_milliseconds() + idle};
             start_sweeping(pool);
         }
     }

@@ -170,7 +170,7 @@ static bool take_place(struct fastcgi_run *run)
 {
     uint64_t until = run->now + run->settings->queue_timeout;
     enum backend_place place = backend_pool_take(
-        run->backend.pool, run->exchange, until < run->deadline ? until : run->deadline, &run->descriptor);
+        run->backend.pool, run->settings->connections, run->exchange, until < run->deadline ? until : run->deadline, &run->descriptor);
     run->now = run->moved_at = run->client.awaited_at = clock_milliseconds();
     run->placed = place == BACKEND_PLACE;
     run->reused = run->descriptor >= 0;
@@ -285,6 +285,6 @@ void fastcgi_run_stop(struct fastcgi_run *run)
         run->descriptor = -1;
     }
     if (run->placed)
-        backend_pool_give(run->backend.pool, run->descriptor);
+        backend_pool_give(run->backend.pool, run->descriptor, run->settings->idle);
     give_memory(run);
 }

@@ -174,7 +174,9 @@ bool fastcgi_prepare(void *target, struct decoder *decoder, const struct node *n
            good;
     while (settings->fixed_environment[settings->fixed_count])
         settings->fixed_count++;
-    settings->pool = backend_pool_new(decoder->arena, settings->connections, settings->idle);
+    if (settings->place)
+        settings->pool = backend_pools_find(&decoder->backends, settings->place, settings->connections,
+                                            decoder->arena);
     return good;
 }
 

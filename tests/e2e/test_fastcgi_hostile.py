@@ -1,6 +1,7 @@
 """Applications that break the protocol, fall silent, are full, or end: each request
 gets the stated answer, and nothing of one reply is ever seen in the next."""
 
+import itertools
 import json
 import os
 import socket
@@ -152,7 +153,11 @@ def backend(folder):
 
 @pytest.fixture(scope="module")
 def guard(start_guard, backend, folder):
-    address = "unix:" + backend.path
+    ways = itertools.count()
+
+    def address():
+        """Another spelling each time, so that each route has connections of its own."""
+        return "unix:" + os.path.dirname(backend.path) + "/." * next(ways) + "/" + os.path.basename(backend.path)
     many = ["GET", "POST", "PUT", "HEAD"]
     silent = {"first_byte": "300ms", "silence": "300ms"}
     lone = socket.socket()
@@ -162,17 +167,17 @@ def guard(start_guard, backend, folder):
     made = start_guard({
         "threads": 12, "timeouts": {"read": "2s", "write": "2s"}, "defaults": {"auth": "none", "body": "64mb"},
         "routes": [
-            {"path": "/app/x/**", "methods": many, "fastcgi": {"address": address, "max_output": "64kb", "idle": "1h"}},
-            {"path": "/app/big/**", "methods": many, "fastcgi": {"address": address, "connections": 2}},
-            {"path": "/app/spool/**", "methods": many, "fastcgi": {"address": address, "input": "spool"}},
-            {"path": "/app/close/**", "methods": many, "fastcgi": {"address": address, "keep": False}},
-            {"path": "/app/short/**", "methods": many, "fastcgi": {"address": address, **silent}},
-            {"path": "/app/total/**", "methods": many, "fastcgi": {"address": address, "timeout": "300ms"}},
+            {"path": "/app/x/**", "methods": many, "fastcgi": {"address": address(), "max_output": "64kb", "idle": "1h"}},
+            {"path": "/app/big/**", "methods": many, "fastcgi": {"address": address(), "connections": 2}},
+            {"path": "/app/spool/**", "methods": many, "fastcgi": {"address": address(), "input": "spool"}},
+            {"path": "/app/close/**", "methods": many, "fastcgi": {"address": address(), "keep": False}},
+            {"path": "/app/short/**", "methods": many, "fastcgi": {"address": address(), **silent}},
+            {"path": "/app/total/**", "methods": many, "fastcgi": {"address": address(), "timeout": "300ms"}},
             {"path": "/app/one/**", "methods": many,
-             "fastcgi": {"address": address, "connections": 1, "queue_timeout": "300ms"}},
+             "fastcgi": {"address": address(), "connections": 1, "queue_timeout": "300ms"}},
             {"path": "/app/queue/**", "methods": many,
-             "fastcgi": {"address": address, "connections": 1, "queue_timeout": "1m"}},
-            {"path": "/app/idle/**", "methods": many, "fastcgi": {"address": address, "idle": "100ms"}},
+             "fastcgi": {"address": address(), "connections": 1, "queue_timeout": "1m"}},
+            {"path": "/app/idle/**", "methods": many, "fastcgi": {"address": address(), "idle": "100ms"}},
             {"path": "/app/none/**", "fastcgi": f"unix:{folder}/nobody.sock"},
             {"path": "/app/refused/**", "fastcgi": f"127.0.0.1:{port}"},
             {"path": "/app/nowhere/**", "fastcgi": {"address": "no.such.name.invalid:9000", "connect_timeout": "2s"}},
