@@ -153,8 +153,8 @@ static struct lookup *look_up(const struct backend_address *address, uint64_t de
     snprintf(lookup->host, sizeof lookup->host, "%s", address->host);
     snprintf(lookup->port, sizeof lookup->port, "%s", address->port);
     lookup->hints = (struct addrinfo){.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
-    lookup->question = (struct gaicb){
-        .ar_name = lookup->host, .ar_service = lookup->port, .ar_request = &lookup->hints};
+    lookup->question =
+        (struct gaicb){.ar_name = lookup->host, .ar_service = lookup->port, .ar_request = &lookup->hints};
     int status = getaddrinfo_a(GAI_NOWAIT, questions, 1, NULL);
     while (status == 0 && (status = gai_error(&lookup->question)) == EAI_INPROGRESS &&
            time_left(deadline) > 0) {

@@ -54,9 +54,9 @@ struct exec_run {
 
     int input, output, errors; /* our ends of the program's descriptors 0, 1 and 2; -1: closed */
     bool body_ended;           /* nothing more is to be read of the body */
-    uint64_t now;         /* as of the last poll */
-    uint64_t deadline;    /* of the whole run */
-    uint64_t moved_at;    /* when a byte last went to the program or came from it */
+    uint64_t now;              /* as of the last poll */
+    uint64_t deadline;         /* of the whole run */
+    uint64_t moved_at;         /* when a byte last went to the program or came from it */
     uint64_t ended_at;
 
     bool failed;

@@ -41,8 +41,7 @@ static bool find_script(const struct fastcgi_settings *settings, const struct ex
     enum script_found found = SCRIPT_FOUND;
     *script = (struct script){0};
     if (settings->script.root)
-        found =
-            fastcgi_script_find(&settings->script, exchange->path_info, exchange->arena, script, &detail);
+        found = fastcgi_script_find(&settings->script, exchange->path_info, exchange->arena, script, &detail);
     if (found == SCRIPT_NOT_FOUND)
         *verdict = DENY(404, FASTCGI_NAME, "script_not_found", detail);
     else if (found == SCRIPT_FAILED)

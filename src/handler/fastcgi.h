@@ -25,10 +25,10 @@ struct fastcgi_settings {
     struct script_rules script;
     uint64_t connections; /* at once */
     bool keep;
-    int input;                                             /* enum fastcgi_input */
-    uint64_t idle, queue_timeout, connect_timeout;         /* milliseconds */
-    uint64_t first_byte, silence, timeout;                 /* the same */
-    uint64_t max_output;                                   /* bytes of one reply's body */
+    int input;                                     /* enum fastcgi_input */
+    uint64_t idle, queue_timeout, connect_timeout; /* milliseconds */
+    uint64_t first_byte, silence, timeout;         /* the same */
+    uint64_t max_output;                           /* bytes of one reply's body */
     struct pairs environment;
     struct texts pass;     /* further parameters of the web server */
     struct texts steering; /* reply headers that are let through */
@@ -72,11 +72,11 @@ struct fastcgi_run {
     bool retried;
     bool keep; /* the connection is to be used again */
 
-    struct text head;      /* BEGIN_REQUEST and PARAMS, in the arena */
-    size_t head_sent;      /* of it */
-    bool body_ended;       /* and so will standard input, with what is in `in` */
-    bool deaf;             /* the application takes no more */
-    size_t fills;          /* how often `in` has been filled */
+    struct text head; /* BEGIN_REQUEST and PARAMS, in the arena */
+    size_t head_sent; /* of it */
+    bool body_ended;  /* and so will standard input, with what is in `in` */
+    bool deaf;        /* the application takes no more */
+    size_t fills;     /* how often `in` has been filled */
     size_t in_start, in_end;
 
     uint64_t now;      /* as of the last poll */

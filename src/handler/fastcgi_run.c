@@ -134,9 +134,9 @@ bool fastcgi_run_fill(struct fastcgi_run *run)
         return true;
     if (run->body_ended || run->failed)
         return false;
-    while (filled < most && (length = client_side_read(&run->client, run->now,
-                                                       run->in + RECORD_HEADER_SIZE + filled,
-                                                       most - filled)) > 0)
+    while (filled < most &&
+           (length = client_side_read(&run->client, run->now, run->in + RECORD_HEADER_SIZE + filled,
+                                      most - filled)) > 0)
         filled += (size_t)length;
     if (length < BODY_WAIT)
         return fastcgi_run_fail(run, body_verdict(length));
@@ -169,16 +169,17 @@ static struct backend choose(const struct fastcgi_settings *settings)
 static bool take_place(struct fastcgi_run *run)
 {
     uint64_t until = run->now + run->settings->queue_timeout;
-    enum backend_place place = backend_pool_take(
-        run->backend.pool, run->settings->connections, run->exchange, until < run->deadline ? until : run->deadline, &run->descriptor);
+    enum backend_place place =
+        backend_pool_take(run->backend.pool, run->settings->connections, run->exchange,
+                          until < run->deadline ? until : run->deadline, &run->descriptor);
     run->now = run->moved_at = run->client.awaited_at = clock_milliseconds();
     run->placed = place == BACKEND_PLACE;
     run->reused = run->descriptor >= 0;
     if (place == BACKEND_PLACE_GONE)
         return fastcgi_run_fail(run, DENY(400, FASTCGI_NAME, "client_gone", "the client is gone"));
     if (place == BACKEND_PLACE_NONE)
-        return fastcgi_run_fail(run, FAULT(503, FASTCGI_NAME, "backend_busy",
-                                           "no connection became free within queue_timeout"));
+        return fastcgi_run_fail(
+            run, FAULT(503, FASTCGI_NAME, "backend_busy", "no connection became free within queue_timeout"));
     return true;
 }
 

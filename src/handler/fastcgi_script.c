@@ -61,7 +61,8 @@ static enum script_found search(const struct script_rules *rules, struct text pa
         named = true;
         int there = rules->check ? is_there(root, name, arena) : 1;
         if (there < 0) {
-            *detail = arena_printf(arena, "cannot look for it beneath %s: %s", rules->root, strerrordesc_np(errno));
+            *detail =
+                arena_printf(arena, "cannot look for it beneath %s: %s", rules->root, strerrordesc_np(errno));
             return SCRIPT_FAILED;
         }
         if (there) {
@@ -69,7 +70,8 @@ static enum script_found search(const struct script_rules *rules, struct text pa
             return SCRIPT_FOUND;
         }
     }
-    *detail = arena_printf(arena, "%s beneath %s", named ? "no such file" : "it names no script", rules->root);
+    *detail =
+        arena_printf(arena, "%s beneath %s", named ? "no such file" : "it names no script", rules->root);
     return SCRIPT_NOT_FOUND;
 }
 

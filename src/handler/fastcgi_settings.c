@@ -85,8 +85,8 @@ static bool is_inner_path(const char *path)
     struct text rest = text_of(path), segment;
     bool good = rest.length > 0 && rest.at[rest.length - 1] != '/';
     while (text_next(&rest, '/', &segment))
-        good = good && segment.length > 0 && !text_equal(segment, TEXT(".")) &&
-               !text_equal(segment, TEXT(".."));
+        good =
+            good && segment.length > 0 && !text_equal(segment, TEXT(".")) && !text_equal(segment, TEXT(".."));
     return good;
 }
 
@@ -101,8 +101,8 @@ static bool check_names(const struct script_rules *rules, struct decoder *decode
                             "is no path beneath root, expected one such as index.php");
     for (size_t i = 0; i < rules->extensions.count; i++) {
         struct text extension = rules->extensions.items[i];
-        if (extension.length > 0 && (extension.at[0] != '.' || extension.length == 1 ||
-                                     text_find(extension, '/') < extension.length))
+        if (extension.length > 0 &&
+            (extension.at[0] != '.' || extension.length == 1 || text_find(extension, '/') < extension.length))
             good = findings_add(decoder->findings, FINDING_ERROR, place_of(node, "extensions"),
                                 "\"%.*s\" is no extension, expected one such as .php",
                                 TEXT_ARGUMENTS(extension));
@@ -175,8 +175,8 @@ bool fastcgi_prepare(void *target, struct decoder *decoder, const struct node *n
     while (settings->fixed_environment[settings->fixed_count])
         settings->fixed_count++;
     if (settings->place)
-        settings->pool = backend_pools_find(&decoder->backends, settings->place, settings->connections,
-                                            decoder->arena);
+        settings->pool =
+            backend_pools_find(&decoder->backends, settings->place, settings->connections, decoder->arena);
     return good;
 }
 

@@ -172,7 +172,8 @@ static void add_headers(struct variables *variables)
                 byte = (char)(byte - 'a' + 'A');
             name[sizeof prefix - 1 + k] = byte == '-' ? '_' : byte;
         }
-        variables_add(variables, (struct text){name, sizeof prefix - 1 + header.length}, headers->items[i].value);
+        variables_add(variables, (struct text){name, sizeof prefix - 1 + header.length},
+                      headers->items[i].value);
     }
 }
 

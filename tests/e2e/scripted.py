@@ -103,7 +103,7 @@ def good(request):
 
 
 class Scripted:
-    """Listens at `path`; `scripts` by name. `streaming` names scripts that read the body themselves."""
+    """Listens at `path`, or a (host, port); `scripts` by name. `streaming` names scripts that read the body themselves."""
 
     def __init__(self, path, scripts, streaming=(), backlog=64):
         self.path, self.scripts, self.streaming = path, {"good": good, **scripts}, streaming
@@ -114,11 +114,15 @@ class Scripted:
         self.listen()
 
     def listen(self):
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self.path)
-        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.listener.bind(self.path)
-        os.chmod(self.path, 0o666)
+        if isinstance(self.path, tuple):
+            self.listener = socket.create_server(
+                self.path, family=socket.AF_INET6 if ":" in self.path[0] else socket.AF_INET)
+        else:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.path)
+            self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            self.listener.bind(self.path)
+            os.chmod(self.path, 0o666)
         self.listener.listen(self.backlog)
         threading.Thread(target=self.accept, args=(self.listener,), daemon=True).start()
 

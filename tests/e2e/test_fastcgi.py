@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import signal
 import socket
 
 import pytest
@@ -26,6 +27,7 @@ def routes(fpm):
         {"path": "/app/one/**", "fastcgi": {**base, "root": str(fpm.root), "script": "told.php", "keep": False,
                                             "environment": {"MODE": "test", "PHP_VALUE": "precision=7"},
                                             "pass": ["GEO"]}},
+        {"path": "/app/late/**", "fastcgi": {**base, "root": str(fpm.root), "first_byte": "300ms"}},
         {"path": "/app/bare/**", "fastcgi": fpm.address},
     ]
 
@@ -162,6 +164,24 @@ def test_connections_are_kept_and_renewed(guard, fpm):
     assert (reply.status, error(reply)) == (502, "backend_unavailable")
     fpm.start()
     assert pids() == {200}
+
+
+def test_a_stopped_application(guard, fpm):
+    children = harness.children(fpm.process.pid)
+    for child in children:
+        os.kill(child, signal.SIGSTOP)
+    try:
+        for _ in range(2):
+            reply = ask(guard.address, uri="/app/late/hello.php")
+            assert (reply.status, error(reply)) == (504, "backend_timeout")
+    finally:
+        for child in children:
+            os.kill(child, signal.SIGCONT)
+    assert ask(guard.address, uri="/app/php/hello.php").body == b"hello"
+    for child in children:
+        os.kill(child, signal.SIGKILL)  # their parent starts others
+    harness.wait_until(lambda: not set(children) & set(harness.children(fpm.process.pid)), 10, "they are gone")
+    assert ask(guard.address, uri="/app/php/hello.php").body == b"hello"
 
 
 def test_without_a_root(guard):

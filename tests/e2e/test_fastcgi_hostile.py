@@ -301,6 +301,45 @@ def test_nobody_there(guard, where):
     assert (reply.status, error(reply)) == (502, "backend_unavailable")
 
 
+def test_by_tcp(start_guard):
+    """By number and by name, out of the sandbox."""
+    listening, routes = [], []
+    for host, written in (("127.0.0.1", "127.0.0.1"), ("::1", "[::1]"), ("127.0.0.1", "localhost")):
+        try:
+            one = scripted.Scripted((host, harness.free_port()), SCRIPTS)
+        except OSError:
+            continue  # a machine without IPv6
+        listening.append(one)
+        routes.append({"path": f"/app/{len(routes)}/**", "fastcgi": f"{written}:{one.path[1]}"})
+    guard = start_guard({"defaults": {"auth": "none"}, "routes": routes}, name="tcp")
+    for i, one in enumerate(listening):
+        check_canary(guard, f"/app/{i}")
+        assert one.connections == 1, routes[i]
+        one.stop()
+        reply = ask(guard.address, uri=f"/app/{i}/good")
+        assert (reply.status, error(reply)) == (502, "backend_unavailable")
+
+
+def test_a_full_backlog(folder, start_guard):
+    """Nobody accepts: the queue of a unix socket cannot be polled for."""
+    path = str(folder.writable("run") / "backlog.sock")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(path)
+        os.chmod(path, 0o666)
+        listener.listen(0)
+        guard = start_guard({"defaults": {"auth": "none"}, "routes": [
+            {"path": "/app/**", "fastcgi": {"address": "unix:" + path, "connect_timeout": "300ms", "timeout": "1s"}}]},
+            name="full")
+        replies = []
+        threads = [threading.Thread(target=lambda: replies.append(ask(guard.address))) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        assert {(reply.status, error(reply)) for reply in replies} == {(504, "backend_timeout")}
+    guard.wait_text("could not be reached in time")
+
+
 def test_waits_for_a_place(guard, backend):
     with Connection(guard.address) as first:
         first.send(records.request(environment(uri="/app/one/silent")))

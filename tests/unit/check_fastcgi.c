@@ -88,27 +88,17 @@ static const struct reply_case reply_cases[] = {
     {"padding", TEXT(OUT("\1\2\0axx") OUT("\0\1\0x") END_OF_REQUEST), FASTCGI_END, "a", "", NULL, 0},
     {"errors", TEXT("\1\7\0\1\0\2\0\0no" END_OF_REQUEST), FASTCGI_END, "", "no", NULL, 0},
     {"bytes behind", TEXT(END_OF_REQUEST "xy"), FASTCGI_END, "", "", NULL, 2},
-    {"padding of the end",
-     TEXT("\1\3\0\1\0\10\2\0\0\0\0\0\0\0\0\0xx"),
-     FASTCGI_END,
-     "",
-     "",
-     NULL,
+    {"padding of the end", TEXT("\1\3\0\1\0\10\2\0\0\0\0\0\0\0\0\0xx"), FASTCGI_END, "", "", NULL, 0},
+    {"padding of the end is missing", TEXT("\1\3\0\1\0\10\2\0\0\0\0\0\0\0\0\0x"), FASTCGI_MORE, "", "", NULL,
      0},
-    {"padding of the end is missing", TEXT("\1\3\0\1\0\10\2\0\0\0\0\0\0\0\0\0x"), FASTCGI_MORE, "", "", NULL, 0},
     {"no end", TEXT(OUT("\3\0\0abc") OUT("\0\0\0")), FASTCGI_MORE, "abc", "", NULL, 0},
     {"version", TEXT("\2\6\0\1\0\1\0\0a"), FASTCGI_BROKEN, "", "", "version", 1},
     {"id 2", TEXT("\1\6\0\2\0\1\0\0a"), FASTCGI_BROKEN, "", "", "another request", 1},
     {"id 256", TEXT("\1\6\1\0\0\1\0\0a"), FASTCGI_BROKEN, "", "", "another request", 1},
     {"type", TEXT("\1\5\0\1\0\1\0\0a"), FASTCGI_BROKEN, "", "", "no part of a reply", 1},
     {"long end", TEXT("\1\3\0\1\0\11\0\0"), FASTCGI_BROKEN, "", "", "8 bytes", 0},
-    {"behind the end of a stream",
-     TEXT(OUT("\0\0\0") OUT("\1\0\0a")),
-     FASTCGI_BROKEN,
-     "",
-     "",
-     "behind the end",
-     1},
+    {"behind the end of a stream", TEXT(OUT("\0\0\0") OUT("\1\0\0a")), FASTCGI_BROKEN, "", "",
+     "behind the end", 1},
     {"a stream ends twice", TEXT(OUT("\0\0\0") OUT("\0\0\0") END_OF_REQUEST), FASTCGI_END, "", "", NULL, 0},
 };
 
@@ -123,7 +113,8 @@ START_TEST(replies)
         while (all.length > 0 && step != FASTCGI_END && step != FASTCGI_BROKEN) {
             struct text rest = {all.at, all.length < size ? all.length : size};
             size_t before = rest.length;
-            while ((step = fastcgi_reply_take(&reply, &rest, &piece)) == FASTCGI_OUTPUT || step == FASTCGI_ERRORS)
+            while ((step = fastcgi_reply_take(&reply, &rest, &piece)) == FASTCGI_OUTPUT ||
+                   step == FASTCGI_ERRORS)
                 bytes_add_text(step == FASTCGI_OUTPUT ? &output : &errors, piece);
             all = text_from(all, before - rest.length);
         }
@@ -195,7 +186,8 @@ static void make_root(void)
     ck_assert_ptr_nonnull(mkdtemp(root));
     ck_assert_int_eq(mkdir(arena_printf(arena, "%s/sub", root), 0700), 0);
     ck_assert_int_eq(mkdir(arena_printf(arena, "%s/dir.php", root), 0700), 0);
-    static const char *const files[] = {"index.php", "a.php", "sub/index.php", "dir.php/in.php", "up.jpg", ".php"};
+    static const char *const files[] = {"index.php",      "a.php",  "sub/index.php",
+                                        "dir.php/in.php", "up.jpg", ".php"};
     for (size_t i = 0; i < COUNT(files); i++)
         make_file(files[i]);
     ck_assert_int_eq(symlink("/etc/passwd", arena_printf(arena, "%s/out.php", root)), 0);
@@ -204,8 +196,9 @@ static void make_root(void)
 
 static void remove_root(void)
 {
-    static const char *const names[] = {"index.php", "a.php", "sub/index.php", "dir.php/in.php", "up.jpg",
-                                        ".php", "out.php", "in.php", "sub", "dir.php", ""};
+    static const char *const names[] = {
+        "index.php", "a.php",  "sub/index.php", "dir.php/in.php", "up.jpg", ".php",
+        "out.php",   "in.php", "sub",           "dir.php",        ""};
     for (size_t i = 0; i < COUNT(names); i++)
         ck_assert_int_eq(remove(arena_printf(arena, "%s/%s", root, names[i])), 0);
     tear_down();
@@ -257,13 +250,26 @@ struct address_case {
 };
 
 static const struct address_case address_cases[] = {
-    {"unix:/run/a.sock", AF_UNIX, NULL}, {"unix:run/a.sock", 0, NULL}, {"unix:", 0, NULL},
-    {"127.0.0.1:9000", AF_INET, NULL},   {"tcp:127.0.0.1:1", AF_INET, NULL}, {"[::1]:9000", AF_INET6, NULL},
-    {"::1:9000", 0, NULL},               {"[::1]", 0, NULL},           {"[x]:1", 0, NULL},
-    {"php:9000", -1, "9000"},            {"a-b.example.:80", -1, "80"}, {"php", 0, NULL},
-    {"php:", 0, NULL},                   {"php:0", 0, NULL},           {"php:65536", 0, NULL},
-    {"php:http", 0, NULL},               {":9000", 0, NULL},           {"a b:1", 0, NULL},
-    {"http://a:80", 0, NULL},            {"", 0, NULL},
+    {"unix:/run/a.sock", AF_UNIX, NULL},
+    {"unix:run/a.sock", 0, NULL},
+    {"unix:", 0, NULL},
+    {"127.0.0.1:9000", AF_INET, NULL},
+    {"tcp:127.0.0.1:1", AF_INET, NULL},
+    {"[::1]:9000", AF_INET6, NULL},
+    {"::1:9000", 0, NULL},
+    {"[::1]", 0, NULL},
+    {"[x]:1", 0, NULL},
+    {"php:9000", -1, "9000"},
+    {"a-b.example.:80", -1, "80"},
+    {"php", 0, NULL},
+    {"php:", 0, NULL},
+    {"php:0", 0, NULL},
+    {"php:65536", 0, NULL},
+    {"php:http", 0, NULL},
+    {":9000", 0, NULL},
+    {"a b:1", 0, NULL},
+    {"http://a:80", 0, NULL},
+    {"", 0, NULL},
 };
 
 START_TEST(addresses)
@@ -382,7 +388,8 @@ struct taker {
 static void *take_one(void *argument)
 {
     struct taker *taker = argument;
-    taker->place = backend_pool_take(taker->pool, 1, &taker->exchange, clock_milliseconds() + 60000, &taker->got);
+    taker->place =
+        backend_pool_take(taker->pool, 1, &taker->exchange, clock_milliseconds() + 60000, &taker->got);
     return NULL;
 }
 
@@ -411,7 +418,8 @@ START_TEST(pool_forgets_a_client_that_leaves)
     struct backend_pool *pool = new_pool(1);
     ck_assert_int_eq(backend_pool_take(pool, 1, &exchange, 0, &got), BACKEND_PLACE);
     close(peer);
-    ck_assert_int_eq(backend_pool_take(pool, 1, &exchange, clock_milliseconds() + 60000, &got), BACKEND_PLACE_GONE);
+    ck_assert_int_eq(backend_pool_take(pool, 1, &exchange, clock_milliseconds() + 60000, &got),
+                     BACKEND_PLACE_GONE);
     backend_pool_give(pool, -1, 0);
     ck_assert_int_eq(backend_pool_take(pool, 1, &exchange, 0, &got), BACKEND_PLACE);
     close(client);
