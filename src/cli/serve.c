@@ -292,6 +292,19 @@ static const char *store_folder(const struct policy *policy)
     return slash == store ? store : arena_copy(policy->arena, store, (size_t)(slash - store));
 }
 
+static bool needs_network(const struct route *route)
+{
+    return route && route->handler->needs_network && route->handler->needs_network(route->settings);
+}
+
+static bool handlers_need_network(const struct policy *policy)
+{
+    bool needed = needs_network(policy->undocumented);
+    for (size_t i = 0; i < policy->route_count; i++)
+        needed = needed || needs_network(&policy->routes[i]);
+    return needed;
+}
+
 static bool confine(struct policy *policy, struct error *error)
 {
     static const char *const readable[] = {"/etc/localtime", "/dev/null", "/dev/urandom", NULL};
@@ -302,7 +315,8 @@ static bool confine(struct policy *policy, struct error *error)
     if (!auth_methods_open(&policy->auth, error) || !limits_open(&policy->limits, error))
         return false;
     const char *const writable[] = {policy->server.spool, store_folder(policy), NULL};
-    bool network = auth_methods_need_network(&policy->auth) || store_needs_network(policy);
+    bool network = auth_methods_need_network(&policy->auth) || store_needs_network(policy) ||
+                   handlers_need_network(policy);
     const struct sandbox_paths paths = {readable, writable, network};
     return (!policy->server.sandbox || sandbox_enter(&paths, error)) &&
            auth_methods_start(&policy->auth, policy->server.threads, error) &&

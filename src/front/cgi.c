@@ -243,6 +243,7 @@ int cgi_serve(const struct policy *policy, struct launcher *launcher)
                                 .channel = &cgi->channel,
                                 .started = clock_microseconds(),
                                 .launcher = launcher,
+                                .single = true,
                                 .spool_folder = policy->server.spool,
                                 .read_timeout = policy->server.timeouts.read,
                                 .write_timeout = policy->server.timeouts.write};

@@ -19,6 +19,11 @@ static struct program *exec_program(void *rules)
     return &((struct exec_settings *)rules)->program;
 }
 
+static bool exec_finds_script(const void *rules)
+{
+    return ((const struct exec_settings *)rules)->program.root != NULL;
+}
+
 static const struct texts *exec_allowed_headers(const void *rules)
 {
     return &((const struct exec_settings *)rules)->steering;
@@ -105,36 +110,13 @@ static void *exec_begin(const void *rules, struct exchange *exchange, struct ver
 
 static bool hand_on(struct exec_run *run, struct text piece)
 {
-    struct exchange *exchange = run->exchange;
-    int64_t length = exchange->reply.length;
-    run->body_size += piece.length;
-    if (run->body_size > run->settings->max_output)
-        return reply_fault(run, "the reply is larger than max_output");
-    if (length >= 0 && run->body_size > (uint64_t)length && !run->cut) {
-        run->cut = true;
-        log_event(SEVERITY_WARNING, "program_output",
-                  "request %s: the program wrote more than its Content-Length of %lld, the rest is dropped",
-                  exchange->id, (long long)length);
-    }
-    if (!exchange_send(exchange, piece)) {
-        exec_run_fail(run, DENY(400, EXEC_NAME, "client_gone", "the client is gone"));
+    struct verdict verdict;
+    if (!relay_send(&run->relay, piece, &verdict)) {
+        exec_run_fail(run, verdict);
         return false;
     }
-    exec_pump_sent(run);
+    client_side_sent(&run->client, run->now);
     return true;
-}
-
-static bool check_length(struct exec_run *run)
-{
-    const struct exchange *exchange = run->exchange;
-    int64_t length = exchange->reply.length;
-    if (length < 0 || run->body_size >= (uint64_t)length ||
-        !reply_has_body(&exchange->reply, exchange->request.method))
-        return true;
-    return reply_fault(run,
-                       arena_printf(exchange->arena,
-                                    "the program wrote %llu bytes of the %lld that its Content-Length states",
-                                    (unsigned long long)run->body_size, (long long)length));
 }
 
 static bool exec_relay(void *state, struct exchange *exchange, struct verdict *verdict)
@@ -144,7 +126,9 @@ static bool exec_relay(void *state, struct exchange *exchange, struct verdict *v
     (void)exchange;
     while (hand_on(run, piece) && exec_pump(run, &piece) == EXEC_OUTPUT)
         ;
-    run->complete = !run->failed && check_length(run);
+    if (!run->failed && !relay_is_whole(&run->relay, verdict))
+        exec_run_fail(run, *verdict);
+    run->complete = !run->failed;
     if (!run->complete)
         *verdict = run->failure;
     return run->complete;
@@ -181,6 +165,7 @@ const struct handler handler_exec = {
     .prepare = exec_prepare,
     .advise = exec_advise,
     .program = exec_program,
+    .finds_script = exec_finds_script,
     .wants_body = exec_wants_body,
     .begin = exec_begin,
     .relay = exec_relay,

@@ -1,14 +1,16 @@
 /*
  * Exec: private to the files of the exec handler. exec.c has the handler,
- * exec_settings.c its policy keys, exec_environment.c what a program is told,
- * exec_run.c its start and its end, exec_pump.c the bytes to and from it,
- * exec_errors.c its standard error.
+ * exec_settings.c its policy keys, exec_run.c its start and its end, exec_pump.c
+ * the bytes to and from it.
  */
 #ifndef HANDLER_EXEC_H
 #define HANDLER_EXEC_H
 
 #include "handler/cgi_reply.h"
+#include "handler/client_side.h"
+#include "handler/error_lines.h"
 #include "handler/handler.h"
+#include "handler/relay.h"
 #include "process/launcher.h"
 #include "process/program.h"
 
@@ -33,40 +35,16 @@ extern const struct field exec_fields[];
 bool exec_prepare(void *settings, struct decoder *, const struct node *);
 void exec_advise(const void *settings, struct findings *, const struct node *);
 
-/* ---- exec_environment.c */
-
-/* Whether it is a name that the request itself gives its value (HTTP_*, QUERY_STRING ...). */
-bool exec_name_is_reserved(struct text name);
-
-/* The meta-variables of RFC 3875, 4.1, NULL-ended, in the exchange's arena. A
- * pure function of both. */
-char *const *exec_environment(const struct exec_settings *, const struct exchange *);
-
-/* ---- exec_errors.c */
-
-enum { EXEC_LINE_SIZE = 1000, EXEC_LINES_LIMIT = 200 };
-
-struct exec_errors {
-    uint64_t lines;
-    size_t length; /* of the line that has not ended yet, also what no longer fitted in */
-    char line[EXEC_LINE_SIZE];
-};
-
-/* Takes a piece of standard error and hands whole lines to the exchange. */
-void exec_errors_take(struct exec_errors *, const struct exchange *, struct text piece);
-
-/* Hands over what has no end, and how many lines were left out. */
-void exec_errors_end(struct exec_errors *, const struct exchange *);
-
 /* ---- exec_run.c */
 
 enum { EXEC_INPUT_SIZE = 32 * 1024, EXEC_OUTPUT_SIZE = 64 * 1024 };
 
 /* One program under way. Times are of clock_milliseconds(). */
 struct exec_run {
-    struct exec_run *next; /* in the list of spare ones */
     const struct exec_settings *settings;
     struct exchange *exchange;
+    struct client_side client;
+    struct relay relay;
 
     struct run run;
     bool started, stopped; /* launcher_start() and launcher_stop() were called */
@@ -76,28 +54,18 @@ struct exec_run {
 
     int input, output, errors; /* our ends of the program's descriptors 0, 1 and 2; -1: closed */
     bool body_ended;           /* nothing more is to be read of the body */
-    bool awaits_body;          /* the client must send before the body goes on */
-    bool gathering;            /* the channel may hold bytes it has not tried to send */
-    bool heard;                /* the client has sent something behind the body */
-    bool stuck;                /* the client did not take all there was for it */
-
-    uint64_t now;         /* as of the last poll */
-    uint64_t deadline;    /* of the whole run */
-    uint64_t moved_at;    /* when a byte last went to the program or came from it */
-    uint64_t awaited_at;  /* since when `awaits_body` */
-    uint64_t gathered_at; /* since when `gathering` */
-    uint64_t drained_at;  /* when the client last took something */
+    uint64_t now;              /* as of the last poll */
+    uint64_t deadline;         /* of the whole run */
+    uint64_t moved_at;         /* when a byte last went to the program or came from it */
     uint64_t ended_at;
 
     bool failed;
     struct verdict failure; /* once the head is sent, its detail alone counts */
 
-    struct text rest;   /* of `out`: what came behind the header block */
-    uint64_t body_size; /* bytes of body that the program has written */
-    bool cut;           /* they are more than its Content-Length, and that was logged */
-    bool complete;      /* the reply has been handed over whole */
+    struct text rest; /* of `out`: what came behind the header block */
+    bool complete;    /* the reply has been handed over whole */
 
-    struct exec_errors lines;
+    struct error_lines lines;
     size_t in_start, in_end;  /* what the program has yet to take */
     size_t in_used, out_used; /* high-water marks: what must be wiped */
     char in[EXEC_INPUT_SIZE];
@@ -105,6 +73,10 @@ struct exec_run {
 };
 
 enum exec_progress { EXEC_NOTHING, EXEC_OUTPUT, EXEC_CLOSED, EXEC_FAILED };
+
+/* What a program is told, NULL-ended, in the exchange's arena; of a script beneath a root
+ * the parent adds what names it, once it has found it. */
+char *const *exec_environment(const struct exec_settings *, const struct exchange *);
 
 /* Starts the program. NULL with the verdict when that is not possible. */
 struct exec_run *exec_run_start(const struct exec_settings *, struct exchange *, struct verdict *);
@@ -144,8 +116,5 @@ enum exec_progress exec_pump(struct exec_run *, struct text *piece);
 
 /* Writes to the program what it can of the body. */
 void exec_pump_feed(struct exec_run *);
-
-/* Tells that the channel was given something to send. */
-void exec_pump_sent(struct exec_run *);
 
 #endif

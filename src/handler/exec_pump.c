@@ -16,68 +16,42 @@
 
 enum {
     FEED_ROUNDS = 4,  /* pieces of the body at a time, so that the reply is not kept waiting */
-    GATHER_MS = 2,    /* a program that has written mostly writes more, or ends: one send for both */
     LINGER_MS = 1000, /* for output that outlives the program, held open by who left its group */
 };
 
-enum slot { CLIENT_IN, PROGRAM_IN, PROGRAM_OUT, PROGRAM_ERRORS, PROGRAM_END, CLIENT_OUT, SLOTS };
+enum slot { PROGRAM_IN = CLIENT_SLOTS, PROGRAM_OUT, PROGRAM_ERRORS, PROGRAM_END, SLOTS };
 
-enum limit {
-    LIMIT_RUN,
-    LIMIT_SILENCE,
-    LIMIT_CLIENT_SENDS,
-    LIMIT_CLIENT_READS,
-    LIMIT_LINGER,
-    LIMIT_GATHER,
-    LIMITS
-};
-
-static bool has_room(const struct exec_run *run)
-{
-    const struct channel *channel = run->exchange->channel;
-    return channel->pending(channel) <= channel->pending_limit;
-}
+enum limit { LIMIT_RUN, LIMIT_SILENCE, LIMIT_CLIENT, LIMIT_LINGER, LIMITS };
 
 /* Whether nothing can go to the program before the client has sent more. */
 static bool is_hungry(const struct exec_run *run)
 {
-    return run->input >= 0 && run->in_start == run->in_end && run->awaits_body;
+    return run->input >= 0 && run->in_start == run->in_end && run->client.awaits_body;
 }
 
 static void watch(const struct exec_run *run, struct pollfd slots[SLOTS])
 {
-    const struct channel *channel = run->exchange->channel;
-    bool hungry = is_hungry(run), room = has_room(run);
-    short gone = channel->half_closes ? 0 : POLLRDHUP;
-    short client = run->stuck || !room ? (short)(gone | POLLOUT) : gone;
-    bool listens = hungry || (run->input < 0 && !run->heard);
-    slots[CLIENT_IN] = (struct pollfd){listens ? channel->input : -1, POLLIN, 0};
+    bool hungry = is_hungry(run), room = client_side_has_room(&run->client);
+    client_side_watch(&run->client, hungry, run->input < 0, slots);
     /* Hungry, it is still watched for a program that closes its input. */
     slots[PROGRAM_IN] = (struct pollfd){run->input, hungry ? 0 : POLLOUT, 0};
     slots[PROGRAM_OUT] = (struct pollfd){room ? run->output : -1, POLLIN, 0};
     slots[PROGRAM_ERRORS] = (struct pollfd){run->errors, POLLIN, 0};
     slots[PROGRAM_END] = (struct pollfd){run->ended ? -1 : run->run.descriptor, POLLIN, 0};
-    slots[CLIENT_OUT] = (struct pollfd){channel->output, client, 0};
 }
 
 /* When each limit would be reached. One that does not apply is never reached. */
 static void set_limits(const struct exec_run *run, uint64_t at[LIMITS])
 {
-    const struct exchange *exchange = run->exchange;
-    bool hungry = is_hungry(run), room = has_room(run);
+    bool hungry = is_hungry(run), room = client_side_has_room(&run->client);
     for (size_t i = 0; i < LIMITS; i++)
         at[i] = UINT64_MAX;
     at[LIMIT_RUN] = run->deadline;
     if (!hungry && room)
         at[LIMIT_SILENCE] = run->moved_at + run->settings->silence;
-    if (hungry && exchange->read_timeout)
-        at[LIMIT_CLIENT_SENDS] = run->awaited_at + exchange->read_timeout;
-    if (run->stuck && exchange->write_timeout)
-        at[LIMIT_CLIENT_READS] = run->drained_at + exchange->write_timeout;
+    at[LIMIT_CLIENT] = client_side_limit(&run->client, hungry);
     if (run->ended && room)
         at[LIMIT_LINGER] = (run->moved_at > run->ended_at ? run->moved_at : run->ended_at) + LINGER_MS;
-    if (run->gathering)
-        at[LIMIT_GATHER] = run->gathered_at + GATHER_MS;
 }
 
 static void wait_for_something(struct exec_run *run, struct pollfd slots[SLOTS], const uint64_t at[LIMITS])
@@ -103,12 +77,11 @@ static struct verdict timed_out(const struct exec_run *run, const char *what, ui
 static enum exec_progress expire(struct exec_run *run, const uint64_t at[LIMITS])
 {
     const struct exec_settings *settings = run->settings;
+    struct verdict late;
     if (run->now >= at[LIMIT_RUN])
         return exec_run_fail(run, timed_out(run, "the program ran for more than", settings->timeout));
-    if (run->now >= at[LIMIT_CLIENT_SENDS])
-        return exec_run_fail(run, DENY(408, "body", "body_timeout", "the client stopped sending its body"));
-    if (run->now >= at[LIMIT_CLIENT_READS])
-        return exec_run_fail(run, DENY(408, EXEC_NAME, "client_stalled", "the client stopped reading"));
+    if (client_side_is_late(&run->client, is_hungry(run), run->now, &late))
+        return exec_run_fail(run, late);
     if (run->now >= at[LIMIT_SILENCE])
         return exec_run_fail(run, timed_out(run, "the program was silent for", settings->silence));
     if (run->now >= at[LIMIT_LINGER]) {
@@ -116,28 +89,6 @@ static enum exec_progress expire(struct exec_run *run, const uint64_t at[LIMITS]
         return EXEC_CLOSED;
     }
     return EXEC_NOTHING;
-}
-
-void exec_pump_sent(struct exec_run *run)
-{
-    const struct channel *channel = run->exchange->channel;
-    if (run->stuck || run->gathering || channel->pending(channel) == 0)
-        return;
-    run->gathering = true;
-    run->gathered_at = run->now;
-}
-
-static bool flush(struct exec_run *run)
-{
-    struct channel *channel = run->exchange->channel;
-    uint64_t before = channel->pending(channel);
-    bool here = channel->flush(channel);
-    uint64_t after = channel->pending(channel);
-    if (after < before || !run->stuck)
-        run->drained_at = run->now;
-    run->stuck = after > 0 && !channel->holds;
-    run->gathering = false;
-    return here;
 }
 
 void exec_pump_feed(struct exec_run *run)
@@ -178,42 +129,17 @@ static enum exec_progress read_output(struct exec_run *run, short events, struct
     return EXEC_OUTPUT;
 }
 
-/* What a client sends when the program wants no more can only be that it gives
- * up (FCGI_ABORT_REQUEST); one look, for anything else would stay there. */
-static void listen_to_client(struct exec_run *run, short events)
-{
-    char byte;
-    struct channel *channel = run->exchange->channel;
-    if (run->input >= 0 || run->heard || !events)
-        return;
-    run->heard = true;
-    if (channel->receive(channel, &byte, 1) < 0 && errno == ECONNABORTED)
-        channel->gone = true;
-}
-
-static bool serve_client(struct exec_run *run, short events, const uint64_t at[LIMITS])
-{
-    /* POLLRDHUP only comes where watch() asked for it. */
-    bool here = !run->exchange->channel->gone && !(events & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL));
-    if (here && ((events & POLLOUT) || run->now >= at[LIMIT_GATHER]))
-        here = flush(run);
-    if (!here)
-        exec_run_fail(run, DENY(400, EXEC_NAME, "client_gone", "the client is gone"));
-    return here;
-}
-
 static enum exec_progress turn(struct exec_run *run, struct text *piece)
 {
     struct pollfd slots[SLOTS];
     uint64_t at[LIMITS];
-    if (!has_room(run) || is_hungry(run))
+    if (!client_side_has_room(&run->client) || is_hungry(run))
         run->moved_at = run->now; /* it is the client who keeps the program waiting */
     watch(run, slots);
     set_limits(run, at);
     wait_for_something(run, slots, at);
-    listen_to_client(run, slots[CLIENT_IN].revents);
-    if (!serve_client(run, slots[CLIENT_OUT].revents, at))
-        return EXEC_FAILED;
+    if (!client_side_serve(&run->client, run->input < 0, slots, run->now))
+        return exec_run_fail(run, DENY(400, EXEC_NAME, "client_gone", "the client is gone"));
     if (slots[PROGRAM_ERRORS].revents & POLLIN)
         exec_run_read_errors(run);
     else if (slots[PROGRAM_ERRORS].revents)

@@ -15,42 +15,19 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "handler/exec.h"
+#include "handler/spare.h"
+#include "handler/variables.h"
 
-enum { SPARE_LIMIT = 64, ERRORS_PIECE = 4096, ERRORS_PIECES_LIMIT = 256 };
+enum { ERRORS_PIECE = 4096, ERRORS_PIECES_LIMIT = 256 };
 
-/* Runs are large and short-lived: those that are done with are kept, without
- * what they held, so that a request neither allocates nor zeroes one. */
-static pthread_mutex_t spare_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct exec_run *spare;
-static size_t spare_count;
-
-static struct exec_run *take_memory(void)
-{
-    pthread_mutex_lock(&spare_lock);
-    struct exec_run *run = spare;
-    if (run) {
-        spare = run->next;
-        spare_count--;
-    }
-    pthread_mutex_unlock(&spare_lock);
-    return run ? run : malloc(sizeof *run);
-}
+static struct spare_list spare = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 static void give_memory(struct exec_run *run)
 {
     explicit_bzero(run->in, run->in_used);
     explicit_bzero(run->out, run->out_used);
     explicit_bzero(run->lines.line, sizeof run->lines.line);
-    pthread_mutex_lock(&spare_lock);
-    bool kept = spare_count < SPARE_LIMIT;
-    if (kept) {
-        run->next = spare;
-        spare = run;
-        spare_count++;
-    }
-    pthread_mutex_unlock(&spare_lock);
-    if (!kept)
-        free(run);
+    spare_give(&spare, run);
 }
 
 void exec_run_close(int *descriptor)
@@ -75,11 +52,7 @@ bool exec_run_fill(struct exec_run *run)
 {
     if (run->in_start < run->in_end || run->body_ended)
         return true;
-    ssize_t length = body_read(&run->exchange->body, run->in, sizeof run->in);
-    bool waits = length == BODY_WAIT;
-    if (waits && !run->awaits_body)
-        run->awaited_at = run->now;
-    run->awaits_body = waits;
+    ssize_t length = client_side_read(&run->client, run->now, run->in, sizeof run->in);
     run->body_ended = length == 0;
     if (length < BODY_WAIT)
         exec_run_fail(run, body_verdict(length));
@@ -133,6 +106,18 @@ static struct verdict not_started(const struct exec_run *run, int number, const 
     return FAULT(502, EXEC_NAME, "program_failed", detail);
 }
 
+char *const *exec_environment(const struct exec_settings *settings, const struct exchange *exchange)
+{
+    struct variables variables = variables_of(exchange, &settings->pass, 3);
+    variables_add(&variables, TEXT("PATH"), TEXT("/usr/local/bin:/usr/bin:/bin"));
+    if (!settings->program.root) {
+        variables_add(&variables, TEXT("SCRIPT_NAME"), exchange->script_name);
+        if (exchange->path_info.length > 0)
+            variables_add(&variables, TEXT("PATH_INFO"), exchange->path_info);
+    }
+    return variables.items;
+}
+
 static void launch(struct exec_run *run)
 {
     const struct program *program = &run->settings->program;
@@ -163,7 +148,7 @@ static void launch(struct exec_run *run)
 struct exec_run *exec_run_start(const struct exec_settings *settings, struct exchange *exchange,
                                 struct verdict *verdict)
 {
-    struct exec_run *run = take_memory();
+    struct exec_run *run = spare_take(&spare, sizeof *run);
     if (!run) {
         *verdict = FAULT(500, EXEC_NAME, "internal_error", "no memory for a run");
         return NULL;
@@ -171,6 +156,10 @@ struct exec_run *exec_run_start(const struct exec_settings *settings, struct exc
     memset(run, 0, offsetof(struct exec_run, in));
     run->settings = settings;
     run->exchange = exchange;
+    run->client = (struct client_side){.exchange = exchange, .handler = EXEC_NAME};
+    run->relay = (struct relay){
+        .exchange = exchange, .handler = EXEC_NAME, .who = "the program", .most = settings->max_output};
+    run->lines.handler = EXEC_NAME;
     run->input = run->output = run->errors = -1;
     run->now = run->moved_at = clock_milliseconds();
     run->deadline = run->now + settings->timeout;
@@ -209,7 +198,7 @@ static bool read_errors_once(struct exec_run *run)
     char piece[ERRORS_PIECE];
     ssize_t length = read(run->errors, piece, sizeof piece);
     if (length > 0)
-        exec_errors_take(&run->lines, run->exchange, (struct text){piece, (size_t)length});
+        error_lines_take(&run->lines, run->exchange, (struct text){piece, (size_t)length});
     else if (length == 0 || (errno != EAGAIN && errno != EINTR))
         exec_run_close(&run->errors);
     return length == sizeof piece;
@@ -269,7 +258,7 @@ void exec_run_stop(struct exec_run *run)
         launcher_stop(&run->run);
     if (run->errors >= 0)
         exec_run_read_errors(run);
-    exec_errors_end(&run->lines, run->exchange);
+    error_lines_end(&run->lines, run->exchange);
     exec_run_close(&run->input);
     exec_run_close(&run->output);
     exec_run_close(&run->errors);

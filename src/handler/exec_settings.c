@@ -6,7 +6,7 @@
 #include "config.h"
 
 #include "handler/exec.h"
-#include "process/environment.h"
+#include "handler/pass.h"
 
 #define DURATION_LEAST 100
 #define DURATION_MOST  (24 * 60 * 60 * 1000ull)
@@ -58,45 +58,6 @@ const struct field exec_fields[] = {
     {0},
 };
 
-/* Where the n-th text of a list stands; a list of one may be written as a scalar. */
-static const struct node *item_node(const struct node *node, const char *key, size_t n)
-{
-    const struct node *list = node_get(node, key);
-    if (!list)
-        return node;
-    return list->kind == NODE_LIST && n < list->count ? list->items[n] : list;
-}
-
-static bool check_names(const struct exec_settings *settings, struct decoder *decoder,
-                        const struct node *node)
-{
-    bool good = true;
-    for (size_t i = 0; i < settings->pass.count; i++) {
-        struct text name = settings->pass.items[i];
-        const struct node *where = item_node(node, "pass", i);
-        if (name.length == 0)
-            continue; /* is a finding already */
-        if (!environment_name_allowed(name))
-            good = findings_add(
-                decoder->findings, FINDING_ERROR, where,
-                "\"%.*s\" is not a name that is handed on, expected upper-case letters, digits and "
-                "underscores, and neither LD_*, BASH_* nor IFS",
-                TEXT_ARGUMENTS(name));
-        else if (exec_name_is_reserved(name))
-            good = findings_add(decoder->findings, FINDING_ERROR, where,
-                                "\"%.*s\" is told by the request itself, expected another parameter",
-                                TEXT_ARGUMENTS(name));
-    }
-    for (size_t i = 0; i < settings->steering.count; i++) {
-        struct text name = settings->steering.items[i];
-        if (name.length > 0 && !text_is_token(name))
-            good = findings_add(decoder->findings, FINDING_ERROR, item_node(node, "steering", i),
-                                "\"%.*s\" is not the name of a header, expected one such as X-Sendfile",
-                                TEXT_ARGUMENTS(name));
-    }
-    return good;
-}
-
 /* Of what is written, since what did not fit is a finding already. */
 static bool check_what(struct decoder *decoder, const struct node *node)
 {
@@ -122,7 +83,8 @@ static bool check_what(struct decoder *decoder, const struct node *node)
 bool exec_prepare(void *settings, struct decoder *decoder, const struct node *node)
 {
     struct exec_settings *exec = settings;
-    bool good = check_names(exec, decoder, node);
+    bool good = pass_check(&exec->pass, decoder, node);
+    good = steering_check(&exec->steering, decoder, node) && good;
     good = check_what(decoder, node) && good;
     return program_prepare(&exec->program, decoder, node) && good;
 }
@@ -134,12 +96,12 @@ void exec_advise(const void *settings, struct findings *findings, const struct n
         findings_add(findings, FINDING_ADVICE, node_get(node, "user"),
                      "the program runs with all rights of root");
     if (exec->program.allow_setuid)
-        findings_add(findings, FINDING_ADVICE, item_node(node, "allow_setuid", 0),
+        findings_add(findings, FINDING_ADVICE, pass_item(node, "allow_setuid", 0),
                      "programs with a set-id bit run with rights that fcgiguard cannot take away");
     if (exec->program.allow_shared_owner)
-        findings_add(findings, FINDING_ADVICE, item_node(node, "allow_shared_owner", 0),
+        findings_add(findings, FINDING_ADVICE, pass_item(node, "allow_shared_owner", 0),
                      "whoever owns the file decides what is run");
     if (exec->steering.count > 0)
-        findings_add(findings, FINDING_ADVICE, item_node(node, "steering", 0),
+        findings_add(findings, FINDING_ADVICE, pass_item(node, "steering", 0),
                      "the program can have the web server send any file that it may read");
 }

@@ -31,6 +31,13 @@ struct handler {
     /* Whether it answers by itself, without a program, another server or the store; NULL: never. */
     bool (*alone)(const void *settings);
 
+    /* Whether what ** matched names a script, so that the route's path must end in it; NULL: never. */
+    bool (*finds_script)(const void *settings);
+
+    /* Whether it connects to other machines or to ports of this one, which a sandbox must
+     * leave open; NULL: never. */
+    bool (*needs_network)(const void *settings);
+
     /* Whether the whole body must be at hand before begin(). */
     bool (*wants_body)(const void *settings, const struct exchange *);
 

@@ -4,12 +4,14 @@
 #include "config.h"
 
 #include "handler/exec.h"
+#include "handler/fastcgi.h"
 #include "handler/handler.h"
 
 extern const struct handler handler_respond;
 
 const struct handler *const handlers[] = {
     &handler_exec,
+    &handler_fastcgi,
     &handler_respond,
     NULL,
 };

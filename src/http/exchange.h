@@ -100,6 +100,7 @@ struct exchange {
     /* Told before the exchange waits for a body, a handler or keys; may be NULL. */
     void (*waits)(struct exchange *);
     void *owner; /* whose exchange it is */
+    bool single; /* the process serves no other */
 
     /* Told what each guard says, for explain and test; NULL: nobody is. */
     void (*observe)(struct exchange *, const char *guard, struct verdict);

@@ -44,6 +44,62 @@ void record_write_end(unsigned char to[RECORD_END_SIZE], unsigned id, unsigned p
     to[RECORD_HEADER_SIZE + 4] = (unsigned char)protocol_status;
 }
 
+void record_write_begin(unsigned char to[RECORD_BEGIN_SIZE], unsigned id, unsigned role, unsigned flags)
+{
+    assert(role <= 0xffff && flags <= 0xff);
+    memset(to, 0, RECORD_BEGIN_SIZE);
+    record_write(to, RECORD_BEGIN_REQUEST, id, RECORD_BEGIN_SIZE - RECORD_HEADER_SIZE, 0);
+    to[RECORD_HEADER_SIZE] = (unsigned char)(role >> 8);
+    to[RECORD_HEADER_SIZE + 1] = (unsigned char)(role & 0xff);
+    to[RECORD_HEADER_SIZE + 2] = (unsigned char)flags;
+}
+
+struct record_end record_read_end(const unsigned char content[RECORD_END_CONTENT])
+{
+    return (struct record_end){
+        .application_status = (uint32_t)content[0] << 24 | (uint32_t)content[1] << 16 |
+                              (uint32_t)content[2] << 8 | (uint32_t)content[3],
+        .protocol_status = content[4],
+    };
+}
+
+enum { SHORT_LENGTH_MOST = 127 };
+
+static size_t length_size(size_t length)
+{
+    return length <= SHORT_LENGTH_MOST ? 1 : 4;
+}
+
+static unsigned char *write_length(unsigned char *to, size_t length)
+{
+    assert(length <= INT32_MAX);
+    if (length > SHORT_LENGTH_MOST) {
+        *to++ = (unsigned char)(length >> 24 | 0x80);
+        *to++ = (unsigned char)(length >> 16 & 0xff);
+        *to++ = (unsigned char)(length >> 8 & 0xff);
+    }
+    *to++ = (unsigned char)(length & 0xff);
+    return to;
+}
+
+static unsigned char *write_text(unsigned char *to, struct text text)
+{
+    if (text.length > 0)
+        memcpy(to, text.at, text.length);
+    return to + text.length;
+}
+
+size_t record_param_size(struct text name, struct text value)
+{
+    return length_size(name.length) + length_size(value.length) + name.length + value.length;
+}
+
+unsigned char *record_write_param(unsigned char *to, struct text name, struct text value)
+{
+    to = write_length(write_length(to, name.length), value.length);
+    return write_text(write_text(to, name), value);
+}
+
 /* A length of one byte, or of four with the highest bit set (3.4). */
 static bool take_length(struct text *rest, size_t *length)
 {

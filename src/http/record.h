@@ -41,6 +41,23 @@ void record_write(unsigned char header[RECORD_HEADER_SIZE], unsigned type, unsig
 enum { RECORD_END_SIZE = 16 };
 void record_write_end(unsigned char to[RECORD_END_SIZE], unsigned id, unsigned protocol_status);
 
+/* Writes a whole BEGIN_REQUEST record (16 bytes). */
+enum { RECORD_BEGIN_SIZE = 16 };
+void record_write_begin(unsigned char to[RECORD_BEGIN_SIZE], unsigned id, unsigned role, unsigned flags);
+
+/* Reads the eight bytes of an END_REQUEST's content. */
+enum { RECORD_END_CONTENT = 8 };
+struct record_end {
+    uint32_t application_status;
+    unsigned protocol_status; /* END_COMPLETE ... */
+};
+struct record_end record_read_end(const unsigned char content[RECORD_END_CONTENT]);
+
+/* The bytes of one pair of a PARAMS stream, and the pair itself, written to where there are so
+ * many; the first byte behind it. Lengths are less than 2^31 (3.4). */
+size_t record_param_size(struct text name, struct text value);
+unsigned char *record_write_param(unsigned char *to, struct text name, struct text value);
+
 /* Splits a PARAMS stream into its pairs, which point into `content`. False when
  * a length runs past the end, or there are more than `limit` pairs. */
 bool record_params(struct text content, size_t limit, struct arena *, struct params *);

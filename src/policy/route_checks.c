@@ -164,10 +164,9 @@ void draft_check(struct loader *loader, const struct route *route)
     }
     check_replies(route, findings);
     check_cors(route, findings);
-    const struct program *program =
-        route->settings && route->handler->program ? route->handler->program(route->settings) : NULL;
-    if (program && program->root && !route->operation && route->path &&
-        !text_ends_with(text_of(route->path), TEXT("/**")))
+    bool finds =
+        route->settings && route->handler->finds_script && route->handler->finds_script(route->settings);
+    if (finds && !route->operation && route->path && !text_ends_with(text_of(route->path), TEXT("/**")))
         findings_add(findings, FINDING_ERROR, node_get(route->node, "path"),
                      "a script beneath a root needs a path that ends in /**");
 }

@@ -13,6 +13,11 @@
  * and none that steers the loader or the shell (LD_*, BASH_*, IFS). */
 bool environment_name_allowed(struct text name);
 
+/* A policy's own variables, whose values may be secrets, as "NAME=value", NULL-ended, in the
+ * decoder's arena. False with findings: for names that fcgiguard sets itself, SCRIPT_FILENAME
+ * among them where it finds the script. */
+bool environment_prepare(struct decoder *, const struct pairs *, bool finds_script, char *const **);
+
 /* The environment for one start, NULL-ended: what follows from `file`, the
  * program that will run, and from the first `used` bytes of launch->script,
  * which named it; then the policy's own; then the launch's. The first of equal

@@ -158,7 +158,7 @@ static bool prepare_value(struct decoder *decoder, const struct pair *pair, stru
     return true;
 }
 
-static char *prepare_variable(const struct program *program, struct decoder *decoder, const struct pair *pair)
+static char *prepare_variable(struct decoder *decoder, const struct pair *pair, bool finds_script)
 {
     struct text value, name = pair->name;
     if (!environment_name_allowed(name)) {
@@ -167,7 +167,7 @@ static char *prepare_variable(const struct program *program, struct decoder *dec
                            "underscores, and not LD_*, BASH_* or IFS");
         return NULL;
     }
-    if (is_own_name(name) || (program->root && text_equal(name, TEXT("SCRIPT_FILENAME")))) {
+    if (is_own_name(name) || (finds_script && text_equal(name, TEXT("SCRIPT_FILENAME")))) {
         (void)findings_add(decoder->findings, FINDING_ERROR, pair->node,
                            "fcgiguard sets this variable itself");
         return NULL;
@@ -181,17 +181,17 @@ static char *prepare_variable(const struct program *program, struct decoder *dec
     return variable;
 }
 
-static bool prepare_environment(struct program *program, struct decoder *decoder)
+bool environment_prepare(struct decoder *decoder, const struct pairs *pairs, bool finds_script,
+                         char *const **environment)
 {
-    const struct pairs *pairs = &program->environment;
     char **variables = arena_array(decoder->arena, pairs->count + 1, sizeof *variables);
     size_t count = 0;
     for (size_t i = 0; i < pairs->count; i++) {
-        char *variable = prepare_variable(program, decoder, &pairs->items[i]);
+        char *variable = prepare_variable(decoder, &pairs->items[i], finds_script);
         if (variable)
             variables[count++] = variable;
     }
-    program->fixed_environment = variables;
+    *environment = variables;
     return count == pairs->count;
 }
 
@@ -202,7 +202,9 @@ bool program_prepare(struct program *program, struct decoder *decoder, const str
     fits = prepare_file(program, decoder, node) && fits;
     fits = prepare_directory(program, decoder, node) && fits;
     fits = prepare_index(program, decoder, node) && fits;
-    fits = prepare_environment(program, decoder) && fits;
+    fits = environment_prepare(decoder, &program->environment, program->root != NULL,
+                               &program->fixed_environment) &&
+           fits;
     if (program->path || program->root)
         prepare_arguments(program, decoder);
     return fits;

@@ -21,6 +21,9 @@ static const struct {
     const char *code, *message;
 } messages[] = {
     {"address_not_allowed", "Requests from your address are not allowed"},
+    {"backend_busy", "The server is busy, please try again"},
+    {"backend_timeout", "The handler of this request took too long"},
+    {"backend_unavailable", "The handler of this request cannot be reached at the moment"},
     {"bad_reply", "The handler of this request gave no valid answer"},
     {"body_incomplete", "The request's body ended too early"},
     {"body_invalid", "The request's body could not be read"},

@@ -311,7 +311,10 @@ def start(kind, folder, policy, name=None, unbuffered=False, certificate=None):
     elif kind == "mod_fcgid":
         server = apache(folder, ["fcgid"], example("apache/fcgid.conf", program=program, policy=settings), name)
     elif kind == "mod_proxy_fcgi":
-        server = apache(folder, ["proxy", "proxy_fcgi"], example("apache/proxy_fcgi.conf", socket=guard.address), name)
+        snippet = example("apache/proxy_fcgi.conf", socket=guard.address)
+        if unbuffered:
+            snippet += f'\n<Proxy "unix:{guard.address}|fcgi://localhost/" flushpackets=on>\n</Proxy>\n'
+        server = apache(folder, ["proxy", "proxy_fcgi"], snippet, name)
     elif kind == "action":
         snippet = example("apache/action.conf", program=program, policy=settings)
         server = apache(folder, ["cgid", "actions"], snippet, name)

@@ -753,7 +753,7 @@ START_TEST(floods_standard_error)
     struct outcome outcome = run((struct order){
         .script = "i=0; while [ $i -lt 5000 ]; do echo line $i >&2; i=$((i+1)); done; " SAY "echo a"});
     ck_assert(outcome.relayed);
-    ck_assert_uint_eq(outcome.line_count, EXEC_LINES_LIMIT + 1);
+    ck_assert_uint_eq(outcome.line_count, ERROR_LINES_LIMIT + 1);
     ck_assert(text_equal(outcome.lines[199], TEXT("line 199")));
     ck_assert(text_equal(outcome.lines[200], TEXT("4800 further lines of this program were left out")));
 }
@@ -766,10 +766,10 @@ START_TEST(writes_long_lines_to_standard_error)
                   "head -c 1000 /dev/zero | tr '\\0' y >&2; " SAY});
     ck_assert(outcome.relayed);
     ck_assert_uint_eq(outcome.line_count, 3);
-    ck_assert_uint_eq(outcome.lines[0].length, EXEC_LINE_SIZE);
+    ck_assert_uint_eq(outcome.lines[0].length, ERROR_LINE_SIZE);
     ck_assert(text_ends_with(outcome.lines[0], TEXT("xxx...")));
     ck_assert(text_equal(outcome.lines[1], TEXT("b")));
-    ck_assert_uint_eq(outcome.lines[2].length, EXEC_LINE_SIZE);
+    ck_assert_uint_eq(outcome.lines[2].length, ERROR_LINE_SIZE);
     ck_assert(text_ends_with(outcome.lines[2], TEXT("yyy")));
 }
 END_TEST

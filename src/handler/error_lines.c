@@ -1,23 +1,25 @@
 /*
- * A program's standard error, cut into lines for the log. How a line gets
- * there is the exchange's affair; here is only that a program cannot flood it.
+ * What a program or an application says on standard error, cut into lines for the log. How a line gets
+ * there is the exchange's affair; here is only that it cannot be flooded.
  */
 #include "config.h"
 
+#include <stdio.h>
+
 #include "base/log.h"
-#include "handler/exec.h"
+#include "handler/error_lines.h"
 
 static const char cut_mark[] = "...";
 
-static void hand_over(const struct exchange *exchange, struct text line)
+static void hand_over(const struct error_lines *errors, const struct exchange *exchange, struct text line)
 {
     if (exchange->program_line)
-        exchange->program_line(exchange, EXEC_NAME, line);
+        exchange->program_line(exchange, errors->handler, line);
     else
         log_event(SEVERITY_WARNING, "program", "%.*s", TEXT_ARGUMENTS(line));
 }
 
-static void add(struct exec_errors *errors, struct text piece)
+static void add(struct error_lines *errors, struct text piece)
 {
     size_t room =
         sizeof errors->line - (errors->length < sizeof errors->line ? errors->length : sizeof errors->line);
@@ -27,7 +29,7 @@ static void add(struct exec_errors *errors, struct text piece)
     errors->length += piece.length;
 }
 
-static void end_line(struct exec_errors *errors, const struct exchange *exchange)
+static void end_line(struct error_lines *errors, const struct exchange *exchange)
 {
     struct text line = {errors->line, errors->length};
     if (line.length > sizeof errors->line) {
@@ -37,11 +39,11 @@ static void end_line(struct exec_errors *errors, const struct exchange *exchange
     errors->length = 0;
     if (line.length > 0 && line.at[line.length - 1] == '\r')
         line.length--;
-    if (line.length > 0 && ++errors->lines <= EXEC_LINES_LIMIT)
-        hand_over(exchange, line);
+    if (line.length > 0 && ++errors->lines <= ERROR_LINES_LIMIT)
+        hand_over(errors, exchange, line);
 }
 
-void exec_errors_take(struct exec_errors *errors, const struct exchange *exchange, struct text piece)
+void error_lines_take(struct error_lines *errors, const struct exchange *exchange, struct text piece)
 {
     while (piece.length > 0) {
         size_t end = text_find(piece, '\n');
@@ -52,14 +54,14 @@ void exec_errors_take(struct exec_errors *errors, const struct exchange *exchang
     }
 }
 
-void exec_errors_end(struct exec_errors *errors, const struct exchange *exchange)
+void error_lines_end(struct error_lines *errors, const struct exchange *exchange)
 {
     if (errors->length > 0)
         end_line(errors, exchange);
-    if (errors->lines <= EXEC_LINES_LIMIT)
+    if (errors->lines <= ERROR_LINES_LIMIT)
         return;
     char message[80];
     int length = snprintf(message, sizeof message, "%llu further lines of this program were left out",
-                          (unsigned long long)(errors->lines - EXEC_LINES_LIMIT));
-    hand_over(exchange, (struct text){message, (size_t)length});
+                          (unsigned long long)(errors->lines - ERROR_LINES_LIMIT));
+    hand_over(errors, exchange, (struct text){message, (size_t)length});
 }

@@ -1,0 +1,260 @@
+/*
+ * Sockets that never block, but for one case: a unix socket whose queue is full
+ * cannot be polled for, so connect(2) itself waits there, up to the deadline.
+ * Names are looked up in another thread (getaddrinfo_a(3)): a name server's
+ * time-out is no deadline of ours.
+ */
+#include "config.h"
+
+#include "handler/backend_address.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+enum { PORT_MOST = 65535, HOST_MOST = 253 };
+
+/* ---- what the policy says */
+
+static bool is_strange(struct error *error)
+{
+    return error_set(error, "is no address, expected unix:/PATH, HOST:PORT or [IPV6]:PORT");
+}
+
+static bool parse_path(struct text path, struct backend_address *address, struct error *error)
+{
+    struct sockaddr_un *to = &address->at.unix_path;
+    if (path.length == 0 || path.at[0] != '/')
+        return error_set(error, "is no path from the root, expected unix:/PATH");
+    if (path.length >= sizeof to->sun_path)
+        return error_set(error, "is too long for a socket's path, expected at most %zu bytes",
+                         sizeof to->sun_path - 1);
+    to->sun_family = AF_UNIX;
+    memcpy(to->sun_path, path.at, path.length);
+    address->length = sizeof *to;
+    return true;
+}
+
+static bool is_host_name(struct text name)
+{
+    for (size_t i = 0; i < name.length; i++) {
+        char byte = name.at[i];
+        bool letter = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z');
+        if (!letter && !(byte >= '0' && byte <= '9') && byte != '-' && byte != '.' && byte != '_')
+            return false;
+    }
+    return name.length > 0 && name.length <= HOST_MOST;
+}
+
+static bool parse_host(const char *host, bool bracketed, uint16_t port, struct backend_address *address)
+{
+    if (bracketed) {
+        address->length = sizeof address->at.v6;
+        address->at.v6.sin6_family = AF_INET6;
+        address->at.v6.sin6_port = htons(port);
+        return inet_pton(AF_INET6, host, &address->at.v6.sin6_addr) == 1;
+    }
+    if (inet_pton(AF_INET, host, &address->at.v4.sin_addr) == 1) {
+        address->length = sizeof address->at.v4;
+        address->at.v4.sin_family = AF_INET;
+        address->at.v4.sin_port = htons(port);
+        return true;
+    }
+    address->host = host;
+    return is_host_name(text_of(host));
+}
+
+static bool parse_host_and_port(struct text text, struct arena *arena, struct backend_address *address,
+                                struct error *error)
+{
+    size_t colon = text.length;
+    uint64_t port;
+    while (colon > 0 && text.at[colon - 1] != ':')
+        colon--;
+    if (colon == 0 || !text_number(text_from(text, colon), PORT_MOST, &port) || port == 0)
+        return is_strange(error);
+    struct text host = {text.at, colon - 1};
+    bool bracketed = host.length > 2 && host.at[0] == '[' && host.at[host.length - 1] == ']';
+    if (bracketed)
+        host = (struct text){host.at + 1, host.length - 2};
+    address->port = arena_printf(arena, "%u", (unsigned)port);
+    return parse_host(arena_copy(arena, host.at, host.length), bracketed, (uint16_t)port, address) ||
+           is_strange(error);
+}
+
+bool backend_address_parse(struct text text, struct arena *arena, struct backend_address *address,
+                           struct error *error)
+{
+    static const struct text path = {"unix:", 5}, host = {"tcp:", 4};
+    *address = (struct backend_address){.place = arena_copy(arena, text.at, text.length)};
+    if (text_find(text, '\0') < text.length)
+        return is_strange(error);
+    if (text_starts_with(text, path))
+        return parse_path(text_from(text, path.length), address, error);
+    if (text_starts_with(text, host))
+        text = text_from(text, host.length);
+    return parse_host_and_port(text, arena, address, error);
+}
+
+bool backend_address_needs_network(const struct backend_address *address)
+{
+    return address->host || address->at.any.sa_family != AF_UNIX;
+}
+
+/* ---- names */
+
+/* A question outlives whoever could not wait for its answer any longer. */
+struct lookup {
+    struct gaicb question;
+    struct addrinfo hints;
+    char host[HOST_MOST + 1], port[8];
+};
+
+static uint64_t time_left(uint64_t deadline)
+{
+    uint64_t now = clock_milliseconds();
+    return deadline > now ? deadline - now : 0;
+}
+
+static bool is_late(const struct backend_address *address, struct error *error)
+{
+    error_set(error, "%.120s could not be reached in time", address->place);
+    error->number = ETIMEDOUT;
+    return false;
+}
+
+static void forget(struct lookup *lookup)
+{
+    /* One that is still asked, and cannot be called back, keeps its memory. */
+    if (gai_error(&lookup->question) == EAI_INPROGRESS && gai_cancel(&lookup->question) != EAI_CANCELED)
+        return;
+    if (lookup->question.ar_result)
+        freeaddrinfo(lookup->question.ar_result);
+    free(lookup);
+}
+
+static struct lookup *look_up(const struct backend_address *address, uint64_t deadline, struct error *error)
+{
+    struct lookup *lookup = calloc(1, sizeof *lookup);
+    if (!lookup)
+        abort();
+    struct gaicb *questions[] = {&lookup->question};
+    const struct gaicb *const asked[] = {&lookup->question};
+    snprintf(lookup->host, sizeof lookup->host, "%s", address->host);
+    snprintf(lookup->port, sizeof lookup->port, "%s", address->port);
+    lookup->hints = (struct addrinfo){.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
+    lookup->question =
+        (struct gaicb){.ar_name = lookup->host, .ar_service = lookup->port, .ar_request = &lookup->hints};
+    int status = getaddrinfo_a(GAI_NOWAIT, questions, 1, NULL);
+    while (status == 0 && (status = gai_error(&lookup->question)) == EAI_INPROGRESS &&
+           time_left(deadline) > 0) {
+        uint64_t left = time_left(deadline);
+        const struct timespec time = {(time_t)(left / 1000), (long)(left % 1000) * 1000000L};
+        gai_suspend(asked, 1, &time);
+        status = 0;
+    }
+    if (status == 0)
+        return lookup;
+    if (status == EAI_INPROGRESS)
+        is_late(address, error);
+    else
+        error_set(error, "cannot look up %.120s: %s", address->host, gai_strerror(status));
+    forget(lookup);
+    return NULL;
+}
+
+/* ---- connecting */
+
+static bool wait_for_room(int descriptor, const struct backend_address *address, uint64_t deadline)
+{
+    uint64_t left = time_left(deadline);
+    const struct timeval time = {(time_t)(left / 1000), (suseconds_t)(left % 1000) * 1000};
+    int on = 1, off = 0;
+    if (left == 0 || setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &time, sizeof time) != 0 ||
+        ioctl(descriptor, FIONBIO, &off) != 0)
+        return false;
+    return connect(descriptor, &address->at.any, address->length) == 0 &&
+           ioctl(descriptor, FIONBIO, &on) == 0;
+}
+
+/* 0, or an errno. */
+static int wait_for_answer(int descriptor, uint64_t deadline)
+{
+    struct pollfd item = {.fd = descriptor, .events = POLLOUT};
+    int cause = 0, ready;
+    socklen_t size = sizeof cause;
+    do
+        ready = poll(&item, 1, (int)(time_left(deadline) > INT32_MAX ? INT32_MAX : time_left(deadline)));
+    while (ready < 0 && errno == EINTR);
+    if (ready == 0)
+        return ETIMEDOUT;
+    return getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &cause, &size) == 0 ? cause : errno;
+}
+
+static int connect_to(const struct backend_address *address, uint64_t deadline, struct error *error)
+{
+    int family = address->at.any.sa_family, one = 1, cause = 0;
+    int descriptor = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (descriptor < 0) {
+        error_set_errno(error, "cannot make a socket for %.120s", address->place);
+        return -1;
+    }
+    if (family != AF_UNIX)
+        setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    if (connect(descriptor, &address->at.any, address->length) != 0)
+        cause = errno;
+    if (cause == EINPROGRESS)
+        cause = wait_for_answer(descriptor, deadline);
+    else if (cause == EAGAIN)
+        cause = wait_for_room(descriptor, address, deadline) ? 0 : errno == EAGAIN ? ETIMEDOUT : errno;
+    if (cause == 0)
+        return descriptor;
+    (void)close(descriptor);
+    errno = cause;
+    if (cause == ETIMEDOUT)
+        is_late(address, error);
+    else
+        error_set_errno(error, "cannot connect to %.120s", address->place);
+    return -1;
+}
+
+/* All addresses of the name, each with an even share of the time that is left. */
+static int connect_host(const struct backend_address *address, uint64_t deadline, struct error *error)
+{
+    struct lookup *lookup = look_up(address, deadline, error);
+    size_t count = 0;
+    int descriptor = -1;
+    if (!lookup)
+        return -1;
+    const struct addrinfo *first = lookup->question.ar_result;
+    struct error failure = {0};
+    for (const struct addrinfo *one = first; one; one = one->ai_next)
+        count++;
+    for (const struct addrinfo *one = first; one && descriptor < 0; one = one->ai_next) {
+        struct backend_address known = {.place = address->place, .length = one->ai_addrlen};
+        memcpy(&known.at, one->ai_addr, one->ai_addrlen);
+        failure = (struct error){0};
+        descriptor = connect_to(&known, clock_milliseconds() + time_left(deadline) / count--, &failure);
+    }
+    forget(lookup);
+    if (descriptor < 0) {
+        error_set(error, "%s", failure.message);
+        error->number = failure.number;
+    }
+    return descriptor;
+}
+
+int backend_address_connect(const struct backend_address *address, uint64_t deadline, struct error *error)
+{
+    return address->host ? connect_host(address, deadline, error) : connect_to(address, deadline, error);
+}

@@ -1,0 +1,38 @@
+/*
+ * Backend address: where an application listens, and how to reach it by a
+ * socket that never blocks. Knows nothing of what is said there.
+ */
+#ifndef HANDLER_BACKEND_ADDRESS_H
+#define HANDLER_BACKEND_ADDRESS_H
+
+#include <netinet/in.h>
+#include <sys/un.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "base/text.h"
+
+struct backend_address {
+    const char *place;       /* as the policy has it, for messages */
+    const char *host, *port; /* a name, looked up for each connection; NULL where it is known: */
+    socklen_t length;
+    union {
+        struct sockaddr any;
+        struct sockaddr_un unix_path;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } at;
+};
+
+/* "unix:/PATH", "HOST:PORT" or "[V6]:PORT", also behind "tcp:". Texts are in the arena. False
+ * with an error that says what was expected. */
+bool backend_address_parse(struct text, struct arena *, struct backend_address *, struct error *);
+
+/* Whether sockets for it are TCP's, which a sandbox must allow. */
+bool backend_address_needs_network(const struct backend_address *);
+
+/* A connected socket, non-blocking and close-on-exec; -1 with an error, whose number is
+ * ETIMEDOUT where `deadline` (clock_milliseconds) was reached. */
+int backend_address_connect(const struct backend_address *, uint64_t deadline, struct error *);
+
+#endif

@@ -1,0 +1,291 @@
+/*
+ * The beginning and the end of one request: a place, a connection, what is to be
+ * sent on it, and whether the connection may be used again. What goes over it in
+ * between is fastcgi_pump.c's affair.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/clock.h"
+#include "handler/fastcgi.h"
+#include "handler/spare.h"
+#include "handler/variables.h"
+
+enum { MORE_VARIABLES = 4 };
+
+static struct spare_list spare = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static void give_memory(struct fastcgi_run *run)
+{
+    explicit_bzero(run->in, run->in_used);
+    explicit_bzero(run->out, run->out_used);
+    explicit_bzero(run->lines.line, sizeof run->lines.line);
+    spare_give(&spare, run);
+}
+
+bool fastcgi_run_fail(struct fastcgi_run *run, struct verdict verdict)
+{
+    if (!run->failed)
+        run->failure = verdict;
+    run->failed = true;
+    return false;
+}
+
+/* ---- what is sent */
+
+static struct text joined(struct arena *arena, const char *front, struct text back)
+{
+    return text_of(arena_printf(arena, "%s%.*s", front, TEXT_ARGUMENTS(back)));
+}
+
+static void tell_script(struct variables *variables, const struct fastcgi_settings *settings,
+                        const struct script *script)
+{
+    const struct exchange *exchange = variables->exchange;
+    struct arena *arena = exchange->arena;
+    if (!settings->script.root) {
+        variables_add(variables, TEXT("SCRIPT_NAME"), exchange->script_name);
+        if (exchange->path_info.length > 0)
+            variables_add(variables, TEXT("PATH_INFO"), exchange->path_info);
+        return;
+    }
+    const char *base = arena_copy(arena, exchange->script_name.at ? exchange->script_name.at : "",
+                                  exchange->script_name.length);
+    variables_add(variables, TEXT("SCRIPT_FILENAME"), joined(arena, settings->script.root, script->name));
+    variables_add(variables, TEXT("SCRIPT_NAME"), joined(arena, base, script->name));
+    if (script->path_info.length > 0)
+        variables_add(variables, TEXT("PATH_INFO"), script->path_info);
+    variables_set(variables, TEXT("DOCUMENT_ROOT"), text_of(settings->script.root));
+}
+
+char *const *fastcgi_variables(const struct fastcgi_settings *settings, const struct script *script,
+                               const struct exchange *exchange)
+{
+    struct variables variables =
+        variables_of(exchange, &settings->pass, MORE_VARIABLES + settings->fixed_count);
+    tell_script(&variables, settings, script);
+    for (size_t i = 0; i < settings->fixed_count; i++) {
+        struct text variable = text_of(settings->fixed_environment[i]);
+        size_t equals = text_find(variable, '=');
+        variables_set(&variables, (struct text){variable.at, equals}, text_from(variable, equals + 1));
+    }
+    return variables.items;
+}
+
+static size_t params_size(char *const *variables)
+{
+    size_t size = 0;
+    for (; *variables; variables++) {
+        struct text variable = text_of(*variables);
+        size_t equals = text_find(variable, '=');
+        size += record_param_size((struct text){variable.at, equals}, text_from(variable, equals + 1));
+    }
+    return size;
+}
+
+static void write_params(unsigned char *to, char *const *variables)
+{
+    for (; *variables; variables++) {
+        struct text variable = text_of(*variables);
+        size_t equals = text_find(variable, '=');
+        to = record_write_param(to, (struct text){variable.at, equals}, text_from(variable, equals + 1));
+    }
+}
+
+/* Makes room for the headers between the pieces of one stream, from its end on. */
+static void cut_params(unsigned char *at, size_t size, size_t records)
+{
+    for (size_t i = records; i-- > 0;) {
+        size_t from = i * RECORD_CONTENT_LIMIT;
+        size_t content = size - from < RECORD_CONTENT_LIMIT ? size - from : RECORD_CONTENT_LIMIT;
+        unsigned char *record = at + i * (RECORD_HEADER_SIZE + RECORD_CONTENT_LIMIT);
+        memmove(record + RECORD_HEADER_SIZE, at + RECORD_HEADER_SIZE + from, content);
+        record_write(record, RECORD_PARAMS, FASTCGI_REQUEST, content, 0);
+    }
+}
+
+/* BEGIN_REQUEST, and PARAMS to their end. */
+static struct text make_head(char *const *variables, bool keep, struct arena *arena)
+{
+    size_t size = params_size(variables);
+    size_t records = (size + RECORD_CONTENT_LIMIT - 1) / RECORD_CONTENT_LIMIT;
+    size_t length = RECORD_BEGIN_SIZE + size + (records + 1) * RECORD_HEADER_SIZE;
+    unsigned char *head = arena_alloc(arena, length), *params = head + RECORD_BEGIN_SIZE;
+    record_write_begin(head, FASTCGI_REQUEST, ROLE_RESPONDER, keep ? RECORD_KEEP_CONNECTION : 0);
+    write_params(params + RECORD_HEADER_SIZE, variables);
+    cut_params(params, size, records);
+    record_write(head + length - RECORD_HEADER_SIZE, RECORD_PARAMS, FASTCGI_REQUEST, 0, 0);
+    return (struct text){(const char *)head, length};
+}
+
+/* A record of what there is of the body, and an empty one behind its end. */
+bool fastcgi_run_fill(struct fastcgi_run *run)
+{
+    const size_t most = sizeof run->in - (size_t)2 * RECORD_HEADER_SIZE;
+    unsigned char *in = (unsigned char *)run->in;
+    size_t filled = 0;
+    ssize_t length = 0;
+    if (run->in_start < run->in_end)
+        return true;
+    if (run->body_ended || run->failed)
+        return false;
+    while (filled < most &&
+           (length = client_side_read(&run->client, run->now, run->in + RECORD_HEADER_SIZE + filled,
+                                      most - filled)) > 0)
+        filled += (size_t)length;
+    if (length < BODY_WAIT)
+        return fastcgi_run_fail(run, body_verdict(length));
+    run->body_ended = filled < most && length == 0;
+    if (filled == 0 && !run->body_ended)
+        return false;
+    run->in_start = run->in_end = 0;
+    if (filled > 0) {
+        record_write(in, RECORD_STDIN, FASTCGI_REQUEST, filled, 0);
+        run->in_end = RECORD_HEADER_SIZE + filled;
+    }
+    if (run->body_ended) {
+        record_write(in + run->in_end, RECORD_STDIN, FASTCGI_REQUEST, 0, 0);
+        run->in_end += RECORD_HEADER_SIZE;
+    }
+    if (run->in_used < run->in_end)
+        run->in_used = run->in_end;
+    run->fills++;
+    return true;
+}
+
+/* ---- the connection */
+
+/* The backend that is to be asked. */
+static struct backend choose(const struct fastcgi_settings *settings)
+{
+    return (struct backend){&settings->address, settings->pool};
+}
+
+static bool take_place(struct fastcgi_run *run)
+{
+    uint64_t until = run->now + run->settings->queue_timeout;
+    enum backend_place place =
+        backend_pool_take(run->backend.pool, run->settings->connections, run->exchange,
+                          until < run->deadline ? until : run->deadline, &run->descriptor);
+    run->now = run->moved_at = run->client.awaited_at = clock_milliseconds();
+    run->placed = place == BACKEND_PLACE;
+    run->reused = run->descriptor >= 0;
+    if (place == BACKEND_PLACE_GONE)
+        return fastcgi_run_fail(run, DENY(400, FASTCGI_NAME, "client_gone", "the client is gone"));
+    if (place == BACKEND_PLACE_NONE)
+        return fastcgi_run_fail(
+            run, FAULT(503, FASTCGI_NAME, "backend_busy", "no connection became free within queue_timeout"));
+    return true;
+}
+
+static bool connect_anew(struct fastcgi_run *run)
+{
+    struct error error = {0};
+    uint64_t until = run->now + run->settings->connect_timeout;
+    run->descriptor =
+        backend_address_connect(run->backend.address, until < run->deadline ? until : run->deadline, &error);
+    run->now = run->moved_at = clock_milliseconds();
+    if (run->descriptor >= 0)
+        return true;
+    const char *detail = arena_printf(run->exchange->arena, "%s", error.message);
+    return fastcgi_run_fail(run, error.number == ETIMEDOUT
+                                     ? FAULT(504, FASTCGI_NAME, "backend_timeout", detail)
+                                     : FAULT(502, FASTCGI_NAME, "backend_unavailable", detail));
+}
+
+/* RFC 9110, 9.2.2. */
+static bool is_idempotent(struct text method)
+{
+    static const char *const methods[] = {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"};
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
+        if (text_equal(method, text_of(methods[i])))
+            return true;
+    return false;
+}
+
+/* What may have been acted upon is not asked for twice, unless asking twice is as good as once. */
+static bool may_ask_again(const struct fastcgi_run *run)
+{
+    const struct body *body = &run->exchange->body;
+    bool again = run->head_sent == 0 || is_idempotent(run->exchange->request.method);
+    return run->reused && !run->retried && run->received == 0 && again && (run->fills <= 1 || body->spooled);
+}
+
+static void rewind_body(struct fastcgi_run *run)
+{
+    run->in_start = 0;
+    if (run->fills <= 1)
+        return;
+    spool_rewind(&run->exchange->body.spool);
+    run->in_end = run->fills = 0;
+    run->body_ended = false;
+}
+
+bool fastcgi_run_retry(struct fastcgi_run *run)
+{
+    if (!may_ask_again(run))
+        return false;
+    (void)close(run->descriptor);
+    run->descriptor = -1;
+    run->retried = true;
+    run->deaf = run->reused = false;
+    run->head_sent = 0;
+    rewind_body(run);
+    return connect_anew(run);
+}
+
+struct fastcgi_run *fastcgi_run_start(const struct fastcgi_settings *settings, const struct script *script,
+                                      struct exchange *exchange, struct verdict *verdict)
+{
+    struct fastcgi_run *run = spare_take(&spare, sizeof *run);
+    if (!run) {
+        *verdict = FAULT(500, FASTCGI_NAME, "internal_error", "no memory for a request");
+        return NULL;
+    }
+    memset(run, 0, offsetof(struct fastcgi_run, in));
+    run->settings = settings;
+    run->exchange = exchange;
+    run->client = (struct client_side){.exchange = exchange, .handler = FASTCGI_NAME};
+    run->relay = (struct relay){.exchange = exchange,
+                                .handler = FASTCGI_NAME,
+                                .who = "the application",
+                                .most = settings->max_output};
+    run->lines.handler = FASTCGI_NAME;
+    run->descriptor = -1;
+    run->backend = choose(settings);
+    run->now = run->moved_at = clock_milliseconds();
+    run->deadline = run->now + settings->timeout;
+    run->keep = settings->keep && !exchange->single;
+    run->head = make_head(fastcgi_variables(settings, script, exchange), run->keep, exchange->arena);
+    /* For a body that is known to be wrong nobody need be asked. */
+    fastcgi_run_fill(run);
+    if (!run->failed && take_place(run) && (run->descriptor >= 0 || connect_anew(run)))
+        return run;
+    *verdict = run->failure;
+    fastcgi_run_stop(run);
+    return NULL;
+}
+
+/* Nothing may be on its way in either direction. */
+static bool is_clean(const struct fastcgi_run *run)
+{
+    return run->keep && run->ended && !run->failed && !run->deaf && run->unread.length == 0 &&
+           run->head_sent == run->head.length && run->body_ended && run->in_start == run->in_end;
+}
+
+void fastcgi_run_stop(struct fastcgi_run *run)
+{
+    error_lines_end(&run->lines, run->exchange);
+    if (run->descriptor >= 0 && !is_clean(run)) {
+        (void)close(run->descriptor);
+        run->descriptor = -1;
+    }
+    if (run->placed)
+        backend_pool_give(run->backend.pool, run->descriptor, run->settings->idle);
+    give_memory(run);
+}
