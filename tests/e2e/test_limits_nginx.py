@@ -24,7 +24,7 @@ CASES = {
 }
 SEEDS = 2
 ARRIVALS = 21
-TRIES = 5
+TRIES = 12
 EARLY = 5  # milliseconds that a request which waits may be answered too early
 
 

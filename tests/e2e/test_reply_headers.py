@@ -18,6 +18,7 @@ from test_replies import HELMET, UUID
 KINDS = ["alone", "lighttpd", "nginx", "mod_proxy_fcgi", "caddy"]
 LIMIT = {"RateLimit", "RateLimit-Policy"}
 
+
 CORS = ("Allow-Origin", "Allow-Credentials", "Allow-Methods", "Allow-Headers", "Allow-Private-Network", "Expose-Headers", "Max-Age")
 # What scripts may read without the policy's saying so, where it is there.
 TOLD = ("Retry-After", "RateLimit", "RateLimit-Policy", "WWW-Authenticate", "Deprecation", "Sunset", "Link")
