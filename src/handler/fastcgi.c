@@ -53,7 +53,7 @@ static const char *fastcgi_describe(const void *rules, const struct exchange *ex
 {
     const struct fastcgi_settings *settings = rules;
     struct script script;
-    struct verdict verdict;
+    struct verdict verdict = PASS;
     if (!find_script(settings, exchange, &script, &verdict))
         return arena_printf(exchange->arena, "answers %d %s: %s", verdict.status, verdict.code,
                             verdict.detail);

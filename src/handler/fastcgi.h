@@ -45,8 +45,8 @@ extern const struct handler handler_fastcgi;
 /* ---- fastcgi_settings.c: the members of the handler by these names */
 
 extern const struct field fastcgi_fields[];
-bool fastcgi_prepare(void *settings, struct decoder *, const struct node *);
-void fastcgi_advise(const void *settings, struct findings *, const struct node *);
+bool fastcgi_prepare(void *target, struct decoder *, const struct node *);
+void fastcgi_advise(const void *target, struct findings *, const struct node *);
 
 /* ---- fastcgi_run.c */
 
