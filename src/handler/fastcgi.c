@@ -131,6 +131,8 @@ static bool fastcgi_relay(void *state, struct exchange *exchange, struct verdict
         fastcgi_run_fail(run, *verdict);
     if (run->failed)
         *verdict = run->failure;
+    /* A client that has the reply's end may ask again at once. */
+    fastcgi_run_release(run);
     return !run->failed;
 }
 
