@@ -162,6 +162,27 @@ void outbox_record(struct intake *intake, const unsigned char *record, size_t le
     intake->out_end += length;
 }
 
+static bool gather(struct intake *intake, struct text *data)
+{
+    if (intake->open_record == SIZE_MAX) {
+        if (!make_room(intake, RECORD_HEADER_SIZE + 1))
+            return false;
+        intake->open_record = intake->out_end;
+        intake->out_end += RECORD_HEADER_SIZE;
+    }
+    size_t content = intake->out_end - intake->open_record - RECORD_HEADER_SIZE;
+    size_t room = INTAKE_OUT_SIZE - intake->out_end;
+    if (room > RECORD_CONTENT_LIMIT - content)
+        room = RECORD_CONTENT_LIMIT - content;
+    size_t piece = data->length < room ? data->length : room;
+    memcpy(intake->out + intake->out_end, data->at, piece);
+    intake->out_end += piece;
+    *data = text_from(*data, piece);
+    if (piece == room)
+        seal(intake);
+    return true;
+}
+
 /* A large piece goes out from where it lies, as long as the client takes it;
  * what it did not take is left in `data`, inside an open record. */
 static bool send_directly(struct intake *intake, struct text *data)
@@ -169,6 +190,8 @@ static bool send_directly(struct intake *intake, struct text *data)
     seal(intake);
     if (!make_room(intake, RECORD_HEADER_SIZE))
         return false;
+    if (spooled(intake) > 0) /* by now, and it goes first */
+        return gather(intake, data);
     size_t content = data->length < RECORD_CONTENT_LIMIT ? data->length : RECORD_CONTENT_LIMIT;
     unsigned char *header = intake->out + intake->out_end;
     record_write(header, RECORD_STDOUT, intake->id, content, 0);
@@ -194,27 +217,6 @@ static bool send_directly(struct intake *intake, struct text *data)
         rest = text_from(rest, piece);
     }
     *data = text_from(*data, content);
-    return true;
-}
-
-static bool gather(struct intake *intake, struct text *data)
-{
-    if (intake->open_record == SIZE_MAX) {
-        if (!make_room(intake, RECORD_HEADER_SIZE + 1))
-            return false;
-        intake->open_record = intake->out_end;
-        intake->out_end += RECORD_HEADER_SIZE;
-    }
-    size_t content = intake->out_end - intake->open_record - RECORD_HEADER_SIZE;
-    size_t room = INTAKE_OUT_SIZE - intake->out_end;
-    if (room > RECORD_CONTENT_LIMIT - content)
-        room = RECORD_CONTENT_LIMIT - content;
-    size_t piece = data->length < room ? data->length : room;
-    memcpy(intake->out + intake->out_end, data->at, piece);
-    intake->out_end += piece;
-    *data = text_from(*data, piece);
-    if (piece == room)
-        seal(intake);
     return true;
 }
 

@@ -39,14 +39,13 @@ struct backend_pool {
     size_t most, used;            /* places */
     struct kept_connection *kept; /* the oldest first; of `most` */
     size_t kept_count;
-    struct waiter *first, **last;
-    bool swept; /* a thread closes what grows old */
+    struct waiter *first; /* who waits longest */
+    bool swept;           /* a thread closes what grows old */
 };
 
 static struct backend_pool *new_pool(struct arena *arena)
 {
     struct backend_pool *pool = arena_alloc(arena, sizeof *pool);
-    pool->last = &pool->first;
     pthread_mutex_init(&pool->lock, NULL);
     return pool;
 }
@@ -139,14 +138,21 @@ static int take_kept(struct backend_pool *pool)
     return -1;
 }
 
+/* No more wait than there are threads. */
+static void add_waiter(struct backend_pool *pool, struct waiter *waiter)
+{
+    struct waiter **place = &pool->first;
+    while (*place)
+        place = &(*place)->next;
+    *place = waiter;
+}
+
 static void remove_waiter(struct backend_pool *pool, const struct waiter *waiter)
 {
     struct waiter **place = &pool->first;
     while (*place != waiter)
         place = &(*place)->next;
     *place = waiter->next;
-    if (pool->last == &waiter->next)
-        pool->last = place;
 }
 
 /* Whether the bell has rung; false: the time is over or the client has gone (`gone`). */
@@ -195,8 +201,7 @@ enum backend_place backend_pool_take(struct backend_pool *pool, size_t limit, co
         pool->used++;
         *descriptor = take_kept(pool);
     } else if ((waiter.bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) >= 0) {
-        *pool->last = &waiter;
-        pool->last = &waiter.next;
+        add_waiter(pool, &waiter);
     }
     pthread_mutex_unlock(&pool->lock);
     if (free)

@@ -53,7 +53,7 @@ static const char *fastcgi_describe(const void *rules, const struct exchange *ex
 {
     const struct fastcgi_settings *settings = rules;
     struct script script;
-    struct verdict verdict;
+    struct verdict verdict = PASS;
     if (!find_script(settings, exchange, &script, &verdict))
         return arena_printf(exchange->arena, "answers %d %s: %s", verdict.status, verdict.code,
                             verdict.detail);
@@ -131,6 +131,8 @@ static bool fastcgi_relay(void *state, struct exchange *exchange, struct verdict
         fastcgi_run_fail(run, *verdict);
     if (run->failed)
         *verdict = run->failure;
+    /* A client that has the reply's end may ask again at once. */
+    fastcgi_run_release(run);
     return !run->failed;
 }
 

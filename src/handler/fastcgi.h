@@ -45,8 +45,8 @@ extern const struct handler handler_fastcgi;
 /* ---- fastcgi_settings.c: the members of the handler by these names */
 
 extern const struct field fastcgi_fields[];
-bool fastcgi_prepare(void *settings, struct decoder *, const struct node *);
-void fastcgi_advise(const void *settings, struct findings *, const struct node *);
+bool fastcgi_prepare(void *target, struct decoder *, const struct node *);
+void fastcgi_advise(const void *target, struct findings *, const struct node *);
 
 /* ---- fastcgi_run.c */
 
@@ -112,7 +112,11 @@ bool fastcgi_run_retry(struct fastcgi_run *);
 /* Fills `in` from the body when it is empty. False when there is nothing to send in it. */
 bool fastcgi_run_fill(struct fastcgi_run *);
 
-/* Ends it: the connection is kept if nothing is left on it either way. */
+/* Gives the place back, once nothing more is to be had: the connection is kept if nothing is left
+ * on it either way. */
+void fastcgi_run_release(struct fastcgi_run *);
+
+/* Ends it, released or not. */
 void fastcgi_run_stop(struct fastcgi_run *);
 
 /* What an application is told, in the exchange's arena: names and values, NULL-ended. */

@@ -278,14 +278,20 @@ static bool is_clean(const struct fastcgi_run *run)
            run->head_sent == run->head.length && run->body_ended && run->in_start == run->in_end;
 }
 
+void fastcgi_run_release(struct fastcgi_run *run)
+{
+    bool kept = run->descriptor >= 0 && is_clean(run);
+    if (run->descriptor >= 0 && !kept)
+        (void)close(run->descriptor);
+    if (run->placed)
+        backend_pool_give(run->backend.pool, kept ? run->descriptor : -1, run->settings->idle);
+    run->descriptor = -1;
+    run->placed = false;
+}
+
 void fastcgi_run_stop(struct fastcgi_run *run)
 {
     error_lines_end(&run->lines, run->exchange);
-    if (run->descriptor >= 0 && !is_clean(run)) {
-        (void)close(run->descriptor);
-        run->descriptor = -1;
-    }
-    if (run->placed)
-        backend_pool_give(run->backend.pool, run->descriptor, run->settings->idle);
+    fastcgi_run_release(run);
     give_memory(run);
 }

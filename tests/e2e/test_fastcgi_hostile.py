@@ -165,7 +165,7 @@ def guard(start_guard, backend, folder):
     port = lone.getsockname()[1]
     lone.close()
     made = start_guard({
-        "threads": 12, "timeouts": {"read": "2s", "write": "2s"}, "defaults": {"auth": "none", "body": "64mb"},
+        "threads": 12, "timeouts": {"read": "2s", "write": "2s"}, "request": {"head": "512kb"}, "defaults": {"auth": "none", "body": "64mb"},
         "routes": [
             {"path": "/app/x/**", "methods": many, "fastcgi": {"address": address(), "max_output": "64kb", "idle": "1h"}},
             {"path": "/app/big/**", "methods": many, "fastcgi": {"address": address(), "connections": 2}},
@@ -453,13 +453,13 @@ def test_content_length_is_always_told(guard, backend):
 
 def test_many_parameters(guard, backend):
     """More than one record of PARAMS holds."""
-    headers = {f"X-{i}": "v" * 2000 for i in range(20)}
+    headers = {f"X-{i}": "v" * 3000 for i in range(60)}
     uri = "/app/x/good?" + "q" * 7000
     reply = ask(guard.address, uri=uri, headers=headers)
     assert reply.status == 200, reply.body
     with backend.lock:
         request = backend.requests[-1][2]
-    assert request.params["HTTP_X_19"] == b"v" * 2000 and request.params["QUERY_STRING"] == b"q" * 7000
+    assert request.params["HTTP_X_59"] == b"v" * 3000 and request.params["QUERY_STRING"] == b"q" * 7000
 
 
 def test_nothing_is_left(guard, backend):
