@@ -11,7 +11,7 @@
 #include "http/host.h"
 #include "http/path.h"
 
-enum { PIECES_MOST = 64, LOCATION_MOST = 16 * 1024 };
+enum { PIECES_MOST = 64, LOCATION_MOST = 8 * 1024 }; /* RFC 9110, 4.1 */
 
 struct reading {
     struct respond_target *target;
