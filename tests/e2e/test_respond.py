@@ -165,6 +165,24 @@ routes:
         assert told in result.stdout, result.stdout + result.stderr
 
 
+def test_file_that_is_elsewhere(folder):
+    """What cannot be known of a policy for another machine is played by its test, and nothing is made up."""
+    folder.write("elsewhere/policy.yaml", """
+defaults: {auth: none}
+routes:
+  - {path: /file, respond: {file: /nonexistent/page.html}}
+  - {path: /go, respond: {redirect: "https://www.example.com/"}}
+""")
+    file = folder.write("elsewhere/cases.yaml", """
+policy: policy.yaml
+cases:
+  - {request: GET /file, reply: {status: 200, body: played}, expect: {status: 200, contains: played}}
+  - {request: GET /go, expect: {status: 308, headers: {Location: "https://www.example.com/"}}}
+""")
+    result = harness.run([harness.installed("fcgiguard", folder), "test", file], env=harness.clean_environment())
+    assert result.returncode == 0 and result.stdout == "2 passed, 0 failed\n", result.stdout + result.stderr
+
+
 def test_example(start_guard, folder):
     """examples/answers.yaml, but for its places."""
     placed("closed.html", folder, "/srv/cgi")
