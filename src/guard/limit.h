@@ -99,4 +99,8 @@ bool limits_open(struct limits *, struct error *);
 bool limits_start(struct limits *, uint64_t threads, struct error *);
 void limits_close(struct limits *);
 
+/* Whether the counters, which are open, can be written now; false with an error. It waits as
+ * counters_take() does. */
+bool limits_reach(const struct limits *, struct error *);
+
 #endif

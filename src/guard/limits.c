@@ -222,6 +222,15 @@ void limits_close(struct limits *limits)
     limits->counters = limits->local = NULL;
 }
 
+/* A counter of its own, which no limit has. */
+bool limits_reach(const struct limits *limits, struct error *error)
+{
+    static const struct quota quota = {.algorithm = QUOTA_FIXED, .limit = QUOTA_LIMIT_MOST, .window = SECOND};
+    const struct draw draw = {.key = TEXT("ready"), .quota = &quota, .cost = 1};
+    struct taken taken;
+    return counters_take(limits->counters, &draw, 1, &taken, error);
+}
+
 /* ---- requests */
 
 static struct drawn *collect(const struct limit_uses *rules, struct exchange *exchange, bool late)

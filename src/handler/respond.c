@@ -1,71 +1,31 @@
 /*
- * respond: answers of our own, without a program. `keys` lets callers make,
- * list and revoke API keys of their own (handler/respond_keys.h). What is asked
- * of `authorize` is answered before a handler would be.
+ * respond: answers of our own, without a program (handler/respond.h). What is
+ * asked of `authorize` is answered before a handler would be.
  */
 #include "config.h"
 
-#include "handler/handler.h"
-#include "handler/respond_keys.h"
+#include "handler/respond.h"
 
-/* In the order of the choices. */
-enum { WITH_NOTHING, WITH_AUTHORIZE, WITH_KEYS };
-
-static const struct field fields[] = {
-    {FIELD(FIELD_CHOICE, respond_settings, with, "with"), .choices = "nothing|authorize|keys",
-     .required = true,
-     .help = "keys: callers' own API keys; authorize: may the web server serve a request; nothing: 204"},
-    {FIELD(FIELD_NUMBER, respond_settings, limit, "limit"), .fallback = "20", .least = 1, .most = 1000,
-     .help = "keys: how many that can be used one caller may have"},
-    {FIELD(FIELD_TEXT, respond_settings, prefix, "prefix"), .fallback = "fcg",
-     .help = "keys: what new ones begin with"},
-    {0},
-};
-
-static bool prepare_others(struct decoder *decoder, const struct node *node)
+static int kind_of(const void *settings)
 {
-    static const char *const keys[] = {"limit", "prefix"};
-    bool good = true;
-    for (size_t i = 0; node->kind == NODE_MAP && i < sizeof keys / sizeof *keys; i++)
-        if (node_get(node, keys[i]))
-            good = findings_add_key(decoder->findings, FINDING_ERROR, node_get(node, keys[i]),
-                                    "this is for `with: keys` alone");
-    return good;
-}
-
-static bool prepare(void *target, struct decoder *decoder, const struct node *node)
-{
-    struct respond_settings *settings = target;
-    settings->methods = decoder->auth;
-    bool good = true;
-    if (settings->with != WITH_KEYS)
-        return prepare_others(decoder, node);
-    if (!decoder->auth || !decoder->auth->store_path)
-        good = findings_add(decoder->findings, FINDING_ERROR, node,
-                            "there is no place for keys, expected a `store` at the top");
-    if (settings->prefix && !api_key_prefix_is_valid(text_of(settings->prefix)))
-        good = findings_add(
-            decoder->findings, FINDING_ERROR, node,
-            "\"%s\" is no prefix, expected a lower-case letter, then up to 15 of a to z and 0 to 9",
-            settings->prefix);
-    if (decoder->auth)
-        decoder->auth->stores = true;
-    return good;
+    return ((const struct respond_settings *)settings)->kind;
 }
 
 static bool needs_caller(const void *settings)
 {
-    return ((const struct respond_settings *)settings)->with == WITH_KEYS;
+    return kind_of(settings) == RESPOND_KEYS;
 }
 
 static bool authorizes(const void *settings)
 {
-    return ((const struct respond_settings *)settings)->with == WITH_AUTHORIZE;
+    return kind_of(settings) == RESPOND_AUTHORIZE;
 }
 
 static bool alone(const void *settings)
 {
-    return !needs_caller(settings);
+    int kind = kind_of(settings);
+    return kind != RESPOND_KEYS && kind != RESPOND_READY &&
+           !((const struct respond_settings *)settings)->elsewhere;
 }
 
 static bool wants_body(const void *settings, const struct exchange *exchange)
@@ -73,21 +33,68 @@ static bool wants_body(const void *settings, const struct exchange *exchange)
     return needs_caller(settings) && text_equal(exchange->request.method, TEXT("POST"));
 }
 
-static void *begin(const void *settings, struct exchange *exchange, struct verdict *verdict)
+static void set(struct exchange *exchange, struct text name, struct text value)
 {
-    struct text *body = arena_alloc(exchange->arena, sizeof *body);
-    exchange->reply = (struct reply){.status = 204};
-    if (!needs_caller(settings))
-        return body;
-    *verdict = respond_keys(settings, exchange, body);
-    if (verdict->kind != VERDICT_PASS)
-        return NULL;
+    headers_set(&exchange->reply.headers, exchange->arena, name, value);
+}
+
+static struct verdict begin_keys(const struct respond_settings *settings, struct exchange *exchange,
+                                 struct text *body)
+{
+    struct verdict verdict = respond_keys(settings, exchange, body);
+    if (verdict.kind != VERDICT_PASS)
+        return verdict;
     exchange->reply.length = (int64_t)body->length;
-    headers_set(&exchange->reply.headers, exchange->arena, TEXT("Cache-Control"), TEXT("no-store"));
+    set(exchange, TEXT("Cache-Control"), TEXT("no-store"));
     if (body->length > 0)
-        headers_set(&exchange->reply.headers, exchange->arena, TEXT("Content-Type"),
-                    TEXT("application/json"));
-    return body;
+        set(exchange, TEXT("Content-Type"), TEXT("application/json"));
+    return PASS;
+}
+
+static void add_headers(const struct respond_settings *settings, struct exchange *exchange)
+{
+    for (size_t i = 0; i < settings->headers.count; i++)
+        headers_add(&exchange->reply.headers, exchange->arena, settings->headers.items[i].name,
+                    settings->headers.items[i].value);
+}
+
+static struct verdict begin_redirect(const struct respond_settings *settings, struct exchange *exchange)
+{
+    struct text location = respond_redirect(settings, exchange);
+    if (location.length == 0)
+        return DENY(414, RESPOND_NAME, "target_too_long", "the other address would be too long");
+    exchange->reply = (struct reply){.status = (int)settings->status};
+    add_headers(settings, exchange);
+    set(exchange, TEXT("Location"), location);
+    return PASS;
+}
+
+static void *begin(const void *opaque, struct exchange *exchange, struct verdict *verdict)
+{
+    const struct respond_settings *settings = opaque;
+    struct text *body = arena_alloc(exchange->arena, sizeof *body);
+    switch ((enum respond_kind)settings->kind) {
+    case RESPOND_NOTHING:
+    case RESPOND_AUTHORIZE:
+        exchange->reply = (struct reply){.status = 204};
+        break;
+    case RESPOND_KEYS:
+        *verdict = begin_keys(settings, exchange, body);
+        break;
+    case RESPOND_HEALTH:
+    case RESPOND_LIVE:
+    case RESPOND_READY:
+        *body = respond_health(settings, exchange);
+        break;
+    case RESPOND_FIXED:
+        *body = respond_content(settings, exchange);
+        add_headers(settings, exchange);
+        break;
+    case RESPOND_REDIRECT:
+        *verdict = begin_redirect(settings, exchange);
+        break;
+    }
+    return verdict->kind == VERDICT_PASS ? body : NULL;
 }
 
 static bool relay(void *state, struct exchange *exchange, struct verdict *verdict)
@@ -95,7 +102,7 @@ static bool relay(void *state, struct exchange *exchange, struct verdict *verdic
     const struct text *body = state;
     if (exchange_send(exchange, *body))
         return true;
-    *verdict = DENY(400, "respond", "client_gone", "the client is gone");
+    *verdict = DENY(400, RESPOND_NAME, "client_gone", "the client is gone");
     return false;
 }
 
@@ -105,22 +112,53 @@ static void end(void *state, struct exchange *exchange)
     (void)exchange;
 }
 
-static const char *describe(const void *settings, const struct exchange *exchange)
+static const char *describe_content(const struct respond_settings *settings, const struct exchange *exchange)
 {
-    static const char *const tales[] = {
-        [WITH_NOTHING] = "answers 204, and nothing else",
-        [WITH_AUTHORIZE] = "answers whether the web server may serve another request",
-        [WITH_KEYS] = "makes, lists and revokes the caller's API keys",
-    };
-    (void)exchange;
-    return tales[((const struct respond_settings *)settings)->with];
+    if (settings->elsewhere)
+        return arena_printf(exchange->arena, "answers %d with %s, which is not here", (int)settings->status,
+                            settings->file);
+    if (settings->content.length == 0)
+        return arena_printf(exchange->arena, "answers %d, and nothing else", (int)settings->status);
+    return arena_printf(exchange->arena, "answers %d with %zu bytes of %s%s%s", (int)settings->status,
+                        settings->content.length, settings->type, settings->file ? ", of " : "",
+                        settings->file ? settings->file : "");
+}
+
+static const char *describe_redirect(const struct respond_settings *settings, const struct exchange *exchange)
+{
+    struct text location = respond_redirect(settings, exchange);
+    return arena_printf(exchange->arena, "answers %d and sends on to %.*s", (int)settings->status,
+                        TEXT_ARGUMENTS(location));
+}
+
+static const char *describe(const void *opaque, const struct exchange *exchange)
+{
+    const struct respond_settings *settings = opaque;
+    switch ((enum respond_kind)settings->kind) {
+    case RESPOND_NOTHING:
+        return "answers 204, and nothing else";
+    case RESPOND_AUTHORIZE:
+        return "answers whether the web server may serve another request";
+    case RESPOND_KEYS:
+        return "makes, lists and revokes the caller's API keys";
+    case RESPOND_HEALTH:
+    case RESPOND_LIVE:
+        return "answers that it is alive";
+    case RESPOND_READY:
+        return "answers whether the store can be reached";
+    case RESPOND_FIXED:
+        return describe_content(settings, exchange);
+    case RESPOND_REDIRECT:
+        break;
+    }
+    return describe_redirect(settings, exchange);
 }
 
 const struct handler handler_respond = {
-    .name = "respond",
+    .name = RESPOND_NAME,
     .help = "answers by itself, without a program",
-    .section = {sizeof(struct respond_settings), fields},
-    .prepare = prepare,
+    .section = {sizeof(struct respond_settings), respond_fields},
+    .prepare = respond_prepare,
     .needs_caller = needs_caller,
     .authorizes = authorizes,
     .alone = alone,

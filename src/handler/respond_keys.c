@@ -4,7 +4,7 @@
  */
 #include "config.h"
 
-#include "handler/respond_keys.h"
+#include "handler/respond.h"
 
 #include <time.h>
 

@@ -174,3 +174,38 @@ bool header_is_list(struct text name)
     return name.length > 0 &&
            bsearch(&name, lists, sizeof lists / sizeof *lists, sizeof *lists, compare) != NULL;
 }
+
+/* ---- what stays inside */
+
+/* Each of these makes some web server send a file, ask another address, or
+ * change how it treats the reply. A "-" at the end stands for any rest. */
+static const char *const steering[] = {"x-sendfile", "x-sendfile2",  "x-sendfile-", "x-lighttpd-",
+                                       "x-accel-",   "x-litespeed-", "x-reproxy-"};
+
+/* RFC 9110, 7.6.1; Status is the head's own; Variable-* would become the
+ * environment of another program (FastCGI specification, 6.3). */
+static const char *const of_connection[] = {"connection", "keep-alive", "proxy-connection",
+                                            "te",         "trailer",    "transfer-encoding",
+                                            "upgrade",    "status",     "variable-"};
+
+static bool is_among(struct text name, const char *const names[], size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct text known = text_of(names[i]);
+        bool is_prefix = known.at[known.length - 1] == '-';
+        if (name.length >= known.length && (is_prefix || name.length == known.length) &&
+            text_equal_ignore_case((struct text){name.at, known.length}, known))
+            return true;
+    }
+    return false;
+}
+
+bool header_steers(struct text name)
+{
+    return is_among(name, steering, sizeof steering / sizeof *steering);
+}
+
+bool header_is_of_connection(struct text name)
+{
+    return is_among(name, of_connection, sizeof of_connection / sizeof *of_connection);
+}

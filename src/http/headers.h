@@ -39,4 +39,11 @@ bool header_value_is_safe(struct text);
  * with ", " (RFC 9110, 5.3); "cookie" is joined with "; " (RFC 9113, 8.2.3). */
 bool header_is_list(struct text name);
 
+/* Of replies: whether it makes some web server send a file, ask another address, or
+ * change how it treats the reply. */
+bool header_steers(struct text name);
+
+/* Of replies: whether it is about the connection or the head itself, and for nobody behind it. */
+bool header_is_of_connection(struct text name);
+
 #endif

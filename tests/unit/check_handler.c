@@ -1,6 +1,6 @@
 /*
- * Tests of the pure parts of the exec handler: the parser of replies and the
- * environment, by tables. Programs are run by check_exec.c.
+ * Tests of the pure parts of handlers, by tables: of exec, the parser of replies and the
+ * environment (programs are run by check_exec.c), and the answers of respond.
  */
 #include "config.h"
 
@@ -10,6 +10,8 @@
 
 #include "base/arena.h"
 #include "handler/exec.h"
+#include "policy/policy.h"
+#include "policy/route.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
@@ -535,6 +537,278 @@ START_TEST(environment)
 }
 END_TEST
 
+/* ================ answers of our own */
+
+static struct policy *policy;
+static struct exchange exchange;
+
+static void load(const char *routes)
+{
+    struct error error = {0};
+    policy = policy_parse(text_of(routes), TEST_FOLDER "/data/policies/policy.yaml", false, &error);
+    ck_assert_msg(policy != NULL, "%s", error.message);
+    findings_print(&policy->findings, FINDING_ERROR, stderr);
+    ck_assert_uint_eq(policy->findings.errors, 0);
+}
+
+static void unload(void)
+{
+    arena_free(exchange.arena);
+    exchange = (struct exchange){0};
+    policy_free(policy);
+    policy = NULL;
+}
+
+/* The body; `name` NULL: no such header. */
+static struct text ask(const char *method, const char *target, const char *name, const char *value)
+{
+    struct param items[] = {{TEXT("REQUEST_METHOD"), text_of(method)},
+                            {TEXT("REQUEST_URI"), text_of(target)},
+                            {text_of(name), text_of(value)}};
+    struct params params = {items, name ? 3 : 2};
+    arena_free(exchange.arena);
+    exchange = (struct exchange){.arena = arena_new()};
+    struct verdict verdict =
+        request_read(&exchange.request, &params, &policy->server.request, exchange.arena);
+    ck_assert_msg(verdict.kind == VERDICT_PASS, "%s: %s", target, verdict.code);
+    ck_assert_int_eq(router_find(policy->router, &exchange).kind, VERDICT_PASS);
+    const struct route *route = exchange.route;
+    const struct text *body = route->handler->begin(route->settings, &exchange, &exchange.verdict);
+    ck_assert_int_eq(body == NULL, exchange.verdict.kind != VERDICT_PASS);
+    return body ? *body : TEXT("");
+}
+
+static const char *header(const char *name)
+{
+    for (size_t i = 0; i < exchange.reply.headers.count; i++) {
+        const struct header *item = &exchange.reply.headers.items[i];
+        if (text_equal_ignore_case(item->name, text_of(name)))
+            return arena_copy(exchange.arena, item->value.at, item->value.length);
+    }
+    return "";
+}
+
+static void expect(const char *method, const char *target, int status, const char *type, const char *body)
+{
+    struct text found = ask(method, target, NULL, NULL);
+    ck_assert_msg(text_equal(found, text_of(body)), "%s: %.*s", target, TEXT_ARGUMENTS(found));
+    ck_assert_int_eq(exchange.reply.status, status);
+    ck_assert_str_eq(header("content-type"), type);
+    ck_assert_int_eq(exchange.reply.length, (int64_t)found.length);
+    ck_assert(!exchange.reply.from_handler);
+}
+
+START_TEST(fixed_answers)
+{
+    load("defaults: {auth: none}\n"
+         "routes:\n"
+         "  - {path: /text, respond: {body: hello}}\n"
+         "  - {path: /json, respond: {status: 418, body: {a: [1, true, null, '1'], b: {}}}}\n"
+         "  - {path: /list, respond: {body: [], type: application/problem+json}}\n"
+         "  - {path: /status, respond: {status: 404}}\n"
+         "  - {path: /out, respond: {status: 503, headers: {Retry-After: 120, X-A: b}, body: <p>, type: "
+         "text/html}}\n"
+         "  - {path: /health, respond: health}\n"
+         "  - {path: /live, respond: live}\n"
+         "  - {path: /ready, respond: ready}\n");
+    expect("GET", "/text", 200, "text/plain; charset=utf-8", "hello");
+    expect("GET", "/json", 418, "application/json", "{\"a\":[1,true,null,\"1\"],\"b\":{}}");
+    ck_assert_str_eq(header("etag"), "");
+    expect("GET", "/list", 200, "application/problem+json", "[]");
+    expect("GET", "/status", 404, "", "");
+    expect("POST", "/out", 503, "text/html", "<p>");
+    ck_assert_str_eq(header("retry-after"), "120");
+    ck_assert_str_eq(header("x-a"), "b");
+    for (size_t i = 0; i < 3; i++) {
+        static const char *const paths[] = {"/health", "/live", "/ready"};
+        expect("GET", paths[i], 200, "application/json", "{\"status\":\"healthy\"}");
+        ck_assert_str_eq(header("cache-control"), "no-store");
+    }
+    unload();
+}
+END_TEST
+
+/* No body where there must be none, and no length beside 304. */
+START_TEST(empty_answers)
+{
+    load("defaults: {auth: none, methods: [GET, POST]}\n"
+         "routes:\n"
+         "  - {path: /204, respond: {status: 204}}\n"
+         "  - {path: /205, respond: {status: 205}}\n"
+         "  - {path: /304, respond: {status: 304}}\n");
+    expect("GET", "/204", 204, "", "");
+    expect("GET", "/205", 205, "", "");
+    ask("GET", "/304", NULL, NULL);
+    ck_assert_int_eq(exchange.reply.status, 304);
+    ck_assert_int_eq(exchange.reply.length, -1);
+    unload();
+}
+END_TEST
+
+static int status_with(const char *method, const char *target, const char *name, const char *value)
+{
+    struct text body = ask(method, target, name, value);
+    ck_assert_int_eq(exchange.reply.status == 304, body.length == 0);
+    ck_assert_int_eq(exchange.reply.status == 304, exchange.reply.length == -1);
+    return exchange.reply.status;
+}
+
+START_TEST(content_that_the_client_has)
+{
+    load("defaults: {auth: none, methods: [GET, POST]}\n"
+         "routes:\n"
+         "  - {path: /file, respond: {file: answers.txt, headers: {Cache-Control: max-age=60}}}\n"
+         "  - {path: /other, respond: {file: answers.txt, type: text/html}}\n"
+         "  - {path: /body, respond: {body: hello}}\n"
+         "  - {path: /gone, respond: {status: 410, file: answers.txt}}\n");
+    ask("GET", "/file", NULL, NULL);
+    char tag[100], weak[200], many[200], date[100];
+    snprintf(tag, sizeof tag, "%s", header("etag"));
+    snprintf(date, sizeof date, "%s", header("last-modified"));
+    snprintf(weak, sizeof weak, "W/%s", tag);
+    snprintf(many, sizeof many, "\"a\", W/\"b\" ,%s", tag);
+    ck_assert_uint_eq(strlen(tag), 34);
+    ck_assert_uint_eq(strlen(date), 29);
+    ck_assert_int_eq(status_with("GET", "/file", "HTTP_IF_NONE_MATCH", tag), 304);
+    ck_assert_str_eq(header("etag"), tag);
+    ck_assert_str_eq(header("cache-control"), "max-age=60");
+    ck_assert_str_eq(header("content-type"), "");
+    ck_assert_int_eq(status_with("HEAD", "/file", "HTTP_IF_NONE_MATCH", weak), 304);
+    ck_assert_int_eq(status_with("GET", "/file", "HTTP_IF_NONE_MATCH", many), 304);
+    ck_assert_int_eq(status_with("GET", "/file", "HTTP_IF_NONE_MATCH", "*"), 304);
+    ck_assert_int_eq(status_with("GET", "/file", "HTTP_IF_NONE_MATCH", "\"a\""), 200);
+    ck_assert_int_eq(status_with("GET", "/file", "HTTP_IF_NONE_MATCH", ""), 200);
+    ck_assert_int_eq(status_with("POST", "/file", "HTTP_IF_NONE_MATCH", tag), 200);
+    ck_assert_int_eq(status_with("GET", "/other", "HTTP_IF_NONE_MATCH", tag), 200);
+    ck_assert_int_eq(status_with("GET", "/gone", "HTTP_IF_NONE_MATCH", "*"), 410);
+    ck_assert_int_eq(status_with("GET", "/gone", "HTTP_IF_MODIFIED_SINCE", date), 410);
+    ck_assert_int_eq(status_with("GET", "/file", "HTTP_IF_MODIFIED_SINCE", date), 304);
+    ck_assert_int_eq(status_with("POST", "/file", "HTTP_IF_MODIFIED_SINCE", date), 200);
+    static const char *const later[] = {"Tue, 01 Jan 2199 00:00:00 GMT", "Tue Jan  1 00:00:00 2199"};
+    static const char *const not_later[] = {
+        "Sat, 01 Jan 2000 00:00:00 GMT",          "Saturday, 01-Jan-00 00:00:00 GMT", "",          "never",
+        "Tue, 01 Jan 2199 00:00:00 GMT and more", "Tue, 01 Jan 2199 00:00:00 +0000",  "4102444800"};
+    for (size_t i = 0; i < COUNT(later); i++)
+        ck_assert_msg(status_with("GET", "/file", "HTTP_IF_MODIFIED_SINCE", later[i]) == 304, "%s", later[i]);
+    for (size_t i = 0; i < COUNT(not_later); i++)
+        ck_assert_msg(status_with("GET", "/file", "HTTP_IF_MODIFIED_SINCE", not_later[i]) == 200, "%s",
+                      not_later[i]);
+    ask("GET", "/body", NULL, NULL);
+    ck_assert_str_eq(header("last-modified"), "");
+    snprintf(tag, sizeof tag, "%s", header("etag"));
+    ck_assert_int_eq(status_with("GET", "/body", "HTTP_IF_NONE_MATCH", tag), 304);
+    ck_assert_int_eq(status_with("GET", "/body", "HTTP_IF_MODIFIED_SINCE", later[0]), 200);
+    unload();
+}
+END_TEST
+
+struct redirect_case {
+    const char *path, *to, *query; /* of the route; NULL: drop */
+    const char *target, *location;
+};
+
+static const struct redirect_case redirect_cases[] = {
+    {"/a", "https://www.example.com", NULL, "/a?x=1", "https://www.example.com"},
+    {"/a", "https://www.example.com", "keep", "/a?x=1", "https://www.example.com?x=1"},
+    {"/a", "http://[2001:db8::1]:8080/b?c=d#e", "keep", "/a?x=1&y",
+     "http://[2001:db8::1]:8080/b?c=d&x=1&y#e"},
+    {"/a", "/b#c", "keep", "/a?x=1", "/b?x=1#c"},
+    {"/a", "/b", "keep", "/a?", "/b"},
+    {"/a", "/b%2Fc", NULL, "/a", "/b%2Fc"},
+    {"/{id}", "https://www.example.com/new/{id}.html", NULL, "/a%20b%C3%BC",
+     "https://www.example.com/new/a%20b%C3%BC.html"},
+    {"/{id}/{name}", "/{name}/{id}/{name}", NULL, "/1/2", "/2/1/2"},
+    {"/{id}", "/b?id={id}&x=1", NULL, "/1%26admin=2%3D+;%23%3F", "/b?id=1%26admin%3D2%3D%2B%3B%23%3F&x=1"},
+    {"/{id}", "/b?x=1#y", "keep", "/1?z=%23%0d%0a", "/b?x=1&z=%23%0d%0a#y"},
+    {"/{id}", "/u/{id}", NULL, "/@evil.example", "/u/@evil.example"},
+    {"/{id}", "https://www.example.com/{id}", NULL, "/x%25%32%66y%3F%23%22%3C",
+     "https://www.example.com/x%252fy%3F%23%22%3C"},
+    {"/{id}", "/b", "keep", "/1?%0\x7f", NULL},
+    {"/{id}", "/b", "keep", "/1?a%&b%zz&c[]=\xc3\xbc|'\"<>", "/b?a%25&b%25zz&c%5B%5D=%C3%BC%7C'%22%3C%3E"},
+    {"/old/**", "https://www.example.com/new/**", NULL, "/old/a/b%20c/",
+     "https://www.example.com/new/a/b%20c/"},
+    {"/old/**", "https://www.example.com/new/**", NULL, "/old", "https://www.example.com/new"},
+    {"/old/**", "https://www.example.com/**", NULL, "/old", "https://www.example.com"},
+    {"/old/**", "/**", NULL, "/old", "/"},
+    {"/old/**", "/**", NULL, "/old/", "/"},
+    {"/old/**", "/**", NULL, "/old//evil.example/x", "/evil.example/x"},
+    {"/old/**", "/**", NULL, "/old/../old/%2e%2e/old/x", "/x"},
+    {"/old/**", "/new/**?a=b", "keep", "/old/x?c", "/new/x?a=b&c"},
+    {"/{id}/**", "/{id}/x/**", NULL, "/1/2/3", "/1/x/2/3"},
+};
+
+START_TEST(redirect)
+{
+    const struct redirect_case *c = &redirect_cases[_i];
+    char routes[1000];
+    snprintf(routes, sizeof routes,
+             "defaults: {auth: none}\nroutes:\n  - {path: '%s', respond: {redirect: '%s', query: %s}}\n",
+             c->path, c->to, c->query ? c->query : "drop");
+    load(routes);
+    if (!c->location) { /* refused before there is a handler */
+        struct param items[] = {{TEXT("REQUEST_METHOD"), TEXT("GET")},
+                                {TEXT("REQUEST_URI"), text_of(c->target)}};
+        exchange.arena = arena_new();
+        ck_assert_int_ne(request_read(&exchange.request, &(struct params){items, 2}, &policy->server.request,
+                                      exchange.arena)
+                             .kind,
+                         VERDICT_PASS);
+        unload();
+        return;
+    }
+    ask("GET", c->target, NULL, NULL);
+    ck_assert_int_eq(exchange.reply.status, 308);
+    ck_assert_str_eq(header("location"), c->location);
+    ck_assert_int_eq(exchange.reply.length, 0);
+    unload();
+}
+END_TEST
+
+START_TEST(redirect_too_long)
+{
+    char target[9000];
+    load("defaults: {auth: none}\nrequest: {target: 16kb}\n"
+         "routes: [{path: '/{id}', respond: {status: 302, headers: {Cache-Control: no-store}, redirect: "
+         "'/b?{id}{id}{id}'}}]\n");
+    snprintf(target, sizeof target, "/%0*d", 2700, 1);
+    ask("GET", target, NULL, NULL);
+    ck_assert_int_eq(exchange.reply.status, 302);
+    ck_assert_str_eq(header("cache-control"), "no-store");
+    snprintf(target, sizeof target, "/%0*d", 2800, 1);
+    ask("GET", target, NULL, NULL);
+    ck_assert_int_eq(exchange.verdict.status, 414);
+    ck_assert_str_eq(exchange.verdict.code, "target_too_long");
+    unload();
+}
+END_TEST
+
+/* What depends on where the policy lies. */
+START_TEST(files_that_are_not_good)
+{
+    static const struct {
+        const char *file, *fault;
+    } cases[] = {{"missing.txt", "cannot be read: No such file"},
+                 {".", "is not a regular file"},
+                 {"/dev/null", "is not a regular file"}};
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct error error = {0};
+        char routes[200];
+        snprintf(routes, sizeof routes, "defaults: {auth: none}\nroutes: [{path: /a, respond: {file: %s}}]\n",
+                 cases[i].file);
+        policy = policy_parse(text_of(routes), TEST_FOLDER "/data/policies/policy.yaml", false, &error);
+        ck_assert_uint_eq(policy->findings.errors, 1);
+        char *told = NULL;
+        size_t size;
+        FILE *to = open_memstream(&told, &size);
+        findings_print(&policy->findings, FINDING_ERROR, to);
+        fclose(to);
+        ck_assert_msg(strstr(told, cases[i].fault) != NULL, "%s", told);
+        free(told);
+        unload();
+    }
+}
+END_TEST
+
 /* ================ */
 
 static Suite *handler_suite(void)
@@ -549,6 +823,14 @@ static Suite *handler_suite(void)
     tcase_add_loop_test(told, environment, 0, COUNT(environment_cases));
     suite_add_tcase(suite, reply);
     suite_add_tcase(suite, told);
+    TCase *answers = tcase_create("answers");
+    tcase_add_test(answers, fixed_answers);
+    tcase_add_test(answers, empty_answers);
+    tcase_add_test(answers, content_that_the_client_has);
+    tcase_add_loop_test(answers, redirect, 0, COUNT(redirect_cases));
+    tcase_add_test(answers, redirect_too_long);
+    tcase_add_test(answers, files_that_are_not_good);
+    suite_add_tcase(suite, answers);
     return suite;
 }
 
