@@ -75,10 +75,12 @@ static bool relay(void *state, struct exchange *exchange, struct verdict *verdic
 {
     struct http_run *run = state;
     (void)exchange;
-    if (http_pump_body(run))
-        return true;
-    *verdict = run->failure;
-    return false;
+    if (!http_pump_body(run)) {
+        *verdict = run->failure;
+        return false;
+    }
+    http_run_stop(run); /* before the client, who has all then, asks again */
+    return true;
 }
 
 static void end(void *state, struct exchange *exchange)

@@ -73,7 +73,7 @@ enum { HTTP_SOCKETS_LIMIT = 8 };
 struct http_client {
     struct http_client *next; /* in the list of spare ones */
     CURLM *multi;
-    CURL *easy;
+    curl_socket_t connection; /* the one that is kept */
     uint64_t idle_since;
     struct http_socket {
         curl_socket_t descriptor;
@@ -98,6 +98,7 @@ struct http_run {
     const struct http_settings *settings;
     struct exchange *exchange;
     struct http_client *client;
+    CURL *easy; /* a new one: libcurl 7.88 takes the last header line of the request before for this one's */
     struct curl_slist *headers;
     char error[CURL_ERROR_SIZE];
     unsigned tries; /* how often the request was sent */
@@ -139,7 +140,7 @@ bool http_run_fail(struct http_run *, struct verdict);
 /* Takes how libcurl ended the request, whose `result` is known. False when the run has failed. */
 bool http_run_take_end(struct http_run *);
 
-/* Ends the request whatever its state, and gives the client back. */
+/* Ends the request whatever its state, and gives the client back; once is enough. */
 void http_run_stop(struct http_run *);
 
 /* ---- http_pump.c */

@@ -5,6 +5,7 @@
  */
 #include "config.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -80,7 +81,6 @@ static void free_client(struct http_client *client)
 {
     if (!client)
         return;
-    curl_easy_cleanup(client->easy);
     curl_multi_cleanup(client->multi);
     free(client);
 }
@@ -91,9 +91,7 @@ static struct http_client *new_client(void)
     if (!client)
         return NULL;
     client->multi = curl_multi_init();
-    client->easy = curl_easy_init();
-    if (client->multi && client->easy &&
-        curl_multi_setopt(client->multi, CURLMOPT_SOCKETFUNCTION, take_socket) == CURLM_OK &&
+    if (client->multi && curl_multi_setopt(client->multi, CURLMOPT_SOCKETFUNCTION, take_socket) == CURLM_OK &&
         curl_multi_setopt(client->multi, CURLMOPT_SOCKETDATA, client) == CURLM_OK &&
         curl_multi_setopt(client->multi, CURLMOPT_MAXCONNECTS, 1L) == CURLM_OK)
         return client;
@@ -121,6 +119,14 @@ static bool is_stale(const struct http_pool *pool, const struct http_client *cli
     return clock_milliseconds() - client->idle_since >= pool->settings->idle;
 }
 
+/* What is there before the next request would be taken for its reply: libcurl does not look. It may
+ * also be the connection's end. */
+static bool is_silent(const struct http_client *client)
+{
+    struct pollfd connection = {.fd = client->connection, .events = POLLIN | POLLRDHUP};
+    return client->connection != CURL_SOCKET_BAD && poll(&connection, 1, 0) == 0;
+}
+
 /* With the lock held: cuts off the list those that were not used for too long; they are at its end. */
 static struct http_client *take_stale(struct http_pool *pool)
 {
@@ -139,7 +145,7 @@ struct http_client *http_pool_take(struct http_pool *pool, struct verdict *verdi
         *verdict = DENY(503, HTTP_NAME, "backend_busy", "as many requests as `connections` are under way");
         return NULL;
     }
-    if (client && is_stale(pool, client)) {
+    if (client && (is_stale(pool, client) || !is_silent(client))) {
         free_client(client);
         client = NULL;
     }
@@ -154,7 +160,7 @@ struct http_client *http_pool_take(struct http_pool *pool, struct verdict *verdi
 
 void http_pool_give(struct http_pool *pool, struct http_client *client, bool reusable)
 {
-    if (client && !(reusable && pool->settings->idle > 0)) {
+    if (client && !(reusable && pool->settings->idle > 0 && is_silent(client))) {
         free_client(client);
         client = NULL;
     }

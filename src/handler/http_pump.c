@@ -168,7 +168,7 @@ static bool resume(struct http_run *run, bool heard)
     run->awaits_body = run->awaits_body && !body;
     run->held = run->held && !reply;
     int paused = (run->awaits_body ? CURLPAUSE_SEND : 0) | (run->held ? CURLPAUSE_RECV : 0);
-    return take_code(run, curl_easy_pause(run->client->easy, paused) == CURLE_OK);
+    return take_code(run, curl_easy_pause(run->easy, paused) == CURLE_OK);
 }
 
 static bool has_socket(const struct http_client *client, curl_socket_t descriptor)

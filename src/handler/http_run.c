@@ -240,10 +240,9 @@ static bool set_headers(struct http_run *run, CURL *easy)
 
 static bool set_up(struct http_run *run)
 {
-    CURL *easy = run->client->easy;
-    curl_easy_reset(easy);
-    return set_place(run, easy) && set_security(run, easy) && set_method(run, easy) && set_calls(run, easy) &&
-           set_headers(run, easy);
+    CURL *easy = run->easy = curl_easy_init();
+    return easy && set_place(run, easy) && set_security(run, easy) && set_method(run, easy) &&
+           set_calls(run, easy) && set_headers(run, easy);
 }
 
 /* ---- start */
@@ -261,7 +260,7 @@ struct http_run *http_run_start(const struct http_settings *settings, struct exc
     run->reply = http_reply_new(exchange->arena);
     run->now = run->moved_at = clock_milliseconds();
     run->deadline = run->now + settings->timeout;
-    run->added = set_up(run) && curl_multi_add_handle(client->multi, client->easy) == CURLM_OK;
+    run->added = set_up(run) && curl_multi_add_handle(client->multi, run->easy) == CURLM_OK;
     if (run->added)
         return run;
     *verdict = FAULT(500, HTTP_NAME, "internal_error", "libcurl cannot be set up");
@@ -285,14 +284,15 @@ static struct verdict verdict_of_result(const struct http_run *run)
     case CURLE_OPERATION_TIMEDOUT:
         return FAULT(504, HTTP_NAME, "backend_timeout", reason(run));
     case CURLE_WEIRD_SERVER_REPLY:
-    case CURLE_UNSUPPORTED_PROTOCOL: /* HTTP/0.9 */
-    case CURLE_OUT_OF_MEMORY:        /* a line over libcurl's limit */
+    case CURLE_BAD_FUNCTION_ARGUMENT: /* a folded line with none before it */
+    case CURLE_UNSUPPORTED_PROTOCOL:  /* HTTP/0.9 */
+    case CURLE_OUT_OF_MEMORY:         /* a line over libcurl's limit */
 #if LIBCURL_VERSION_NUM >= 0x080600
     case CURLE_TOO_LARGE:
 #endif
         return FAULT(502, HTTP_NAME, "bad_reply", reason(run));
     default:
-        return FAULT(502, HTTP_NAME, "backend_unavailable", reason(run));
+        return FAULT(502, HTTP_NAME, run->head_complete ? "bad_reply" : "backend_unavailable", reason(run));
     }
 }
 
@@ -304,13 +304,27 @@ bool http_run_take_end(struct http_run *run)
     return http_run_fail(run, verdict_of_result(run));
 }
 
+/* A reply without a body does not show where it ends: some applications send one all the same. */
+static bool is_reusable(const struct http_run *run)
+{
+    const struct reply reply = {.status = run->reply.status};
+    return run->done && !run->failed && run->result == CURLE_OK &&
+           reply_has_body(&reply, run->exchange->request.method);
+}
+
 void http_run_stop(struct http_run *run)
 {
     struct http_client *client = run->client;
-    bool reusable = run->done && !run->failed && run->result == CURLE_OK;
+    if (!client)
+        return;
+    run->client = NULL;
+    bool reusable = is_reusable(run);
+    client->connection = CURL_SOCKET_BAD;
+    if (reusable)
+        (void)curl_easy_getinfo(run->easy, CURLINFO_ACTIVESOCKET, &client->connection);
     if (run->added)
-        reusable = curl_multi_remove_handle(client->multi, client->easy) == CURLM_OK && reusable;
-    curl_easy_reset(client->easy); /* it knows this run, and what the request said */
+        reusable = curl_multi_remove_handle(client->multi, run->easy) == CURLM_OK && reusable;
+    curl_easy_cleanup(run->easy);
     curl_slist_free_all(run->headers);
     http_pool_give(run->settings->pool, client, reusable);
 }
