@@ -183,12 +183,14 @@ static bool set_method(struct http_run *run, CURL *easy)
 {
     struct exchange *exchange = run->exchange;
     struct text method = exchange->request.method;
-    run->has_body = !body_is_empty(&exchange->body);
-    if (text_equal(method, TEXT("HEAD")) && !run->has_body) {
+    bool head = text_equal(method, TEXT("HEAD"));
+    run->has_body =
+        !head && !body_is_empty(&exchange->body); /* of HEAD, one means nothing (RFC 9110, 9.3.2) */
+    run->body_ended = !run->has_body;
+    if (head) {
         SET(CURLOPT_NOBODY, 1L);
         return true;
     }
-    run->body_ended = !run->has_body;
     if (run->has_body || states_length(method)) {
         SET(CURLOPT_UPLOAD, 1L);
         SET(CURLOPT_INFILESIZE_LARGE, (curl_off_t)(run->has_body ? body_length(&exchange->body) : 0));
