@@ -9,8 +9,10 @@
 
 #include <curl/curl.h>
 
+#include "handler/client_side.h"
 #include "handler/handler.h"
 #include "handler/http_reply.h"
+#include "handler/relay.h"
 
 #define HTTP_NAME "http"
 
@@ -20,10 +22,10 @@ struct http_settings {
     const char *url;  /* as the policy has it */
     const char *host; /* "client", "backend", or a name */
     const char *strip_prefix, *rewrite;
-    int input;                                        /* enum http_input */
-    uint64_t connect_timeout, silence, timeout, idle; /* milliseconds */
-    uint64_t max_output;                              /* bytes of one reply's body */
-    uint64_t connections;                             /* requests at once */
+    int input;                                                    /* enum http_input */
+    uint64_t connect_timeout, first_byte, silence, timeout, idle; /* milliseconds */
+    uint64_t max_output;                                          /* bytes of one reply's body */
+    uint64_t connections;                                         /* requests at once */
     bool http2;
     struct text ca;       /* PEM; empty: the system's certificates */
     struct pairs headers; /* as the policy has them */
@@ -97,6 +99,8 @@ void http_pool_give(struct http_pool *, struct http_client *, bool reusable);
 struct http_run {
     const struct http_settings *settings;
     struct exchange *exchange;
+    struct client_side side;
+    struct relay relay;
     struct http_client *client;
     CURL *easy; /* a new one: libcurl 7.88 takes the last header line of the request before for this one's */
     struct curl_slist *headers;
@@ -110,22 +114,14 @@ struct http_run {
     bool added, done; /* libcurl has the request; it has ended it, by `result` */
     CURLcode result;
 
-    bool has_body;    /* of the request */
-    bool body_ended;  /* nothing more is to be read of it */
-    bool body_read;   /* some of it was */
-    bool awaits_body; /* the client must send before the body goes on */
-    bool held;        /* libcurl keeps body of the reply until there is room */
-    bool gathering;   /* the channel may hold bytes it has not tried to send */
-    bool heard;       /* the client has sent something behind the body */
-    bool stuck;       /* the client did not take all there was for it */
+    bool has_body;   /* of the request */
+    bool body_ended; /* nothing more is to be read of it */
+    bool body_read;  /* some of it was */
+    bool held;       /* libcurl keeps body of the reply until there is room */
 
-    uint64_t now;         /* as of the last poll */
-    uint64_t deadline;    /* of the whole exchange with the backend */
-    uint64_t moved_at;    /* when a byte last went to the backend or came from it */
-    uint64_t awaited_at;  /* since when `awaits_body` */
-    uint64_t gathered_at; /* since when `gathering` */
-    uint64_t drained_at;  /* when the client last took something */
-    uint64_t body_size;   /* bytes of body that came */
+    uint64_t now;      /* as of the last poll */
+    uint64_t deadline; /* of the whole exchange with the backend */
+    uint64_t moved_at; /* when a byte last went to the backend or came from it */
 
     bool failed;
     struct verdict failure; /* once the head is sent, its detail alone counts */
@@ -144,12 +140,6 @@ bool http_run_take_end(struct http_run *);
 void http_run_stop(struct http_run *);
 
 /* ---- http_pump.c */
-
-/* Whether the channel takes more of a reply. */
-bool http_pump_has_room(const struct http_run *);
-
-/* Tells that the channel was given something to send. */
-void http_pump_sent(struct http_run *);
 
 /* Moves bytes both ways until the head is complete (before the run relays), or until the reply is
  * whole. False when the run has failed. */

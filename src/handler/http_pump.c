@@ -5,7 +5,6 @@
  */
 #include "config.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <poll.h>
 
@@ -13,35 +12,19 @@
 #include "base/clock.h"
 #include "handler/http.h"
 
-enum { GATHER_MS = 2 }; /* a backend that has written mostly writes more, or ends: one send for both */
+enum slot { BACKEND = CLIENT_SLOTS, SLOTS = BACKEND + HTTP_SOCKETS_LIMIT };
 
-enum slot { CLIENT_IN, CLIENT_OUT, BACKEND, SLOTS = BACKEND + HTTP_SOCKETS_LIMIT };
+enum limit { LIMIT_RUN, LIMIT_SILENCE, LIMIT_CLIENT, LIMIT_LIBCURL, LIMITS };
 
-enum limit {
-    LIMIT_RUN,
-    LIMIT_SILENCE,
-    LIMIT_CLIENT_SENDS,
-    LIMIT_CLIENT_READS,
-    LIMIT_GATHER,
-    LIMIT_LIBCURL,
-    LIMITS
-};
-
-bool http_pump_has_room(const struct http_run *run)
+static bool is_hungry(const struct http_run *run)
 {
-    const struct channel *channel = run->exchange->channel;
-    return channel->pending(channel) <= channel->pending_limit;
+    return run->side.awaits_body;
 }
 
 static void watch(const struct http_run *run, struct pollfd slots[SLOTS])
 {
-    const struct channel *channel = run->exchange->channel;
     const struct http_client *client = run->client;
-    short gone = channel->half_closes ? 0 : POLLRDHUP;
-    bool wants = run->stuck || !http_pump_has_room(run);
-    bool listens = run->awaits_body || (run->body_ended && !run->heard);
-    slots[CLIENT_IN] = (struct pollfd){listens ? channel->input : -1, POLLIN, 0};
-    slots[CLIENT_OUT] = (struct pollfd){channel->output, (short)(wants ? gone | POLLOUT : gone), 0};
+    client_side_watch(&run->side, is_hungry(run), run->body_ended, slots);
     for (size_t i = 0; i < client->socket_count; i++) {
         int what = client->sockets[i].what;
         short events = (short)((what & CURL_POLL_IN ? POLLIN : 0) | (what & CURL_POLL_OUT ? POLLOUT : 0));
@@ -49,22 +32,22 @@ static void watch(const struct http_run *run, struct pollfd slots[SLOTS])
     }
 }
 
+/* How long the backend may be silent now. */
+static uint64_t patience(const struct http_run *run)
+{
+    return run->reply.size == 0 ? run->settings->first_byte : run->settings->silence;
+}
+
 /* When each limit would be reached. One that does not apply is never reached. */
 static void set_limits(const struct http_run *run, uint64_t at[LIMITS])
 {
-    const struct exchange *exchange = run->exchange;
     long timer;
     for (size_t i = 0; i < LIMITS; i++)
         at[i] = UINT64_MAX;
     at[LIMIT_RUN] = run->deadline;
-    if (!run->awaits_body && http_pump_has_room(run))
-        at[LIMIT_SILENCE] = run->moved_at + run->settings->silence;
-    if (run->awaits_body && exchange->read_timeout)
-        at[LIMIT_CLIENT_SENDS] = run->awaited_at + exchange->read_timeout;
-    if (run->stuck && exchange->write_timeout)
-        at[LIMIT_CLIENT_READS] = run->drained_at + exchange->write_timeout;
-    if (run->gathering)
-        at[LIMIT_GATHER] = run->gathered_at + GATHER_MS;
+    if (!is_hungry(run) && client_side_has_room(&run->side))
+        at[LIMIT_SILENCE] = run->moved_at + patience(run);
+    at[LIMIT_CLIENT] = client_side_limit(&run->side, is_hungry(run));
     if (curl_multi_timeout(run->client->multi, &timer) == CURLM_OK && timer >= 0)
         at[LIMIT_LIBCURL] = run->now + (uint64_t)timer;
 }
@@ -92,62 +75,20 @@ static bool time_out(struct http_run *run, const char *what, uint64_t millisecon
 
 static bool expire(struct http_run *run, const uint64_t at[LIMITS])
 {
-    const struct http_settings *settings = run->settings;
+    struct verdict verdict;
     if (run->now >= at[LIMIT_RUN])
-        return time_out(run, "the request took more than", settings->timeout);
-    if (run->now >= at[LIMIT_CLIENT_SENDS])
-        return http_run_fail(run, DENY(408, "body", "body_timeout", "the client stopped sending its body"));
-    if (run->now >= at[LIMIT_CLIENT_READS])
-        return http_run_fail(run, DENY(408, HTTP_NAME, "client_stalled", "the client stopped reading"));
+        return time_out(run, "the request took more than", run->settings->timeout);
+    if (client_side_is_late(&run->side, is_hungry(run), run->now, &verdict))
+        return http_run_fail(run, verdict);
     if (run->now >= at[LIMIT_SILENCE])
-        return time_out(run, "the backend was silent for", settings->silence);
+        return time_out(run, "the backend was silent for", patience(run));
     return true;
 }
 
-/* ---- the client */
-
-void http_pump_sent(struct http_run *run)
+static bool serve_client(struct http_run *run, const struct pollfd slots[SLOTS])
 {
-    const struct channel *channel = run->exchange->channel;
-    if (run->stuck || run->gathering || channel->pending(channel) == 0)
-        return;
-    run->gathering = true;
-    run->gathered_at = run->now;
-}
-
-static bool flush(struct http_run *run)
-{
-    struct channel *channel = run->exchange->channel;
-    uint64_t before = channel->pending(channel);
-    bool here = channel->flush(channel);
-    uint64_t after = channel->pending(channel);
-    if (after < before || !run->stuck)
-        run->drained_at = run->now;
-    run->stuck = after > 0 && !channel->holds;
-    run->gathering = false;
-    return here;
-}
-
-/* What a client sends behind its body can only be that it gives up
- * (FCGI_ABORT_REQUEST); one look, for anything else would stay there. */
-static void listen_to_client(struct http_run *run, short events)
-{
-    char byte;
-    struct channel *channel = run->exchange->channel;
-    if (!run->body_ended || run->heard || !events)
-        return;
-    run->heard = true;
-    if (channel->receive(channel, &byte, 1) < 0 && errno == ECONNABORTED)
-        channel->gone = true;
-}
-
-static bool serve_client(struct http_run *run, short events, const uint64_t at[LIMITS])
-{
-    /* POLLRDHUP only comes where watch() asked for it. */
-    bool here = !run->exchange->channel->gone && !(events & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL));
-    if (here && ((events & POLLOUT) || run->now >= at[LIMIT_GATHER]))
-        here = flush(run);
-    return here || http_run_fail(run, DENY(400, HTTP_NAME, "client_gone", "the client is gone"));
+    return client_side_serve(&run->side, run->body_ended, slots, run->now) ||
+           http_run_fail(run, DENY(400, HTTP_NAME, "client_gone", "the client is gone"));
 }
 
 /* ---- libcurl */
@@ -161,13 +102,14 @@ static bool take_code(struct http_run *run, bool good)
 /* Lets it go on with what it had to stop for. */
 static bool resume(struct http_run *run, bool heard)
 {
-    bool body = run->awaits_body && heard;
-    bool reply = run->held && run->relaying && http_pump_has_room(run);
+    struct client_side *side = &run->side;
+    bool body = side->awaits_body && heard;
+    bool reply = run->held && run->relaying && client_side_has_room(side);
     if (!body && !reply)
         return true;
-    run->awaits_body = run->awaits_body && !body;
+    side->awaits_body = side->awaits_body && !body;
     run->held = run->held && !reply;
-    int paused = (run->awaits_body ? CURLPAUSE_SEND : 0) | (run->held ? CURLPAUSE_RECV : 0);
+    int paused = (side->awaits_body ? CURLPAUSE_SEND : 0) | (run->held ? CURLPAUSE_RECV : 0);
     return take_code(run, curl_easy_pause(run->easy, paused) == CURLE_OK);
 }
 
@@ -205,7 +147,7 @@ static bool is_answered(const struct http_run *run)
     if (!run->relaying || !run->has_body || run->body_ended)
         return false;
     return !reply_has_body(&exchange->reply, exchange->request.method) ||
-           (run->reply.length >= 0 && run->body_size >= (uint64_t)run->reply.length);
+           (run->reply.length >= 0 && run->relay.size >= (uint64_t)run->reply.length);
 }
 
 static bool look_for_end(struct http_run *run)
@@ -226,7 +168,7 @@ static bool turn(struct http_run *run)
 {
     struct pollfd slots[SLOTS];
     uint64_t at[LIMITS];
-    if (!http_pump_has_room(run) || run->awaits_body)
+    if (!client_side_has_room(&run->side) || is_hungry(run))
         run->moved_at = run->now; /* it is the client who keeps the backend waiting */
     if (!resume(run, false))
         return false;
@@ -234,8 +176,7 @@ static bool turn(struct http_run *run)
     watch(run, slots);
     set_limits(run, at);
     wait_for_something(run, slots, count, at);
-    listen_to_client(run, slots[CLIENT_IN].revents);
-    if (!serve_client(run, slots[CLIENT_OUT].revents, at))
+    if (!serve_client(run, slots))
         return false;
     bool went_on = resume(run, slots[CLIENT_IN].revents) && serve_backend(run, slots, count, at);
     if (!look_for_end(run) || !went_on)

@@ -25,13 +25,9 @@ static size_t give_body(char *to, size_t size, size_t count, void *context)
     struct http_run *run = context;
     if (run->failed)
         return CURL_READFUNC_ABORT;
-    ssize_t length = body_read(&run->exchange->body, to, size * count);
-    bool waits = length == BODY_WAIT;
-    if (waits && !run->awaits_body)
-        run->awaited_at = run->now;
-    run->awaits_body = waits;
+    ssize_t length = client_side_read(&run->side, run->now, to, size * count);
     run->body_ended = length == 0;
-    if (waits)
+    if (length == BODY_WAIT)
         return CURL_READFUNC_PAUSE;
     if (length < 0) {
         http_run_fail(run, body_verdict(length));
@@ -105,12 +101,10 @@ static size_t take_line(char *data, size_t size, size_t count, void *context)
 
 static bool hand_on(struct http_run *run, struct text piece)
 {
-    run->body_size += piece.length;
-    if (run->body_size > run->settings->max_output)
-        return http_run_fail(run, FAULT(502, HTTP_NAME, "bad_reply", "the reply is larger than max_output"));
-    if (!exchange_send(run->exchange, piece))
-        return http_run_fail(run, DENY(400, HTTP_NAME, "client_gone", "the client is gone"));
-    http_pump_sent(run);
+    struct verdict verdict;
+    if (!relay_send(&run->relay, piece, &verdict))
+        return http_run_fail(run, verdict);
+    client_side_sent(&run->side, run->now);
     return true;
 }
 
@@ -121,7 +115,7 @@ static size_t take_body(char *data, size_t size, size_t count, void *context)
     if (run->failed)
         return length + 1;
     run->moved_at = run->now;
-    run->held = !run->relaying || !http_pump_has_room(run);
+    run->held = !run->relaying || !client_side_has_room(&run->side);
     if (run->held)
         return CURL_WRITEFUNC_PAUSE;
     return hand_on(run, (struct text){data, length}) ? length : length + 1;
@@ -259,6 +253,9 @@ struct http_run *http_run_start(const struct http_settings *settings, struct exc
     run->settings = settings;
     run->exchange = exchange;
     run->client = client;
+    run->side = (struct client_side){.exchange = exchange, .handler = HTTP_NAME};
+    run->relay = (struct relay){
+        .exchange = exchange, .handler = HTTP_NAME, .who = "the application", .most = settings->max_output};
     run->reply = http_reply_new(exchange->arena);
     run->now = run->moved_at = clock_milliseconds();
     run->deadline = run->now + settings->timeout;

@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include "handler/http.h"
+#include "handler/pass.h"
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -41,10 +42,12 @@ const struct field http_fields[] = {
      .help = "whether the body is handed on as it comes, or once it is complete"},
     {FIELD(FIELD_DURATION, http_settings, connect_timeout, "connect_timeout"), .fallback = "5s",
      .least = DURATION_LEAST, .most = DURATION_MOST, .help = "how long a connection may take"},
+    {FIELD(FIELD_DURATION, http_settings, first_byte, "first_byte"), .fallback = "60s",
+     .least = DURATION_LEAST, .most = DURATION_MOST, .help = "how long until the application's first line"},
     {FIELD(FIELD_DURATION, http_settings, timeout, "timeout"), .fallback = "5m", .least = DURATION_LEAST,
      .most = DURATION_MOST, .help = "how long a request may take"},
     {FIELD(FIELD_DURATION, http_settings, silence, "silence"), .fallback = "60s", .least = DURATION_LEAST,
-     .most = DURATION_MOST, .help = "how long a request may go without a byte either way"},
+     .most = DURATION_MOST, .help = "how long it may go without a byte either way after that"},
     {FIELD(FIELD_SIZE, http_settings, max_output, "max_output"), .fallback = "4gb", .least = 1,
      .help = "the largest body of a reply"},
     {FIELD(FIELD_NUMBER, http_settings, connections, "connections"), .fallback = "100", .least = 1,
@@ -200,19 +203,6 @@ static bool prepare_target(const struct http_settings *settings, struct decoder 
     return !fault || findings_add(decoder->findings, FINDING_ERROR, at, "%s", fault);
 }
 
-static bool prepare_steering(const struct http_settings *settings, struct decoder *decoder,
-                             const struct node *node)
-{
-    for (size_t i = 0; i < settings->steering.count; i++) {
-        struct text name = settings->steering.items[i];
-        if (name.length > 0 && !text_is_token(name))
-            return findings_add(decoder->findings, FINDING_ERROR, place(node, "steering"),
-                                "\"%.*s\" is not the name of a header, expected one such as X-Sendfile",
-                                TEXT_ARGUMENTS(name));
-    }
-    return true;
-}
-
 bool http_prepare(void *target, struct decoder *decoder, const struct node *node)
 {
     struct http_settings *settings = target;
@@ -220,7 +210,7 @@ bool http_prepare(void *target, struct decoder *decoder, const struct node *node
     good = prepare_ca(settings, decoder, node) && good;
     good = prepare_host(settings, decoder, node) && good;
     good = prepare_target(settings, decoder, node) && good;
-    good = prepare_steering(settings, decoder, node) && good;
+    good = steering_check(&settings->steering, decoder, node) && good;
     for (size_t i = 0; i < settings->headers.count; i++)
         good = prepare_header(settings, decoder, &settings->headers.items[i]) && good;
     return good;

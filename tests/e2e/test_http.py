@@ -191,7 +191,7 @@ def guard(folder, start_guard, app, secure, second):
     return start_guard({
         "log": "stderr", "defaults": {"auth": "none", "methods": METHODS, "body": "200mb"},
         "routes": [
-            route("plain", app.url, silence="500ms"),
+            route("plain", app.url, first_byte="500ms"),
             route("name", f"http://localhost:{app.address[1]}"),
             route("nowhere", "http://nothing.invalid"),
             route("tls", f"https://localhost:{port}", ca_file="ca.pem"),

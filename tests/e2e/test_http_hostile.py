@@ -169,7 +169,7 @@ def guard(folder, start_guard, backend, full):
             {"path": "/app/h/**", **route, "http": common},
             {"path": "/app/user/**", **route, "auth": "user", "http": {**common, "strip_prefix": "/app/user"}},
             {"path": "/app/version/**", **route, "version": ["1", "2"], "http": {**common, "strip_prefix": "/app/version"}},
-            {"path": "/app/silent/**", **route, "http": {**common, "strip_prefix": "/app/silent", "silence": "300ms"}},
+            {"path": "/app/silent/**", **route, "http": {**common, "strip_prefix": "/app/silent", "silence": "300ms", "first_byte": "400ms"}},
             {"path": "/app/short/**", **route, "http": {**common, "strip_prefix": "/app/short", "timeout": "300ms"}},
             {"path": "/app/small/**", **route, "http": {**common, "strip_prefix": "/app/small", "max_output": "100b"}},
             {"path": "/app/one/**", **route, "http": {**common, "strip_prefix": "/app/one", "connections": 1}},
@@ -271,7 +271,7 @@ def test_head_with_a_body(guard, backend):
 def test_silence(guard, backend, name):
     reply = ask(guard.address, uri=f"/app/silent/{name_of(name)}")
     assert error(reply) == (504, "backend_timeout")
-    assert "silent" in logged(guard, reply)["detail"]
+    assert ("400 ms" if name in ("silence at once", "silence in the status line") else "300 ms") in logged(guard, reply)["detail"]
     check_canary(guard, backend, reused=False)
 
 
