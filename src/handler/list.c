@@ -11,9 +11,5 @@
 extern const struct handler handler_respond;
 
 const struct handler *const handlers[] = {
-    &handler_exec,
-    &handler_fastcgi,
-    &handler_http,
-    &handler_respond,
-    NULL,
+    &handler_exec, &handler_fastcgi, &handler_http, &handler_respond, NULL,
 };
