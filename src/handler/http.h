@@ -47,8 +47,8 @@ extern const struct handler handler_http;
 /* ---- http_settings.c: the members of the handler by these names */
 
 extern const struct field http_fields[];
-bool http_prepare(void *settings, struct decoder *, const struct node *);
-void http_advise(const void *settings, struct findings *, const struct node *);
+bool http_prepare(void *target, struct decoder *, const struct node *);
+void http_advise(const void *target, struct findings *, const struct node *);
 
 /* ---- http_target.c: pure */
 
