@@ -305,6 +305,19 @@ static bool handlers_need_network(const struct policy *policy)
     return needed;
 }
 
+static bool open_handler(const struct route *route, struct error *error)
+{
+    return !route || !route->handler->open || route->handler->open(route->settings, error);
+}
+
+static bool open_handlers(const struct policy *policy, struct error *error)
+{
+    bool open = open_handler(policy->undocumented, error);
+    for (size_t i = 0; i < policy->route_count && open; i++)
+        open = open_handler(&policy->routes[i], error);
+    return open;
+}
+
 static bool confine(struct policy *policy, struct error *error)
 {
     static const char *const readable[] = {"/etc/localtime", "/dev/null", "/dev/urandom", NULL};
@@ -312,7 +325,8 @@ static bool confine(struct policy *policy, struct error *error)
         return false;
     if (access(policy->server.spool, W_OK | X_OK) != 0)
         return error_set_errno(error, "spool: cannot write to %s", policy->server.spool);
-    if (!auth_methods_open(&policy->auth, error) || !limits_open(&policy->limits, error))
+    if (!auth_methods_open(&policy->auth, error) || !limits_open(&policy->limits, error) ||
+        !open_handlers(policy, error))
         return false;
     const char *const writable[] = {policy->server.spool, store_folder(policy), NULL};
     bool network = auth_methods_need_network(&policy->auth) || store_needs_network(policy) ||
@@ -431,7 +445,8 @@ int serve_cgi(void)
         return answer_cgi(500, "internal_error");
     if (!open_log(policy, &error))
         fprintf(stderr, "fcgiguard: %s\n", error.message);
-    if (!names_user(policy, &refusal) || !does_without_network(policy, &refusal)) {
+    if (!names_user(policy, &refusal) || !does_without_network(policy, &refusal) ||
+        !open_handlers(policy, &refusal)) {
         log_event(SEVERITY_ERROR, "start_failed", "%s", refusal.message);
         policy_free(policy);
         return answer_cgi(500, "internal_error");

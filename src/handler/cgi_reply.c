@@ -9,36 +9,13 @@
 #include "handler/cgi_reply.h"
 
 #include "base/arena.h"
+#include "handler/excerpt.h"
 
-enum { EXCERPT_SIZE = 80, STATUS_DIGITS = 3 };
+enum { STATUS_DIGITS = 3 };
 
 struct cgi_reply cgi_reply_new(struct arena *arena)
 {
     return (struct cgi_reply){.length = -1, .arena = arena, .line = bytes_new(arena, CGI_REPLY_SIZE_LIMIT)};
-}
-
-/* A piece of output that a log may hold. */
-static const char *excerpt(struct cgi_reply *reply, struct text from)
-{
-    char *to = arena_alloc(reply->arena, EXCERPT_SIZE + sizeof "...");
-    size_t length = 0;
-    for (size_t i = 0; i < from.length; i++) {
-        unsigned char byte = (unsigned char)from.at[i];
-        bool plain = byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\';
-        if (length + (plain ? 1 : 4) > EXCERPT_SIZE) {
-            memcpy(to + length, "...", sizeof "...");
-            break;
-        }
-        if (plain) {
-            to[length++] = (char)byte;
-        } else {
-            static const char digits[] = "0123456789abcdef";
-            const char escaped[] = {'\\', 'x', digits[byte >> 4], digits[byte & 15]};
-            memcpy(to + length, escaped, sizeof escaped);
-            length += sizeof escaped;
-        }
-    }
-    return to;
 }
 
 __attribute__((format(printf, 2, 3))) static enum cgi_reply_step broken(struct cgi_reply *reply,
@@ -60,7 +37,8 @@ static enum cgi_reply_step take_status(struct cgi_reply *reply, struct text valu
     if (reply->status)
         return broken(reply, "a second Status header");
     if (digits.length != STATUS_DIGITS || !text_number(digits, 599, &status) || status < 200)
-        return broken(reply, "the Status \"%s\" is not a number from 200 to 599", excerpt(reply, value));
+        return broken(reply, "the Status \"%s\" is not a number from 200 to 599",
+                      excerpt(reply->arena, value));
     reply->status = (int)status;
     return CGI_REPLY_MORE;
 }
@@ -71,7 +49,7 @@ static enum cgi_reply_step take_length(struct cgi_reply *reply, struct text valu
     if (reply->length >= 0)
         return broken(reply, "a second Content-Length header");
     if (!text_number(value, INT64_MAX, &length))
-        return broken(reply, "the Content-Length \"%s\" is not a number", excerpt(reply, value));
+        return broken(reply, "the Content-Length \"%s\" is not a number", excerpt(reply->arena, value));
     reply->length = (int64_t)length;
     return CGI_REPLY_MORE;
 }
@@ -124,22 +102,22 @@ static enum cgi_reply_step take_line(struct cgi_reply *reply, struct text line)
     if (line.length == 0)
         return take_end(reply);
     if (text_find(line, '\r') < line.length)
-        return broken(reply, "a CR inside the header line \"%s\"", excerpt(reply, line));
+        return broken(reply, "a CR inside the header line \"%s\"", excerpt(reply->arena, line));
     if (line.at[0] == ' ' || line.at[0] == '\t')
-        return broken(reply, "the header line \"%s\" begins with a blank", excerpt(reply, line));
+        return broken(reply, "the header line \"%s\" begins with a blank", excerpt(reply->arena, line));
     if (reply->count == 0 && text_starts_with(line, TEXT("HTTP/")))
         return broken(reply,
                       "the output begins with the status line \"%s\", which only a non-parsed-header "
                       "program writes",
-                      excerpt(reply, line));
+                      excerpt(reply->arena, line));
     size_t colon = text_find(line, ':');
     if (colon == line.length)
-        return broken(reply, "the header line \"%s\" has no colon", excerpt(reply, line));
+        return broken(reply, "the header line \"%s\" has no colon", excerpt(reply->arena, line));
     struct text name = {line.at, colon}, value = text_trim(text_from(line, colon + 1));
     if (!text_is_token(name))
-        return broken(reply, "the header name \"%s\" is not a token", excerpt(reply, name));
+        return broken(reply, "the header name \"%s\" is not a token", excerpt(reply->arena, name));
     if (!header_value_is_safe(value))
-        return broken(reply, "a control character in the header line \"%s\"", excerpt(reply, line));
+        return broken(reply, "a control character in the header line \"%s\"", excerpt(reply->arena, line));
     if (++reply->count > CGI_REPLY_HEADERS_LIMIT)
         return broken(reply, "more than %d headers", CGI_REPLY_HEADERS_LIMIT);
     return take_header(reply, name, value);

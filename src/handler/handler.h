@@ -38,6 +38,10 @@ struct handler {
      * leave open; NULL: never. */
     bool (*needs_network)(const void *settings);
 
+    /* Once in a process that serves, before it is confined and makes threads; NULL: there is
+     * nothing to be done. False with an error. */
+    bool (*open)(void *settings, struct error *);
+
     /* Whether the whole body must be at hand before begin(). */
     bool (*wants_body)(const void *settings, const struct exchange *);
 

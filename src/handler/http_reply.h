@@ -1,0 +1,41 @@
+/*
+ * HTTP replies: the head of an HTTP backend's reply (RFC 9112, 4 and 5), line
+ * by line. It knows nothing of connections. What a backend writes is not
+ * trusted: whatever servers would read in different ways is refused.
+ */
+#ifndef HANDLER_HTTP_REPLY_H
+#define HANDLER_HTTP_REPLY_H
+
+#include "http/headers.h"
+
+/* Of all heads of one reply, the interim ones (1xx) included. */
+enum { HTTP_REPLY_SIZE_LIMIT = 64 * 1024, HTTP_REPLY_HEADERS_LIMIT = 200 };
+
+enum http_reply_step {
+    HTTP_REPLY_MORE,     /* the head has not ended yet */
+    HTTP_REPLY_COMPLETE, /* status, headers and length are known */
+    HTTP_REPLY_BROKEN,   /* `fault` says why */
+};
+
+struct http_reply {
+    int status;             /* 200 to 599 */
+    struct headers headers; /* without Content-Length and Transfer-Encoding; names as written */
+    int64_t length;         /* Content-Length, or -1 */
+    const char *fault;      /* for the log; what the backend wrote is cut and escaped in it */
+
+    struct arena *arena;
+    size_t size, count;
+    bool started;   /* the status line is known */
+    bool chunkable; /* its version of HTTP has transfer codings: it is 1.1 */
+    bool chunked;
+    bool has_type, has_location;
+};
+
+/* An empty one; the arena must outlive it. */
+struct http_reply http_reply_new(struct arena *);
+
+/* Takes the next line, with the LF or CRLF that ends it; the empty one ends the head. Interim
+ * heads are passed over. Not to be called again once it has returned anything but HTTP_REPLY_MORE. */
+enum http_reply_step http_reply_line(struct http_reply *, struct text line);
+
+#endif

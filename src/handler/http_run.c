@@ -1,0 +1,329 @@
+/*
+ * The start and the end of one request to a backend: what libcurl is told, what
+ * it asks back, and what its results mean. When it has something to do is
+ * http_pump.c's affair.
+ */
+#include "config.h"
+
+#include "handler/http.h"
+
+#include "base/arena.h"
+#include "base/clock.h"
+
+bool http_run_fail(struct http_run *run, struct verdict verdict)
+{
+    if (!run->failed)
+        run->failure = verdict;
+    run->failed = true;
+    return false;
+}
+
+/* ---- what libcurl asks */
+
+static size_t give_body(char *to, size_t size, size_t count, void *context)
+{
+    struct http_run *run = context;
+    if (run->failed)
+        return CURL_READFUNC_ABORT;
+    ssize_t length = client_side_read(&run->side, run->now, to, size * count);
+    run->body_ended = length == 0;
+    if (length == BODY_WAIT)
+        return CURL_READFUNC_PAUSE;
+    if (length < 0) {
+        http_run_fail(run, body_verdict(length));
+        return CURL_READFUNC_ABORT;
+    }
+    run->body_read = run->body_read || length > 0;
+    run->moved_at = run->now;
+    return (size_t)length;
+}
+
+/* For a request that is sent again, on a new connection. */
+static int rewind_body(void *context, curl_off_t offset, int origin)
+{
+    struct http_run *run = context;
+    if (offset != 0 || origin != SEEK_SET)
+        return CURL_SEEKFUNC_FAIL;
+    if (run->exchange->body.spooled)
+        spool_rewind(&run->exchange->body.spool);
+    run->body_ended = false;
+    return run->exchange->body.spooled || !run->body_read ? CURL_SEEKFUNC_OK : CURL_SEEKFUNC_FAIL;
+}
+
+/* RFC 9110, 9.2.2: a proxy must not send again what may have been carried out, by itself. */
+static bool is_idempotent(struct text method)
+{
+    static const char *const methods[] = {"GET", "HEAD", "OPTIONS", "PUT", "DELETE"};
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
+        if (text_equal(method, text_of(methods[i])))
+            return true;
+    return false;
+}
+
+/* A connection is there, and the request is about to be sent. Where the kept one was closed before a
+ * byte of a reply, libcurl tries another. */
+static int allow_request(void *context, char *peer, char *local, int peer_port, int local_port)
+{
+    struct http_run *run = context;
+    (void)peer, (void)local, (void)peer_port, (void)local_port;
+    run->moved_at = run->now;
+    if (++run->tries == 1 || is_idempotent(run->exchange->request.method))
+        return CURL_PREREQFUNC_OK;
+    http_run_fail(run, FAULT(502, HTTP_NAME, "backend_unavailable",
+                             "a kept connection was closed, and this method is not sent twice"));
+    return CURL_PREREQFUNC_ABORT;
+}
+
+static bool take_head_end(struct http_run *run)
+{
+    run->head_complete = true;
+    if (run->reply.length >= 0 && (uint64_t)run->reply.length > run->settings->max_output)
+        return http_run_fail(run,
+                             FAULT(502, HTTP_NAME, "bad_reply", "its Content-Length is over max_output"));
+    return true;
+}
+
+static size_t take_line(char *data, size_t size, size_t count, void *context)
+{
+    struct http_run *run = context;
+    size_t length = size * count;
+    run->moved_at = run->now;
+    if (run->failed)
+        return length + 1;
+    if (run->head_complete) /* trailers, which are for nobody (RFC 9110, 6.5.1) */
+        return length;
+    enum http_reply_step step = http_reply_line(&run->reply, (struct text){data, length});
+    if (step == HTTP_REPLY_BROKEN)
+        http_run_fail(run, FAULT(502, HTTP_NAME, "bad_reply", run->reply.fault));
+    bool good = step == HTTP_REPLY_MORE || (step == HTTP_REPLY_COMPLETE && take_head_end(run));
+    return good ? length : length + 1;
+}
+
+static bool hand_on(struct http_run *run, struct text piece)
+{
+    struct verdict verdict;
+    if (!relay_send(&run->relay, piece, &verdict))
+        return http_run_fail(run, verdict);
+    client_side_sent(&run->side, run->now);
+    return true;
+}
+
+static size_t take_body(char *data, size_t size, size_t count, void *context)
+{
+    struct http_run *run = context;
+    size_t length = size * count;
+    if (run->failed)
+        return length + 1;
+    run->moved_at = run->now;
+    run->held = !run->relaying || !client_side_has_room(&run->side);
+    if (run->held)
+        return CURL_WRITEFUNC_PAUSE;
+    return hand_on(run, (struct text){data, length}) ? length : length + 1;
+}
+
+/* ---- what libcurl is told */
+
+#define SET(option, value)                                                                                   \
+    if (curl_easy_setopt(easy, (option), (value)) != CURLE_OK)                                               \
+    return false
+
+static bool set_place(const struct http_run *run, CURL *easy)
+{
+    const struct http_settings *settings = run->settings;
+    struct text target = http_target(settings, run->exchange);
+    SET(CURLOPT_URL, settings->origin);
+    SET(CURLOPT_REQUEST_TARGET, target.at);
+    SET(CURLOPT_UNIX_SOCKET_PATH, settings->socket);
+    SET(CURLOPT_PROTOCOLS_STR, settings->secure ? "https" : "http");
+    SET(CURLOPT_PROXY, ""); /* none from the environment */
+    SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+    SET(CURLOPT_FOLLOWLOCATION, 0L);
+    SET(CURLOPT_HTTP09_ALLOWED, 0L);
+    SET(CURLOPT_HTTP_CONTENT_DECODING, 0L);
+    SET(CURLOPT_HTTP_VERSION,
+        (long)(settings->http2 && settings->secure ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
+    SET(CURLOPT_CONNECTTIMEOUT_MS, (long)settings->connect_timeout);
+    SET(CURLOPT_NOSIGNAL, 1L);
+    SET(CURLOPT_TCP_NODELAY, 1L);
+#if LIBCURL_VERSION_NUM >= 0x075700
+    SET(CURLOPT_QUICK_EXIT, 1L); /* a client that has gone does not wait for a name server */
+#endif
+    return true;
+}
+
+static bool set_security(const struct http_run *run, CURL *easy)
+{
+    struct text ca = run->settings->ca;
+    struct curl_blob blob = {(void *)(uintptr_t)ca.at, ca.length, CURL_BLOB_NOCOPY};
+    SET(CURLOPT_SSL_VERIFYPEER, 1L);
+    SET(CURLOPT_SSL_VERIFYHOST, 2L);
+    SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    if (ca.length == 0)
+        return true;
+    SET(CURLOPT_CAINFO, NULL); /* else they were trusted, too */
+    SET(CURLOPT_CAPATH, NULL);
+    SET(CURLOPT_CAINFO_BLOB, &blob);
+    return true;
+}
+
+/* These methods state the length of a body that is not there, too (RFC 9110, 8.6). */
+static bool states_length(struct text method)
+{
+    return text_equal(method, TEXT("POST")) || text_equal(method, TEXT("PUT")) ||
+           text_equal(method, TEXT("PATCH"));
+}
+
+static bool set_method(struct http_run *run, CURL *easy)
+{
+    struct exchange *exchange = run->exchange;
+    struct text method = exchange->request.method;
+    bool head = text_equal(method, TEXT("HEAD"));
+    run->has_body =
+        !head && !body_is_empty(&exchange->body); /* of HEAD, one means nothing (RFC 9110, 9.3.2) */
+    run->body_ended = !run->has_body;
+    if (head) {
+        SET(CURLOPT_NOBODY, 1L);
+        return true;
+    }
+    if (run->has_body || states_length(method)) {
+        SET(CURLOPT_UPLOAD, 1L);
+        SET(CURLOPT_INFILESIZE_LARGE, (curl_off_t)(run->has_body ? body_length(&exchange->body) : 0));
+    }
+    SET(CURLOPT_CUSTOMREQUEST, arena_copy(exchange->arena, method.at, method.length));
+    return true;
+}
+
+static bool set_calls(struct http_run *run, CURL *easy)
+{
+    SET(CURLOPT_READFUNCTION, give_body);
+    SET(CURLOPT_READDATA, run);
+    SET(CURLOPT_SEEKFUNCTION, rewind_body);
+    SET(CURLOPT_SEEKDATA, run);
+    SET(CURLOPT_HEADERFUNCTION, take_line);
+    SET(CURLOPT_HEADERDATA, run);
+    SET(CURLOPT_WRITEFUNCTION, take_body);
+    SET(CURLOPT_WRITEDATA, run);
+    SET(CURLOPT_PREREQFUNCTION, allow_request);
+    SET(CURLOPT_PREREQDATA, run);
+    SET(CURLOPT_ERRORBUFFER, run->error);
+    return true;
+}
+
+/* libcurl takes "Name;" for a header without a value, and "Name:" for one of its own not to be sent. */
+static bool add_line(struct http_run *run, const char *line)
+{
+    struct curl_slist *longer = curl_slist_append(run->headers, line);
+    if (longer)
+        run->headers = longer;
+    return longer != NULL;
+}
+
+static bool set_headers(struct http_run *run, CURL *easy)
+{
+    struct arena *arena = run->exchange->arena;
+    struct headers headers = http_headers(run->settings, run->exchange);
+    bool good = add_line(run, "Expect:") && (headers_get(&headers, "accept") || add_line(run, "Accept:"));
+    for (size_t i = 0; good && i < headers.count; i++) {
+        struct text name = headers.items[i].name, value = text_trim(headers.items[i].value);
+        good = add_line(run, value.length == 0 ? arena_printf(arena, "%.*s;", TEXT_ARGUMENTS(name))
+                                               : arena_printf(arena, "%.*s: %.*s", TEXT_ARGUMENTS(name),
+                                                              TEXT_ARGUMENTS(value)));
+    }
+    if (good)
+        SET(CURLOPT_HTTPHEADER, run->headers);
+    return good;
+}
+
+static bool set_up(struct http_run *run)
+{
+    CURL *easy = run->easy = curl_easy_init();
+    return easy && set_place(run, easy) && set_security(run, easy) && set_method(run, easy) &&
+           set_calls(run, easy) && set_headers(run, easy);
+}
+
+/* ---- start */
+
+struct http_run *http_run_start(const struct http_settings *settings, struct exchange *exchange,
+                                struct verdict *verdict)
+{
+    struct http_client *client = http_pool_take(settings->pool, verdict);
+    if (!client)
+        return NULL;
+    struct http_run *run = arena_alloc(exchange->arena, sizeof *run);
+    run->settings = settings;
+    run->exchange = exchange;
+    run->client = client;
+    run->side = (struct client_side){.exchange = exchange, .handler = HTTP_NAME};
+    run->relay = (struct relay){
+        .exchange = exchange, .handler = HTTP_NAME, .who = "the application", .most = settings->max_output};
+    run->reply = http_reply_new(exchange->arena);
+    run->now = run->moved_at = clock_milliseconds();
+    run->deadline = run->now + settings->timeout;
+    run->added = set_up(run) && curl_multi_add_handle(client->multi, run->easy) == CURLM_OK;
+    if (run->added)
+        return run;
+    *verdict = FAULT(500, HTTP_NAME, "internal_error", "libcurl cannot be set up");
+    http_run_stop(run);
+    return NULL;
+}
+
+/* ---- end */
+
+static const char *reason(const struct http_run *run)
+{
+    return arena_printf(run->exchange->arena, "%s",
+                        *run->error ? run->error : curl_easy_strerror(run->result));
+}
+
+static struct verdict verdict_of_result(const struct http_run *run)
+{
+    switch (run->result) {
+    case CURLE_OK:
+        return FAULT(502, HTTP_NAME, "bad_reply", "the connection was closed inside the reply's head");
+    case CURLE_OPERATION_TIMEDOUT:
+        return FAULT(504, HTTP_NAME, "backend_timeout", reason(run));
+    case CURLE_WEIRD_SERVER_REPLY:
+    case CURLE_BAD_FUNCTION_ARGUMENT: /* a folded line with none before it */
+    case CURLE_UNSUPPORTED_PROTOCOL:  /* HTTP/0.9 */
+    case CURLE_OUT_OF_MEMORY:         /* a line over libcurl's limit */
+#if LIBCURL_VERSION_NUM >= 0x080600
+    case CURLE_TOO_LARGE:
+#endif
+        return FAULT(502, HTTP_NAME, "bad_reply", reason(run));
+    default:
+        return FAULT(502, HTTP_NAME, run->head_complete ? "bad_reply" : "backend_unavailable", reason(run));
+    }
+}
+
+bool http_run_take_end(struct http_run *run)
+{
+    run->done = run->whole = true;
+    if (run->result == CURLE_OK && run->head_complete)
+        return !run->failed;
+    return http_run_fail(run, verdict_of_result(run));
+}
+
+/* A reply without a body does not show where it ends: some applications send one all the same. */
+static bool is_reusable(const struct http_run *run)
+{
+    const struct reply reply = {.status = run->reply.status};
+    return run->done && !run->failed && run->result == CURLE_OK &&
+           reply_has_body(&reply, run->exchange->request.method);
+}
+
+void http_run_stop(struct http_run *run)
+{
+    struct http_client *client = run->client;
+    if (!client)
+        return;
+    run->client = NULL;
+    bool reusable = is_reusable(run);
+    client->connection = CURL_SOCKET_BAD;
+    if (reusable)
+        (void)curl_easy_getinfo(run->easy, CURLINFO_ACTIVESOCKET, &client->connection);
+    if (run->added)
+        reusable = curl_multi_remove_handle(client->multi, run->easy) == CURLM_OK && reusable;
+    curl_easy_cleanup(run->easy);
+    curl_slist_free_all(run->headers);
+    http_pool_give(run->settings->pool, client, reusable);
+}
