@@ -87,9 +87,9 @@ class Backend:
         except OSError:
             pass
         finally:
-            connection.close()
             with self.lock:
                 self.open.pop(serial, None)
+            connection.close()
 
     def play(self, connection, script):
         for step in script:

@@ -453,14 +453,15 @@ def test_a_body_without_a_length_gets_one(guard, backend, where):
 
 def test_a_body_is_handed_on_as_it_comes(guard, backend):
     """The backend has its first part before the client sends the second."""
-    came = threading.Event()
-    backend.scripts["unread-first"] = [lambda: came.set(), *whole(LENGTH.strip()), CLOSE]
+    came, told = threading.Event(), threading.Event()
+    backend.scripts["unread-first"] = [came.set, *whole(LENGTH.strip()), told, CLOSE]
     params = environment("POST", "/app/h/unread-first", replace={"CONTENT_LENGTH": "200000"})
     with Connection(guard.address) as connection:
         connection.send(begin() + stream(PARAMS, pairs(params)) + stream(STDIN, b"x" * 100000, end=False))
         assert came.wait(60), "the backend was not asked"
         connection.send(stream(STDIN, b"x" * 100000))
         assert connection.reply().status == 200
+    told.set()
 
 
 # ---- connections
