@@ -165,20 +165,6 @@ struct verdict authorize_refusal(struct verdict verdict)
     return verdict;
 }
 
-/* REMOTE_USER as Remote-User. */
-static struct text header_name(struct text variable, struct arena *arena)
-{
-    char *name = arena_copy(arena, variable.at, variable.length);
-    for (size_t i = 0; i < variable.length; i++) {
-        bool begins = i == 0 || name[i - 1] == '-';
-        if (name[i] == '_')
-            name[i] = '-';
-        else if (!begins && name[i] >= 'A' && name[i] <= 'Z')
-            name[i] = (char)(name[i] - 'A' + 'a');
-    }
-    return (struct text){name, variable.length};
-}
-
 static void tell(struct exchange *exchange, struct text variable, struct text value)
 {
     struct arena *arena = exchange->arena;
@@ -190,7 +176,7 @@ static void tell(struct exchange *exchange, struct text variable, struct text va
     if (exchange->authorizer) /* FastCGI specification, 6.3 */
         name = text_of(arena_printf(arena, "Variable-%.*s", TEXT_ARGUMENTS(variable)));
     else
-        name = header_name(variable, arena);
+        name = header_of_variable(variable, arena);
     headers_set(&exchange->reply.headers, arena, name, value);
 }
 

@@ -61,19 +61,6 @@ bool http_header_is_ours(struct text name)
     return text_equal(name, TEXT("via")) || text_equal(name, TEXT("api-version"));
 }
 
-/* EMAIL_VERIFIED to Email-Verified. */
-static struct text header_of(struct text variable, struct arena *arena)
-{
-    char *name = arena_copy(arena, variable.at, variable.length);
-    for (size_t i = 0; i < variable.length; i++) {
-        if (name[i] == '_')
-            name[i] = '-';
-        else if (i > 0 && name[i - 1] != '-' && name[i] >= 'A' && name[i] <= 'Z')
-            name[i] = (char)(name[i] - 'A' + 'a');
-    }
-    return (struct text){name, variable.length};
-}
-
 static bool names_option(struct text options, struct text name)
 {
     struct text option;
@@ -214,7 +201,7 @@ static void add_told(struct builder *builder)
     for (size_t i = 0; i < sizeof told / sizeof *told; i++)
         add_known(builder, told[i].header, value_of(exchange, told[i].variable));
     for (size_t i = 0; caller && i < caller->variable_count; i++) {
-        struct text header = header_of(caller->variables[i].name, exchange->arena);
+        struct text header = header_of_variable(caller->variables[i].name, exchange->arena);
         struct text lower = text_lower(exchange->arena, header);
         /* A claim under such a name would say what is not its to say. */
         if (!http_header_is_ours(lower) && !headers_get(&builder->headers, lower.at))

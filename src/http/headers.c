@@ -104,6 +104,19 @@ void headers_vary(struct headers *headers, struct arena *arena, const char *cons
         headers_set(headers, arena, TEXT("Vary"), any ? TEXT("*") : bytes_text(&list));
 }
 
+struct text header_of_variable(struct text variable, struct arena *arena)
+{
+    char *name = arena_copy(arena, variable.at, variable.length);
+    for (size_t i = 0; i < variable.length; i++) {
+        bool begins = i == 0 || name[i - 1] == '-';
+        if (name[i] == '_')
+            name[i] = '-';
+        else if (!begins && name[i] >= 'A' && name[i] <= 'Z')
+            name[i] = (char)(name[i] - 'A' + 'a');
+    }
+    return (struct text){name, variable.length};
+}
+
 bool header_value_is_safe(struct text value)
 {
     return text_is_printable(value);

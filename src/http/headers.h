@@ -28,6 +28,9 @@ void headers_set(struct headers *, struct arena *, struct text name, struct text
  * of them, or there are 100 or more, that alone (RFC 9110, 12.5.5). */
 void headers_vary(struct headers *, struct arena *, const char *const names[], size_t count);
 
+/* The header that tells what a variable does, as REMOTE_USER is Remote-User; in the arena. */
+struct text header_of_variable(struct text variable, struct arena *);
+
 /* Removes all of that name, case ignored; how many there were. */
 size_t headers_remove(struct headers *, struct text name);
 
