@@ -80,7 +80,9 @@ bool backends_balance_decode(struct decoder *, const struct node *, void *member
 
 /* What one text of the policy means to a handler. */
 struct backend_named {
-    const char *place;  /* the address: one backend for all who give the same, and its name in the log */
+    const char *place; /* the address, and its name in the log */
+    const char
+        *manner; /* one backend for all who give the same place and manner of speaking to it: "fastcgi" */
     const void *target; /* what the handler needs to reach it, in the arena */
 };
 
