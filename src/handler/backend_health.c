@@ -42,30 +42,36 @@ enum backend_change backend_health_connected(struct backend_health *health,
     return come_back(health, now);
 }
 
+static void note_kind(struct backend_health *health, enum backend_outcome outcome)
+{
+    health->refuses = outcome == BACKEND_REFUSED;
+    health->quick = outcome != BACKEND_LATE;
+}
+
 static enum backend_change end_trial(struct backend_health *health, const struct backend_health_rules *rules,
                                      enum backend_outcome outcome, uint64_t now)
 {
-    bool refused = outcome == BACKEND_REFUSED;
     health->state = BACKEND_OUT;
     if (outcome == BACKEND_UNTOLD)
         return BACKEND_SAME;
     health->failures++;
-    health->refuses = refused;
+    note_kind(health, outcome);
     if (!health->early)
         pause_for_longer(health, rules);
-    if (!health->early || !refused)
+    if (!health->early || !health->quick)
         health->trial_at = now + health->pause;
     return BACKEND_SAME;
 }
 
 static enum backend_change count_failure(struct backend_health *health,
-                                         const struct backend_health_rules *rules, bool refused, uint64_t now)
+                                         const struct backend_health_rules *rules,
+                                         enum backend_outcome outcome, uint64_t now)
 {
     if (++health->failures < rules->failures)
         return BACKEND_SAME;
     pause_for_longer(health, rules);
     health->state = BACKEND_OUT;
-    health->refuses = refused;
+    note_kind(health, outcome);
     health->since = now;
     health->trial_at = now + health->pause;
     return BACKEND_WENT_OUT;
@@ -81,7 +87,7 @@ enum backend_change backend_health_report(struct backend_health *health,
     if (outcome == BACKEND_UNTOLD || (health->state != BACKEND_UP && !tried))
         return BACKEND_SAME;
     if (outcome != BACKEND_GOOD)
-        return count_failure(health, rules, outcome == BACKEND_REFUSED, now);
+        return count_failure(health, rules, outcome, now);
     health->failures = health->pause = 0;
     return tried ? come_back(health, now) : BACKEND_SAME;
 }

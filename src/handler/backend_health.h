@@ -27,7 +27,8 @@ enum backend_state { BACKEND_UP, BACKEND_OUT, BACKEND_TRIAL };
 /* All zero: up, and so from the beginning. */
 struct backend_health {
     enum backend_state state;
-    bool refuses;      /* no connection could be made when it was last asked: cheap to find out */
+    bool refuses;      /* no connection could be made when it was last asked */
+    bool quick;        /* so, or it failed at once: trying it costs nobody any time */
     bool eases;        /* it came back, so that slow start is due */
     bool early;        /* the trial did not wait for its time */
     uint64_t failures; /* in a row */
@@ -41,7 +42,8 @@ enum backend_outcome {
     BACKEND_UNTOLD, /* nothing: the client went away, the time of the request was up */
     BACKEND_GOOD,
     BACKEND_REFUSED, /* no connection could be made, at once */
-    BACKEND_FAILED,
+    BACKEND_FAILED,  /* it broke off, or answered what it must not */
+    BACKEND_LATE,    /* it did not answer in time */
 };
 
 enum backend_change { BACKEND_SAME, BACKEND_WENT_OUT, BACKEND_CAME_BACK };
@@ -49,8 +51,8 @@ enum backend_change { BACKEND_SAME, BACKEND_WENT_OUT, BACKEND_CAME_BACK };
 /* Whether it is out and its time for a trial has come. */
 bool backend_health_is_due(const struct backend_health *, uint64_t now);
 
-/* Makes it a TRIAL. It must be OUT. Before its time it is an early one, which only makes the pause
- * longer where it finds something worse than a refusal. */
+/* Makes it a TRIAL. It must be OUT. Before its time it is an early one, which puts off
+ * the next only where nothing came of it in time. */
 void backend_health_begin_trial(struct backend_health *, uint64_t now);
 
 /* The connection of the trial has been made. One that was out because it refused them is up by that,

@@ -113,9 +113,9 @@ static size_t pick(const struct backend_lease *lease, uint64_t set, uint64_t now
 /* ---- who is there */
 
 struct sets {
-    uint64_t up, free;      /* in service; with a free place */
-    uint64_t due, overdue;  /* for a trial; for as long as they were out */
-    uint64_t refuse, asked; /* they refuse connections; somebody finds out whether they still do */
+    uint64_t up, free;     /* in service; with a free place */
+    uint64_t due, overdue; /* for a trial; for as long as they were out */
+    uint64_t quick, asked; /* out, and quick to try; somebody finds out whether they still refuse */
 };
 
 static struct sets look(const struct backend_lease *lease, uint64_t now)
@@ -133,7 +133,7 @@ static struct sets look(const struct backend_lease *lease, uint64_t now)
         sets.free |= backend->used < group->rules->connections ? bit : 0;
         sets.due |= due ? bit : 0;
         sets.overdue |= due && now - health->trial_at >= health->pause ? bit : 0;
-        sets.refuse |= health->state == BACKEND_OUT && health->refuses ? bit : 0;
+        sets.quick |= health->state == BACKEND_OUT && health->quick ? bit : 0;
         sets.asked |= health->state == BACKEND_TRIAL && health->refuses ? bit : 0;
     }
     return sets;
@@ -164,7 +164,7 @@ enum choice backends_choose(const struct backend_lease *lease, uint64_t now, siz
         if (sets.up & tiers[i])
             return CHOICE_WAIT;
     }
-    uint64_t last = sets.due & sets.free ? sets.due & sets.free : sets.refuse & sets.free;
+    uint64_t last = sets.due & sets.free ? sets.due & sets.free : sets.quick & sets.free;
     if (!last)
         return sets.asked ? CHOICE_WAIT : CHOICE_NONE;
     *member = longest_out(group, last);

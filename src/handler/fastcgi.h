@@ -101,8 +101,8 @@ struct fastcgi_run *fastcgi_run_start(const struct fastcgi_settings *, const str
 /* Keeps the first verdict. Always false. */
 bool fastcgi_run_fail(struct fastcgi_run *, struct verdict);
 
-/* The same where it is the backend that has failed. */
-bool fastcgi_run_blame(struct fastcgi_run *, struct verdict);
+/* The same where it is the backend that has failed: at once, or BACKEND_LATE. */
+bool fastcgi_run_blame(struct fastcgi_run *, enum backend_outcome, struct verdict);
 
 /* Of a run that has failed before it answered: whether the request was made ready again, for another
  * backend that has a place for it and takes a connection. */

@@ -77,7 +77,7 @@ static void feed(struct fastcgi_run *run)
 
 static bool fail(struct fastcgi_run *run, int status, const char *code, const char *detail)
 {
-    return fastcgi_run_blame(run, FAULT(status, FASTCGI_NAME, code, detail));
+    return fastcgi_run_blame(run, BACKEND_FAILED, FAULT(status, FASTCGI_NAME, code, detail));
 }
 
 static bool lose(struct fastcgi_run *run)
@@ -179,11 +179,12 @@ static bool is_in_time(struct fastcgi_run *run, bool waits_for_client)
     if (waits_for_client || run->now < falls_silent_at(run))
         return true;
     if (run->received > 0)
-        return fastcgi_run_blame(run,
+        return fastcgi_run_blame(run, BACKEND_LATE,
                                  timed_out(run, "the application was silent for", run->settings->silence));
     run->again = AGAIN_IDEMPOTENT;
     return fastcgi_run_blame(
-        run, timed_out(run, "the application did not answer within", run->settings->first_byte));
+        run, BACKEND_LATE,
+        timed_out(run, "the application did not answer within", run->settings->first_byte));
 }
 
 static void wait_for_something(struct fastcgi_run *run, struct pollfd slots[SLOTS], bool waits_for_client)

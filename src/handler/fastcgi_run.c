@@ -37,11 +37,11 @@ bool fastcgi_run_fail(struct fastcgi_run *run, struct verdict verdict)
     return false;
 }
 
-bool fastcgi_run_blame(struct fastcgi_run *run, struct verdict verdict)
+bool fastcgi_run_blame(struct fastcgi_run *run, enum backend_outcome outcome, struct verdict verdict)
 {
     bool stale = run->reused && run->received == 0;
     if (!run->failed && !stale)
-        backends_failed(&run->lease, BACKEND_FAILED, verdict.detail);
+        backends_failed(&run->lease, outcome, verdict.detail);
     return fastcgi_run_fail(run, verdict);
 }
 
@@ -197,7 +197,7 @@ static bool connect_anew(struct fastcgi_run *run)
     }
     const char *detail = arena_printf(run->exchange->arena, "%s", error.message);
     bool late = error.number == ETIMEDOUT;
-    backends_failed(&run->lease, was_refused(&error) ? BACKEND_REFUSED : BACKEND_FAILED, detail);
+    backends_failed(&run->lease, was_refused(&error) ? BACKEND_REFUSED : BACKEND_LATE, detail);
     run->again = AGAIN_ANY;
     return fastcgi_run_fail(run, late ? FAULT(504, FASTCGI_NAME, "backend_timeout", detail)
                                       : FAULT(502, FASTCGI_NAME, "backend_unavailable", detail));

@@ -23,7 +23,7 @@
 
 /* ================ health */
 
-enum step { GOOD, REFUSED, FAILED, UNTOLD, BEGIN, CONNECTED };
+enum step { GOOD, REFUSED, FAILED, LATE, UNTOLD, BEGIN, CONNECTED };
 
 struct health_step {
     uint64_t now;
@@ -39,7 +39,7 @@ static enum backend_change take_step(struct backend_health *health, const struct
                                      enum step step, bool trial, uint64_t now)
 {
     static const enum backend_outcome outcomes[] = {BACKEND_GOOD, BACKEND_REFUSED, BACKEND_FAILED,
-                                                    BACKEND_UNTOLD};
+                                                    BACKEND_LATE, BACKEND_UNTOLD};
     if (step == CONNECTED)
         return backend_health_connected(health, rules, now);
     if (step == BEGIN)
@@ -137,7 +137,8 @@ START_TEST(an_early_trial_that_finds_worse)
     static const struct health_step steps[] = {
         {0, REFUSED, false, BACKEND_UP, 0},    {0, REFUSED, false, BACKEND_UP, 0},
         {0, REFUSED, false, BACKEND_OUT, 500}, {100, BEGIN, false, BACKEND_TRIAL, 0},
-        {400, FAILED, true, BACKEND_OUT, 900},
+        {300, FAILED, true, BACKEND_OUT, 500}, {300, BEGIN, false, BACKEND_TRIAL, 0},
+        {400, LATE, true, BACKEND_OUT, 900},
     };
     walk(steps, COUNT(steps));
 }
@@ -174,7 +175,7 @@ struct event {
 struct model {
     enum backend_state state;
     uint64_t failures, pauses, at;
-    bool refuses, early;
+    bool refuses, quick, early;
 };
 
 static uint64_t pause_after(uint64_t pauses, uint64_t most)
@@ -191,7 +192,7 @@ static struct model replay(const struct event *events, size_t count, const struc
     struct model m = {0};
     for (size_t i = 0; i < count; i++) {
         const struct event *event = &events[i];
-        bool bad = event->step == REFUSED || event->step == FAILED;
+        bool bad = event->step == REFUSED || event->step == FAILED || event->step == LATE;
         if (event->step == BEGIN) {
             m.state = BACKEND_TRIAL;
             m.early = event->trial;
@@ -203,14 +204,16 @@ static struct model replay(const struct event *events, size_t count, const struc
         } else if (m.state == BACKEND_TRIAL && event->trial && event->step != CONNECTED) {
             m.state = BACKEND_OUT;
             m.pauses += bad && !m.early;
-            if (bad && !(m.early && event->step == REFUSED))
+            if (bad && (!m.early || event->step == LATE))
                 m.at = event->now + pause_after(m.pauses, rules->out);
             m.refuses = bad ? event->step == REFUSED : m.refuses;
+            m.quick = bad ? event->step != LATE : m.quick;
         } else if (m.state == BACKEND_UP && event->step == GOOD) {
             m.failures = m.pauses = 0;
         } else if (m.state == BACKEND_UP && bad && ++m.failures == rules->failures) {
             m.state = BACKEND_OUT;
             m.refuses = event->step == REFUSED;
+            m.quick = event->step != LATE;
             m.at = event->now + pause_after(++m.pauses, rules->out);
         }
     }
@@ -227,11 +230,11 @@ static unsigned draw(unsigned *seed, unsigned below)
 static bool invent(struct event *event, const struct backend_health *health, bool *tried, unsigned *seed,
                    uint64_t now)
 {
-    *event = (struct event){now, (enum step)draw(seed, 6), false};
+    *event = (struct event){now, (enum step)draw(seed, 7), false};
     bool out = health->state == BACKEND_OUT, due = backend_health_is_due(health, now);
     if (event->step == BEGIN) {
         event->trial = !due;
-        *tried = out && (due || health->refuses);
+        *tried = out && (due || health->quick);
         return *tried;
     }
     event->trial = *tried && event->step != CONNECTED && draw(seed, 2);
@@ -262,8 +265,9 @@ START_TEST(as_the_model)
         const struct model model = replay(events, count, &rules);
         ck_assert_msg(health.state == model.state, "seed %d, event %zu", _i, count);
         ck_assert_uint_eq(health.failures < rules.failures, model.failures < rules.failures);
-        ck_assert(health.state != BACKEND_OUT ||
-                  (health.trial_at == model.at && health.refuses == model.refuses));
+        ck_assert(
+            health.state != BACKEND_OUT ||
+            (health.trial_at == model.at && health.refuses == model.refuses && health.quick == model.quick));
         states[health.state]++;
     }
     ck_assert(states[BACKEND_UP] && states[BACKEND_OUT] && states[BACKEND_TRIAL]);
@@ -279,6 +283,7 @@ static struct findings findings;
 static struct decoder decoder;
 static struct channel silent = {.output = -1};
 
+/* The arena lives as long as the process: a thread may look after kept connections. */
 static void set_up(void)
 {
     struct error error = {0};
@@ -286,11 +291,6 @@ static void set_up(void)
     findings = findings_new(arena, "test");
     decoder = (struct decoder){.arena = arena, .findings = &findings};
     ck_assert(log_open("file:/dev/null", SEVERITY_DEBUG, &error));
-}
-
-static void tear_down(void)
-{
-    arena_free(arena);
 }
 
 /* A target is its own name. */
@@ -517,7 +517,7 @@ START_TEST(hash_moves_only_what_it_must)
     unsigned moved[4] = {0};
     for (unsigned key = 0; key < KEYS; key++)
         before[key] = ask_for(group, key);
-    const char *gone = ask_for_once(group, 3, BACKEND_FAILED);
+    const char *gone = ask_for_once(group, 3, BACKEND_LATE);
     ck_assert_str_eq(gone, before[3]);
     for (unsigned key = 0; key < KEYS; key++) {
         const char *name = ask_for(group, key);
@@ -550,11 +550,11 @@ END_TEST
 START_TEST(one_that_is_out_is_not_asked)
 {
     struct backends *group = group_of(rules_of("a b", 1));
-    send_out(group, "a", BACKEND_FAILED);
+    send_out(group, "a", BACKEND_LATE);
     for (size_t i = 0; i < 5; i++)
         ck_assert_str_eq(ask(group, BACKEND_GOOD), "b");
     ck_assert(backends_in_service(group));
-    send_out(group, "b", BACKEND_FAILED);
+    send_out(group, "b", BACKEND_LATE);
     ck_assert_str_eq(ask(group, BACKEND_GOOD), "");
     ck_assert(!backends_in_service(group));
     ck_assert_int_eq(view_of("a").state, BACKEND_OUT);
@@ -569,7 +569,7 @@ START_TEST(one_trial_at_a_time)
     rules->health.health.out = 1;
     struct backends *group = group_of(rules);
     struct backend_lease trial = lease_of(group, &exchange);
-    send_out(group, "a", BACKEND_FAILED);
+    send_out(group, "a", BACKEND_LATE);
     sleep_ms(3);
     ck_assert_int_eq(take(&trial), BACKEND_PLACE);
     ck_assert_int_eq(view_of("a").state, BACKEND_TRIAL);
@@ -581,7 +581,7 @@ START_TEST(one_trial_at_a_time)
     ck_assert_str_eq(ask(group, BACKEND_GOOD), "");
     backends_answered(&trial, 200);
     ck_assert_str_eq(ask(group, BACKEND_GOOD), "a"); /* while it is still sending its body */
-    backends_failed(&trial, BACKEND_FAILED, "it broke off");
+    backends_failed(&trial, BACKEND_LATE, "it broke off");
     backends_give(&trial, BACKEND_NO_CONNECTION, 0);
     ck_assert_int_eq(view_of("a").state, BACKEND_OUT);
     ck_assert_str_eq(view_of("a").reason, "it broke off");
@@ -594,7 +594,7 @@ START_TEST(trials_are_for_what_can_be_repeated)
     struct backends_rules *rules = rules_of("a b", 5);
     rules->health.health.out = LONG;
     struct backends *group = group_of(rules);
-    send_out(group, "a", BACKEND_FAILED);
+    send_out(group, "a", BACKEND_LATE);
     sleep_ms(510); /* it is due, and overdue in as long again */
     struct backend_lease once = lease_of(group, &exchange), again = once;
     once.repeatable = false;
@@ -634,7 +634,7 @@ START_TEST(slow_start_gives_a_tenth)
     struct backends *group = group_of(rules);
     const struct exchange exchange = plain_exchange();
     struct backend_lease held[22];
-    send_out(group, "a", BACKEND_FAILED);
+    send_out(group, "a", BACKEND_LATE);
     sleep_ms(3);
     ck_assert_str_eq(ask(group, BACKEND_GOOD), "a");
     for (size_t i = 0; i < COUNT(held); i++) {
@@ -663,7 +663,7 @@ START_TEST(slow_start_of_keys)
     unsigned key = 0;
     while (strcmp(before[key], "a") != 0)
         key++;
-    ask_for_once(slow, key, BACKEND_FAILED);
+    ask_for_once(slow, key, BACKEND_LATE);
     sleep_ms(3);
     ck_assert_str_eq(ask_for(slow, 0), "a"); /* the trial */
     for (key = 0; key < KEYS; key++) {
@@ -688,8 +688,8 @@ START_TEST(backups)
     struct backend_lease first = lease_of(group, &exchange), second = first, third = first;
     ck_assert_int_eq(take(&first), BACKEND_PLACE);
     ck_assert_int_eq(take(&second), BACKEND_PLACE);
-    give(&first, BACKEND_FAILED);
-    give(&second, BACKEND_FAILED);
+    give(&first, BACKEND_LATE);
+    give(&second, BACKEND_LATE);
     ck_assert_int_eq(view_of("a").state, BACKEND_OUT);
     ck_assert_int_eq(view_of("b").state, BACKEND_OUT);
     sleep_ms(3);
@@ -720,7 +720,7 @@ START_TEST(retries_go_elsewhere)
         seen[i] = lease.target;
         for (size_t k = 0; k < i; k++)
             ck_assert_str_ne(seen[i], seen[k]);
-        give(&lease, BACKEND_FAILED);
+        give(&lease, BACKEND_LATE);
     }
     ck_assert_int_eq(take(&lease), BACKEND_PLACE_NONE);
     rules = rules_of("a b c", 5);
@@ -743,11 +743,11 @@ START_TEST(retries_have_a_budget)
     for (size_t i = 0; i < 1000; i++) {
         struct backend_lease lease = lease_of(group, &exchange);
         ck_assert_int_eq(take(&lease), BACKEND_PLACE);
-        give(&lease, BACKEND_FAILED);
+        give(&lease, BACKEND_LATE);
         if (take(&lease) != BACKEND_PLACE)
             continue;
         retries[i >= 500]++;
-        give(&lease, BACKEND_FAILED);
+        give(&lease, BACKEND_LATE);
     }
     ck_assert_msg(retries[0] >= 195 && retries[0] <= 205, "%u", retries[0]); /* 100, and 20 of a hundred */
     ck_assert_msg(retries[1] == 100, "%u", retries[1]);
@@ -788,7 +788,7 @@ START_TEST(places_are_the_backend_s)
     give(&one, BACKEND_GOOD);
     ck_assert_str_eq(ask(narrow, BACKEND_GOOD), "");
     ck_assert_str_eq(ask(wide, BACKEND_GOOD), "x");
-    give(&two, BACKEND_FAILED);
+    give(&two, BACKEND_LATE);
     ck_assert_str_eq(ask(wide, BACKEND_GOOD), ""); /* it is out for all */
     ck_assert_str_eq(ask(narrow, BACKEND_GOOD), "");
 }
@@ -823,7 +823,7 @@ START_TEST(what_is_good_is_kept)
     ck_assert(read(peers[1], &byte, 1) < 0 && errno == ECONNRESET); /* closed on our side, unread */
     /* Going out of service closes what is kept. */
     keep(&leases[0], ours[0], LONG);
-    give(&leases[1], BACKEND_FAILED);
+    give(&leases[1], BACKEND_LATE);
     ck_assert_int_eq(read(peers[0], &byte, 1), 0);
     ck_assert_uint_eq(view_of("x").kept, 0);
 }
@@ -967,7 +967,7 @@ START_TEST(who_waits_for_one_that_goes_out_is_told)
     for (size_t i = 0; i < COUNT(takers); i++)
         start_taker(&takers[i], group);
     wait_for_waiting("x", COUNT(takers));
-    give(&lease, BACKEND_FAILED);
+    give(&lease, BACKEND_LATE);
     for (size_t i = 0; i < COUNT(takers); i++) {
         pthread_join(takers[i].thread, NULL);
         ck_assert_int_eq(takers[i].place, BACKEND_PLACE_NONE);
@@ -999,6 +999,23 @@ START_TEST(one_that_refused_is_back_for_all)
 }
 END_TEST
 
+/* Nobody waits for the one that finds out, who may take his time. */
+START_TEST(one_that_breaks_off_is_tried_at_once)
+{
+    const struct exchange exchange = plain_exchange();
+    struct backends *group = group_of(rules_of("x", 5));
+    struct backend_lease lease = lease_of(group, &exchange), other = lease;
+    send_out(group, "x", BACKEND_FAILED);
+    ck_assert_str_eq(ask(group, BACKEND_FAILED), "x"); /* without a pause */
+    ck_assert_int_eq(take(&lease), BACKEND_PLACE);
+    backends_connected(&lease);
+    ck_assert_int_eq(backends_take(&other, clock_milliseconds() + LONG), BACKEND_PLACE_NONE);
+    backends_answered(&lease, 200);
+    ck_assert_str_eq(ask(group, BACKEND_GOOD), "x");
+    give(&lease, BACKEND_GOOD);
+}
+END_TEST
+
 START_TEST(the_next_one_finds_out)
 {
     const struct exchange exchange = plain_exchange();
@@ -1013,7 +1030,7 @@ START_TEST(the_next_one_finds_out)
     pthread_join(taker.thread, NULL);
     ck_assert_int_eq(taker.place, BACKEND_PLACE);
     ck_assert(taker.lease.trial);
-    give(&taker.lease, BACKEND_FAILED); /* which is worse */
+    give(&taker.lease, BACKEND_LATE); /* which is worse */
     ck_assert_str_eq(ask(group, BACKEND_GOOD), "");
 }
 END_TEST
@@ -1048,7 +1065,7 @@ static void work_with(struct backend_lease *lease, unsigned *seed)
     if (good)
         backends_answered(lease, 200);
     else if (draw(seed, 4))
-        backends_failed(lease, draw(seed, 2) ? BACKEND_REFUSED : BACKEND_FAILED, "so it was drawn");
+        backends_failed(lease, (enum backend_outcome)(BACKEND_REFUSED + draw(seed, 3)), "so it was drawn");
     atomic_fetch_sub(&crowd.used[name], 1);
     atomic_fetch_add(&crowd.placed, 1);
     backends_give(lease, one, draw(seed, 2) ? 1 : LONG);
@@ -1103,7 +1120,7 @@ END_TEST
 static TCase *add_case(Suite *suite, const char *name)
 {
     TCase *tcase = tcase_create(name);
-    tcase_add_checked_fixture(tcase, set_up, tear_down);
+    tcase_add_checked_fixture(tcase, set_up, NULL);
     tcase_set_timeout(tcase, 120);
     suite_add_tcase(suite, tcase);
     return tcase;
@@ -1141,6 +1158,7 @@ static void add_place_tests(Suite *suite)
     tcase_add_test(places, a_client_that_leaves_is_forgotten);
     tcase_add_test(places, who_waits_for_one_that_goes_out_is_told);
     tcase_add_test(places, one_that_refused_is_back_for_all);
+    tcase_add_test(places, one_that_breaks_off_is_tried_at_once);
     tcase_add_test(places, the_next_one_finds_out);
     tcase_add_loop_test(places, many_threads, 0, 2);
 }
