@@ -328,6 +328,9 @@ class Load:
         before = sum(self.statuses.values())
         harness.wait_until(lambda: sum(self.statuses.values()) >= before + count, 30, "more replies")
 
+    def failed(self):
+        return sum(count for status, count in self.statuses.items() if status != 200)
+
     def stop(self):
         self.stopped = True
         for thread in self.threads:
@@ -391,20 +394,22 @@ def test_one_php_alone_restarted_under_load(fpms, start_guard):
     """While it is gone requests fail; as soon as it is there none does, whatever the breaker says."""
     fpm = fpms[0]
     guard = start_guard({"threads": 8, "defaults": {"auth": "none"}, "routes": [
-        {"path": "/app/**", "fastcgi": {"address": fpm.address, "root": str(fpm.root), "health": {"out": "1h"}}}]},
-        name="alone")
+        {"path": "/app/**", "fastcgi": {"address": fpm.address, "root": str(fpm.root), "connections": fpm.children,
+                                        "health": {"out": "1h"}}}]}, name="alone")
     load = Load(guard, "/app/hello.php")
-    load.more()
-    fpm.stop()
-    harness.wait_until(lambda: load.statuses[502] > 20, 20, "requests fail")
-    fpm.start()
-    assert ask(guard.address, uri="/app/hello.php").status == 200
-    load.more()
-    before = load.statuses[200]
-    failed = sum(load.statuses.values()) - before
-    load.more(200)
-    assert sum(load.statuses.values()) - load.statuses[200] == failed
-    load.stop()
+    try:
+        load.more()
+        fpm.stop()
+        harness.wait_until(lambda: load.statuses[502] > 20, 20, "requests fail")
+        fpm.start()
+        assert ask(guard.address, uri="/app/hello.php").status == 200
+        load.more(10)  # those that were under way
+        failed = load.failed()
+        load.more(200)
+        assert load.failed() == failed, load.statuses
+    finally:
+        load.stop()
+        guard.stop()
 
 
 def test_php_stopped_under_load(php, fpms):
