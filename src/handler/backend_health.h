@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 enum { BACKEND_PAUSE_FIRST = 500 };  /* the first time out; each one after it is twice as long */
+enum { BACKEND_PROBE_OUT = 1000 };   /* between probes of one that is out */
 enum { BACKEND_SHARE_WHOLE = 1000 }; /* of requests; slow start begins with a tenth of it */
 
 /* Policy key `health`, as far as it is about this. */

@@ -345,8 +345,11 @@ static uint64_t until_trial(const struct backends *group, uint64_t now)
     uint64_t first = UINT64_MAX;
     for (size_t i = 0; i < group->count; i++) {
         const struct backend_health *health = &group->members[i].backend->health;
-        if (health->state == BACKEND_OUT && health->trial_at < first)
-            first = health->trial_at;
+        uint64_t trial_at = health->trial_at;
+        if (group->members[i].backend->probing && trial_at > now + BACKEND_PROBE_OUT)
+            trial_at = now + BACKEND_PROBE_OUT;
+        if (health->state == BACKEND_OUT && trial_at < first)
+            first = trial_at;
     }
     return first == UINT64_MAX || first < now ? 0 : first - now;
 }

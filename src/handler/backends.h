@@ -16,7 +16,7 @@
  *     backends_give()                   always, once; then perhaps backends_take() again: another one
  *
  * backends_settings.c has the policy's keys, backends_choose.c whom a request goes to, backends_kept.c
- * the connections, backends.c the places.
+ * the connections, backends.c the places, backends_watch.c what is done without a request.
  */
 #ifndef HANDLER_BACKENDS_H
 #define HANDLER_BACKENDS_H
@@ -47,6 +47,8 @@ struct backends_rules {
     uint64_t queue_timeout; /* milliseconds */
     uint64_t retries;       /* on how many others */
     uint64_t retry_budget;  /* percent of requests */
+    uint64_t warm;          /* connections to each, opened beforehand */
+    uint64_t idle;          /* milliseconds: how long one may be kept */
     struct backend_watch_rules {
         struct backend_health_rules health; /* the first member: their offsets are the same */
         bool statuses[100];                 /* of 500 to 599: count as failures */
@@ -78,12 +80,32 @@ bool backends_balance_decode(struct decoder *, const struct node *, void *member
             .help = "when a backend is out of service, and when it is in service again"                      \
     }
 
+/* A connection that is kept, or may be. */
+struct backend_connection {
+    int descriptor;             /* -1: there is none */
+    void *owner;                /* what it is a part of, as libcurl's; NULL: it is all there is */
+    void (*close)(void *owner); /* ends the owner and the connection; NULL: close(2) does */
+};
+#define BACKEND_NO_CONNECTION ((struct backend_connection){.descriptor = -1})
+
+/* What a handler does where there is no request, in a thread that may wait. */
+struct backend_calls {
+    /* Asks for `probe` on the connection that is given, or on a new one where that is none or stale; leaves
+     * one that may be kept. An error where it does not turn out well. */
+    enum backend_outcome (*probe)(const void *target, const struct backend_watch_rules *,
+                                  struct backend_connection *, struct error *);
+
+    /* A new connection, or none with an error. NULL: the handler has no `warm`. */
+    struct backend_connection (*open)(const void *target, uint64_t deadline, struct error *);
+};
+
 /* What one text of the policy means to a handler. */
 struct backend_named {
     const char *place; /* the address, and its name in the log */
     const char
         *manner; /* one backend for all who give the same place and manner of speaking to it: "fastcgi" */
     const void *target; /* what the handler needs to reach it, in the arena */
+    const struct backend_calls *calls;
 };
 
 /* Makes a group of what the rules say, with findings at `key` and `backup` of the section. `parse` is the
@@ -100,14 +122,6 @@ const void *backends_target(const struct backends *, size_t index);
 bool backends_need_caller(const struct backends_rules *);
 
 /* ---- requests */
-
-/* A connection that is kept, or may be. */
-struct backend_connection {
-    int descriptor;             /* -1: there is none */
-    void *owner;                /* what it is a part of, as libcurl's; NULL: it is all there is */
-    void (*close)(void *owner); /* ends the owner and the connection; NULL: close(2) does */
-};
-#define BACKEND_NO_CONNECTION ((struct backend_connection){.descriptor = -1})
 
 struct backend_lease {
     /* Whoever asks says: */
@@ -182,5 +196,9 @@ size_t backends_look(struct backend_registry *, struct backend_view *, size_t ro
 
 /* Whether a group has a backend in service, backups included. */
 bool backends_in_service(const struct backends *);
+
+/* In a process that serves, once it is confined: starts a thread for each backend that is probed, or has warm
+ * connections; they end with the process. The registry may be NULL: none. False with an error. */
+bool backends_start(struct backend_registry *, struct error *);
 
 #endif

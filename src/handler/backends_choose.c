@@ -126,7 +126,7 @@ static struct sets look(const struct backend_lease *lease, uint64_t now)
         const struct backend *backend = group->members[i].backend;
         const struct backend_health *health = &backend->health;
         uint64_t bit = UINT64_C(1) << i;
-        bool due = !backend->watch && backend_health_is_due(health, now);
+        bool due = !backend->probing && backend_health_is_due(health, now);
         if (lease->tried & bit)
             continue;
         sets.up |= health->state == BACKEND_UP ? bit : 0;

@@ -35,6 +35,20 @@ struct backend_connection backend_take_kept(struct backend *backend)
     return backend->kept_count > 0 ? backend->kept[--backend->kept_count].connection : BACKEND_NO_CONNECTION;
 }
 
+static size_t warm(const struct backend *backend)
+{
+    return backend->warming ? backend->warming->rules->warm : 0;
+}
+
+struct backend_connection backend_take_oldest(struct backend *backend)
+{
+    if (backend->kept_count == 0)
+        return BACKEND_NO_CONNECTION;
+    struct backend_connection oldest = backend->kept[0].connection;
+    memmove(backend->kept, backend->kept + 1, --backend->kept_count * sizeof *backend->kept);
+    return oldest;
+}
+
 /* ---- what grows old */
 
 /* Takes what must go now; how many. `next`: when the next one must. With the lock. */
@@ -45,14 +59,17 @@ static size_t take_old(struct backend_registry *registry, struct backend_connect
     size_t count = 0;
     *next = UINT64_MAX;
     for (struct backend *backend = registry->first; backend; backend = backend->next) {
-        size_t kept = 0;
+        size_t kept = 0,
+               spare = backend->kept_count > warm(backend) ? backend->kept_count - warm(backend) : 0;
         for (size_t i = 0; i < backend->kept_count; i++) {
             const struct kept_connection *one = &backend->kept[i];
-            if (one->until <= now && count < BATCH) {
+            if (spare > 0 && one->until <= now && count < BATCH) {
                 old[count++] = one->connection;
+                spare--;
                 continue;
             }
-            *next = one->until < *next ? one->until : *next;
+            if (spare > 0)
+                *next = one->until < *next ? one->until : *next;
             backend->kept[kept++] = *one;
         }
         backend->kept_count = kept;

@@ -19,8 +19,12 @@ struct backend {
     struct backend *next;
     struct backend_registry *registry;
     const char *place, *manner;
-    const struct backend_watch_rules *watch; /* how it is probed; NULL: it is not */
-    size_t most;                             /* places that anybody will ever take */
+    size_t most; /* places that anybody will ever take */
+
+    /* By whose rules it is probed or kept warm; NULL: by nobody's. */
+    struct backends *probing, *warming;
+    const void *target; /* of theirs */
+    const struct backend_calls *calls;
 
     struct backend_health health;
     size_t used;
@@ -73,6 +77,9 @@ uint64_t backends_hash(struct text);
 
 /* The one that was used last, or none; with the lock. */
 struct backend_connection backend_take_kept(struct backend *);
+
+/* The one that was not used for the longest time, or none; with the lock. */
+struct backend_connection backend_take_oldest(struct backend *);
 
 /* Keeps one until then; with the lock. */
 void backend_keep(struct backend *, struct backend_connection, uint64_t until);

@@ -126,7 +126,11 @@ static struct backend *find_backend(struct backend_registry *registry, const str
         place = &(*place)->next;
     if (!*place) {
         *place = arena_alloc(registry->arena, sizeof **place);
-        **place = (struct backend){.registry = registry, .place = named->place, .manner = named->manner};
+        **place = (struct backend){.registry = registry,
+                                   .place = named->place,
+                                   .manner = named->manner,
+                                   .target = named->target,
+                                   .calls = named->calls};
     }
     return *place;
 }
@@ -171,10 +175,12 @@ static bool add_backend(const struct making *making, const struct backend_named 
     group->members[group->count++] = (struct member){
         .backend = backend, .target = named->target, .seed = backends_hash(text_of(named->place))};
     make_room(backend, group->rules->connections);
-    if (watch->probe && backend->watch && !same_probe(watch, backend->watch))
+    if (watch->probe && backend->probing && !same_probe(watch, &backend->probing->rules->health))
         return findings_add(findings, FINDING_ERROR, node, "another route probes %s otherwise", named->place);
-    if (watch->probe)
-        backend->watch = watch;
+    if (watch->probe && !backend->probing)
+        backend->probing = group;
+    if (group->rules->warm > (backend->warming ? backend->warming->rules->warm : 0))
+        backend->warming = group;
     return true;
 }
 
@@ -202,6 +208,14 @@ static const struct node *value_of(const struct node *section, const char *key)
     return value ? value : section;
 }
 
+static bool check_warm(struct decoder *decoder, const struct backends_rules *rules,
+                       const struct node *section)
+{
+    return rules->warm <= rules->connections ||
+           findings_add(decoder->findings, FINDING_ERROR, value_of(section, "warm"),
+                        "is more than `connections`, which is %llu", (unsigned long long)rules->connections);
+}
+
 struct backends *backends_prepare(
     struct decoder *decoder, const struct backends_rules *rules, const struct node *section, const char *key,
     bool (*parse)(void *context, struct text, struct backend_named *, struct error *), void *context)
@@ -211,7 +225,8 @@ struct backends *backends_prepare(
     group->registry = registry_of(decoder);
     group->rules = rules;
     group->reserve = rules->retry_budget > 0 ? RESERVE_MOST : 0;
-    bool good = add_all(&making, &rules->addresses, value_of(section, key));
+    bool good = check_warm(decoder, rules, section);
+    good = add_all(&making, &rules->addresses, value_of(section, key)) && good;
     group->own = group->count;
     good = add_all(&making, &rules->backups, value_of(section, "backup")) && good;
     return good && group->own > 0 ? group : NULL;

@@ -2,7 +2,8 @@
  * FastCGI: private to the files of the fastcgi handler. fastcgi.c has the
  * handler, fastcgi_settings.c its policy keys, fastcgi_script.c which script is
  * run, fastcgi_run.c a connection from its beginning to its end, fastcgi_pump.c
- * the bytes on it, fastcgi_reply.c what they mean.
+ * the bytes on it, fastcgi_reply.c what they mean, fastcgi_probe.c what is asked
+ * without a request.
  */
 #ifndef HANDLER_FASTCGI_H
 #define HANDLER_FASTCGI_H
@@ -24,10 +25,9 @@ struct fastcgi_settings {
     struct backends_rules backends;
     struct script_rules script;
     bool keep;
-    int input;                             /* enum fastcgi_input */
-    uint64_t idle, connect_timeout;        /* milliseconds */
-    uint64_t first_byte, silence, timeout; /* the same */
-    uint64_t max_output;                   /* bytes of one reply's body */
+    int input;                                              /* enum fastcgi_input */
+    uint64_t connect_timeout, first_byte, silence, timeout; /* milliseconds */
+    uint64_t max_output;                                    /* bytes of one reply's body */
     struct pairs environment;
     struct texts pass;     /* further parameters of the web server */
     struct texts steering; /* reply headers that are let through */
@@ -122,9 +122,20 @@ void fastcgi_run_release(struct fastcgi_run *);
 /* Ends it, released or not. */
 void fastcgi_run_stop(struct fastcgi_run *);
 
+/* BEGIN_REQUEST, and PARAMS to their end, of "NAME=value", NULL-ended. */
+struct text fastcgi_make_head(char *const *variables, bool keep, struct arena *);
+
+/* Whether a connection could not be made at once, while a name or a host that cannot be found may take
+ * its time. */
+bool fastcgi_was_refused(const struct error *);
+
 /* What an application is told, in the exchange's arena: names and values, NULL-ended. */
 char *const *fastcgi_variables(const struct fastcgi_settings *, const struct script *,
                                const struct exchange *);
+
+/* ---- fastcgi_probe.c */
+
+extern const struct backend_calls fastcgi_calls;
 
 /* ---- fastcgi_pump.c */
 

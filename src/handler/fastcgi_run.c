@@ -118,8 +118,7 @@ static void cut_params(unsigned char *at, size_t size, size_t records)
     }
 }
 
-/* BEGIN_REQUEST, and PARAMS to their end. */
-static struct text make_head(char *const *variables, bool keep, struct arena *arena)
+struct text fastcgi_make_head(char *const *variables, bool keep, struct arena *arena)
 {
     size_t size = params_size(variables);
     size_t records = (size + RECORD_CONTENT_LIMIT - 1) / RECORD_CONTENT_LIMIT;
@@ -178,8 +177,7 @@ static enum backend_place take_place(struct fastcgi_run *run)
     return place;
 }
 
-/* What is known at once, while a name or a host that cannot be found may take its time. */
-static bool was_refused(const struct error *error)
+bool fastcgi_was_refused(const struct error *error)
 {
     return error->number == ECONNREFUSED || error->number == ENOENT || error->number == EACCES;
 }
@@ -197,7 +195,7 @@ static bool connect_anew(struct fastcgi_run *run)
     }
     const char *detail = arena_printf(run->exchange->arena, "%s", error.message);
     bool late = error.number == ETIMEDOUT;
-    backends_failed(&run->lease, was_refused(&error) ? BACKEND_REFUSED : BACKEND_LATE, detail);
+    backends_failed(&run->lease, fastcgi_was_refused(&error) ? BACKEND_REFUSED : BACKEND_LATE, detail);
     run->again = AGAIN_ANY;
     return fastcgi_run_fail(run, late ? FAULT(504, FASTCGI_NAME, "backend_timeout", detail)
                                       : FAULT(502, FASTCGI_NAME, "backend_unavailable", detail));
@@ -314,7 +312,7 @@ struct fastcgi_run *fastcgi_run_start(const struct fastcgi_settings *settings, c
     run->now = run->moved_at = clock_milliseconds();
     run->deadline = run->now + settings->timeout;
     run->keep = settings->keep && !exchange->single;
-    run->head = make_head(fastcgi_variables(settings, script, exchange), run->keep, exchange->arena);
+    run->head = fastcgi_make_head(fastcgi_variables(settings, script, exchange), run->keep, exchange->arena);
     /* For a body that is known to be wrong nobody need be asked. */
     fastcgi_run_fill(run);
     if (!run->failed && reach_backend(run))
@@ -339,7 +337,7 @@ void fastcgi_run_release(struct fastcgi_run *run)
     }
     const struct backend_connection kept = {.descriptor = run->descriptor};
     run->descriptor = -1;
-    backends_give(&run->lease, kept, run->settings->idle);
+    backends_give(&run->lease, kept, run->settings->backends.idle);
 }
 
 void fastcgi_run_stop(struct fastcgi_run *run)

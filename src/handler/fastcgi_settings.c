@@ -33,9 +33,11 @@ const struct field fastcgi_fields[] = {
      .help = "whether a script must be a file beneath root on this machine"},
     {FIELD(FIELD_NUMBER, fastcgi_settings, backends.connections, "connections"), .fallback = "5", .least = 1,
      .most = 4096, .help = "how many connections to each there are at once, those that are kept included"},
+    {FIELD(FIELD_NUMBER, fastcgi_settings, backends.warm, "warm"), .fallback = "0", .most = 4096,
+     .help = "how many connections to each are opened beforehand and held open"},
     {FIELD(FIELD_BOOL, fastcgi_settings, keep, "keep"), .fallback = "true",
      .help = "whether connections are kept for further requests"},
-    {LASTS(idle, "idle", "10s"), .help = "how long a kept connection may be without a request"},
+    {LASTS(backends.idle, "idle", "10s"), .help = "how long a kept connection may be without a request"},
     {LASTS(connect_timeout, "connect_timeout", "5s"), .help = "how long a new connection may take"},
     {LASTS(first_byte, "first_byte", "60s"), .help = "how long until the application's first byte"},
     {LASTS(silence, "silence", "60s"), .help = "how long it may go without a byte either way after that"},
@@ -63,7 +65,7 @@ static const struct node *place_of(const struct node *node, const char *key)
 static bool parse_address(void *arena, struct text text, struct backend_named *named, struct error *error)
 {
     struct backend_address *address = arena_alloc(arena, sizeof *address);
-    *named = (struct backend_named){.manner = FASTCGI_NAME, .target = address};
+    *named = (struct backend_named){.manner = FASTCGI_NAME, .target = address, .calls = &fastcgi_calls};
     bool good = backend_address_parse(text, arena, address, error);
     named->place = address->place;
     return good;

@@ -27,11 +27,13 @@ class Application(Scripted):
 
     def __init__(self, folder, name, prefix):
         self.name, self.held, self.release = name, threading.Semaphore(0), threading.Event()
+        self.health = b"Status: 200\r\n"
         super().__init__(str(folder.writable("run") / f"{prefix}-app-{name}.sock"), {
             "who": lambda request: request.reply(name.encode()),
             "hold": self.hold,
             "drop": lambda request: "close",
             "hang": lambda request: request.peer.recv(1) and None,  # until the other side gives up
+            "ping": self.ping,
             "garbage": self.only("garbage", lambda request: request.send(b"no record at all") or "close"),
             "drop-b": self.only("b", lambda request: "close"),
             "full-b": self.only("b", lambda request: request.send(ending(protocol=OVERLOADED))),
@@ -51,6 +53,11 @@ class Application(Scripted):
         self.held.release()
         self.release.wait(60)
         request.reply(self.name.encode())
+
+    def ping(self, request):
+        assert request.params["REQUEST_METHOD"] == b"GET" and request.params["SCRIPT_NAME"] == b"/ping"
+        assert request.params["QUERY_STRING"] == b"a=b"
+        return request.reply(b"pong", more=self.health) if self.health else "close"
 
     def asked(self, script=None):
         with self.lock:
@@ -451,6 +458,56 @@ def test_nothing_is_left(group):
         harness.wait_until(lambda: set(spread(guard, 4)) == {"a", "b"}, 20, "both are back")
 
 
+# ---- without a request
+
+@pytest.mark.parametrize("ill", [b"", b"Status: 503\r\n"])
+def test_probes(group, ill):
+    guard = group("ab", health={"probe": "/ping?a=b", "interval": "100ms"})
+    harness.wait_until(lambda: guard.apps["b"].asked("ping") > 1, 10, "it is probed")
+    assert guard.apps["b"].asked() == guard.apps["b"].asked("ping")
+    guard.apps["b"].health = ill
+    guard.wait_entry(event="backend_out")
+    assert "a probe" in told(guard, "backend_out", "b")[0] or "status 503" in told(guard, "backend_out", "b")[0]
+    before = guard.apps["b"].asked("ping")
+    while guard.apps["b"].asked("ping") < before + 3:  # the pause is over long ago, and no request is a trial
+        assert who(guard) == "a"
+    guard.apps["b"].health = b"Status: 302\r\nLocation: /\r\n"
+    guard.wait_entry(event="backend_back")
+    assert set(spread(guard, 4)) == {"a", "b"}
+
+
+def test_php_is_probed(fpms, start_guard):
+    guard = start_guard({"threads": 4, "defaults": {"auth": "none"}, "routes": [
+        {"path": "/app/**", "fastcgi": {
+            "address": [one.address for one in fpms], "root": str(fpms[0].root), "connections": fpms[0].children,
+            "health": {"probe": "/ping", "interval": "100ms", "timeout": "500ms"}}}]}, name="probed")
+    signal_all(fpms[1], signal.SIGSTOP)
+    try:
+        assert fpms[1].address in guard.wait_entry(event="backend_out")["message"]
+        assert {ask(guard.address, uri="/app/hello.php").status for _ in range(10)} == {200}
+    finally:
+        signal_all(fpms[1], signal.SIGCONT)
+    assert fpms[1].address in guard.wait_entry(event="backend_back")["message"]
+    fpms[0].restart()
+    harness.wait_until(lambda: ask(guard.address, uri="/app/hello.php").status == 200, 10, "php answers")
+    guard.stop()
+    assert not [entry for entry in guard.entries(event="request") if entry["status"] != 200]
+
+
+def test_warm_connections(group):
+    guard = group("a", warm=3, connections=4, idle="100ms")
+    application = guard.apps["a"]
+    harness.wait_until(lambda: application.open == 3, 10, "three are open")
+    assert spread(guard, 5) == {"a": 5} and application.connections == 3
+    application.drop()
+    harness.wait_until(lambda: application.connections >= 6 and application.open == 3, 20, "three are open again")
+    assert who(guard) == "a"
+    application.leave()
+    harness.wait_until(lambda: application.open == 0, 10, "all are closed")
+    application.listen()
+    harness.wait_until(lambda: who(guard) and application.open == 3, 20, "three are open again")
+
+
 # ---- what a policy may not say
 
 @pytest.mark.parametrize("settings, said", [
@@ -468,6 +525,7 @@ def test_nothing_is_left(group):
     ({"address": "unix:/a", "health": {"statuses": [404]}}, "expected 500 to 599"),
     ({"address": "unix:/a", "health": {"probe": "ping"}}, "a path such as /ping"),
     ({"address": "unix:/a", "retries": 9}, "retries"),
+    ({"address": "unix:/a", "warm": 6}, "more than `connections`, which is 5"),
 ])
 def test_faults_of_a_policy(tmp_path, folder, settings, said):
     file = tmp_path / "policy.yaml"

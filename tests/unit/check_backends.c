@@ -453,7 +453,7 @@ START_TEST(least_connections)
         held[i] = lease_of(group, &exchange);
         ck_assert_int_eq(take(&held[i]), BACKEND_PLACE);
     }
-    for (const char *name = "a\0b\0c"; *name; name += 2)
+    for (const char *name = "a\0b\0c\0"; *name; name += 2)
         ck_assert_uint_eq(view_of(name).requests, 2);
     const char *freed = held[3].target;
     give(&held[3], BACKEND_GOOD);
