@@ -69,11 +69,8 @@ char *const *fastcgi_variables(const struct fastcgi_settings *settings, const st
     struct variables variables =
         variables_of(exchange, &settings->pass, MORE_VARIABLES + settings->fixed_count);
     tell_script(&variables, settings, script);
-    for (size_t i = 0; i < settings->fixed_count; i++) {
-        struct text variable = text_of(settings->fixed_environment[i]);
-        size_t equals = text_find(variable, '=');
-        variables_set(&variables, (struct text){variable.at, equals}, text_from(variable, equals + 1));
-    }
+    for (size_t i = 0; i < settings->fixed_count; i++)
+        variables_put(&variables, settings->fixed_environment[i]);
     return variables.items;
 }
 
