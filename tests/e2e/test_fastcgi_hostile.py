@@ -104,6 +104,21 @@ def answers_first(request):
         return "close"
 
 
+def thinks(request):
+    time.sleep(1)  # longer than the route's `silence`
+    request.reply()
+
+
+def turns_deaf(request):
+    """Reads no second request, and ends once it is told to."""
+    if request.number == 0 and request.params["REQUEST_METHOD"] == b"GET":
+        request.reply()
+        request.peer.shutdown(socket.SHUT_RD)
+        leave.wait(60)
+        return "close"
+    return echoes(request)
+
+
 def echoes(request):
     request.send(record(STDOUT, head()))
     while True:
@@ -114,7 +129,10 @@ def echoes(request):
     request.send(ending())
 
 
+leave = threading.Event()  # tells turns_deaf()
+
 SCRIPTS = {
+    "thinks": thinks, "deaf": turns_deaf,
     "cut": cut_at, "split": split_at, "byte": bad_byte, "padded": padded, "many-empty": many_empty,
     "some-empty": some_empty, "long-headers": long_headers, "second": dies_second_time, "counts": counts,
     "first": answers_first, "echo": echoes,
@@ -146,7 +164,7 @@ SCRIPTS = {
 
 @pytest.fixture(scope="module")
 def backend(folder):
-    made = scripted.Scripted(str(folder.writable("run") / "app.sock"), SCRIPTS, ("first", "echo"))
+    made = scripted.Scripted(str(folder.writable("run") / "app.sock"), SCRIPTS, ("first", "echo", "deaf"))
     yield made
     made.stop()
 
@@ -172,6 +190,8 @@ def guard(start_guard, backend, folder):
             {"path": "/app/spool/**", "methods": many, "fastcgi": {"address": address(), "input": "spool"}},
             {"path": "/app/close/**", "methods": many, "fastcgi": {"address": address(), "keep": False}},
             {"path": "/app/short/**", "methods": many, "fastcgi": {"address": address(), **silent}},
+            {"path": "/app/patient/**", "fastcgi": {"address": address(), "silence": "300ms"}},
+            {"path": "/app/deaf/**", "methods": many, "fastcgi": {"address": address(), "connections": 1}},
             {"path": "/app/total/**", "methods": many, "fastcgi": {"address": address(), "timeout": "300ms"}},
             {"path": "/app/one/**", "methods": many,
              "fastcgi": {"address": address(), "connections": 1, "queue_timeout": "300ms"}},
@@ -290,6 +310,13 @@ def test_silence_behind_the_head(guard, name):
     check_canary(guard, "/app/short")
 
 
+def test_may_think_before_it_answers(guard):
+    """Until its first byte another limit holds than from then on."""
+    check_canary(guard, "/app/patient", times=1)
+    reply = ask(guard.address, uri="/app/patient/thinks")
+    assert (reply.status, reply.body) == (200, b"canary none")
+
+
 def test_takes_too_long(guard):
     reply = ask(guard.address, uri="/app/total/silent")
     assert (reply.status, error(reply)) == (504, "backend_timeout")
@@ -403,6 +430,26 @@ def test_stale_connections(guard, backend):
         backend.drop()  # seen before it is used, so that a POST is safe as well
         harness.wait_until(lambda: not backend.open, 10, "it is gone")
         assert ask(guard.address, "POST", "/app/big/counts", b"abc").body == b"0"
+
+
+def test_no_byte_of_a_body_is_lost(guard, backend):
+    """It comes while the stale connection is still open, and nothing has been sent there."""
+    leave.clear()
+    assert ask(guard.address, uri="/app/deaf/deaf").status == 200
+    body = os.urandom(300000)
+    with Connection(guard.address) as client:
+        client.send(records.begin() + records.stream(
+            records.PARAMS, records.pairs(environment("POST", "/app/deaf/deaf", body=body))))
+        time.sleep(0.2)  # whether it finds the connection deaf by now does not change the outcome
+        client.send(records.record(records.STDIN, body[:40000]))
+        time.sleep(0.2)
+        client.send(records.record(records.STDIN, body[40000:50000]))
+        time.sleep(0.2)
+        leave.set()
+        client.send(records.stream(records.STDIN, body[50000:]))
+        reply = client.reply()
+    assert (reply.status, reply.complete) == (200, True), reply.raw
+    assert reply.body == body
 
 
 def test_restart(guard, backend):
