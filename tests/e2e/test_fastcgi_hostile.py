@@ -89,6 +89,13 @@ def dies_second_time(request):
     return request.reply()
 
 
+def answers_once(request):
+    """Ever; whoever asks again finds the connection closed, a new one, too."""
+    if once.acquire(blocking=False):
+        return request.reply()
+    return "close"
+
+
 def counts(request):
     return request.reply(b"%d" % request.number)
 
@@ -130,9 +137,10 @@ def echoes(request):
 
 
 leave = threading.Event()  # tells turns_deaf()
+once = threading.Semaphore(1)
 
 SCRIPTS = {
-    "thinks": thinks, "deaf": turns_deaf,
+    "once": answers_once, "thinks": thinks, "deaf": turns_deaf,
     "cut": cut_at, "split": split_at, "byte": bad_byte, "padded": padded, "many-empty": many_empty,
     "some-empty": some_empty, "long-headers": long_headers, "second": dies_second_time, "counts": counts,
     "first": answers_first, "echo": echoes,
@@ -183,7 +191,7 @@ def guard(start_guard, backend, folder):
     port = lone.getsockname()[1]
     lone.close()
     made = start_guard({
-        "threads": 12, "timeouts": {"read": "2s", "write": "2s"}, "request": {"head": "512kb"}, "defaults": {"auth": "none", "body": "64mb"},
+        "threads": 12, "timeouts": {"read": "2s", "write": "2s"}, "request": {"head": "512kb", "header": "128kb"}, "defaults": {"auth": "none", "body": "64mb"},
         "routes": [
             {"path": "/app/x/**", "methods": many, "fastcgi": {"address": address(), "max_output": "64kb", "idle": "1h"}},
             {"path": "/app/big/**", "methods": many, "fastcgi": {"address": address(), "connections": 2}},
@@ -432,6 +440,14 @@ def test_stale_connections(guard, backend):
         assert ask(guard.address, "POST", "/app/big/counts", b"abc").body == b"0"
 
 
+def test_asks_again_but_once(guard, backend):
+    assert ask(guard.address, uri="/app/patient/once").status == 200
+    reply = ask(guard.address, uri="/app/patient/once")
+    assert (reply.status, error(reply)) == (502, "backend_unavailable")
+    with backend.lock:
+        assert [count for name, count, _ in backend.requests if name == "once"] == [0, 1, 0]
+
+
 def test_no_byte_of_a_body_is_lost(guard, backend):
     """It comes while the stale connection is still open, and nothing has been sent there."""
     leave.clear()
@@ -500,12 +516,15 @@ def test_content_length_is_always_told(guard, backend):
 
 def test_many_parameters(guard, backend):
     """More than one record of PARAMS holds."""
-    headers = {f"X-{i}": "v" * 3000 for i in range(60)}
+    headers = {"X-Short": "v" * 127, "X-Long": "v" * 128, "X-Empty": "", "X-Large": "w" * 70000}
+    headers.update({f"X-{i}": "v" * 3000 for i in range(60)})
     uri = "/app/x/good?" + "q" * 7000
     reply = ask(guard.address, uri=uri, headers=headers)
     assert reply.status == 200, reply.body
     with backend.lock:
         request = backend.requests[-1][2]
+    for name, value in headers.items():
+        assert request.params["HTTP_" + name.upper().replace("-", "_")] == value.encode(), name
     assert request.params["HTTP_X_59"] == b"v" * 3000 and request.params["QUERY_STRING"] == b"q" * 7000
 
 
