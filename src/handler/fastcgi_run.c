@@ -135,8 +135,10 @@ bool fastcgi_run_fill(struct fastcgi_run *run)
            (length = client_side_read(&run->client, run->now, run->in + RECORD_HEADER_SIZE + filled,
                                       most - filled)) > 0)
         filled += (size_t)length;
-    if (length < BODY_WAIT)
+    if (length < BODY_WAIT) {
+        run->in_used = sizeof run->in; /* what came before the fault is in it */
         return fastcgi_run_fail(run, body_verdict(length));
+    }
     run->body_ended = filled < most && length == 0;
     if (filled == 0 && !run->body_ended)
         return false;

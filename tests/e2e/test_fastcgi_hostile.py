@@ -418,6 +418,29 @@ def test_a_client_that_waits_may_leave(guard, backend):
     check_canary(guard, "/app/queue")
 
 
+@pytest.mark.parametrize("name", ["good", "silent", "echo"])
+def test_clients_that_leave_at_any_moment(guard, backend, name):
+    body = b"x" * 100000
+    raw = records.request(environment("PUT", "/app/queue/" + name, body=body), body)
+    backend.drop()
+    harness.wait_until(lambda: not backend.open, 10, "no connection is open")
+    before = len(harness.descriptors(guard.worker()))
+    leaving = []
+    for at in range(1, len(raw), len(raw) // 40):
+        client = Connection(guard.address)
+        client.try_send(raw[:at])
+        leaving.append(client)  # five at a time: one is asked, the others wait
+        if len(leaving) == 5:
+            while leaving:
+                leaving.pop().close()
+    for client in leaving:
+        client.close()
+    check_canary(guard, "/app/queue")
+    backend.drop()
+    harness.wait_until(lambda: not backend.open, 10, "no connection is left on either side")
+    harness.wait_until(lambda: len(harness.descriptors(guard.worker())) <= before + 1, 10, "nothing is left open")
+
+
 def test_connections_are_used_again(guard, backend):
     ask(guard.address, uri="/app/big/counts")
     before = backend.connections
