@@ -41,12 +41,15 @@ struct backend_pool {
     size_t kept_count;
     struct waiter *first; /* who waits longest */
     bool swept;           /* a thread closes what grows old */
+    uint64_t swept_at;    /* when it looks again, unless `sooner` comes first */
+    pthread_cond_t sooner;
 };
 
 static struct backend_pool *new_pool(struct arena *arena)
 {
     struct backend_pool *pool = arena_alloc(arena, sizeof *pool);
     pthread_mutex_init(&pool->lock, NULL);
+    pthread_cond_init(&pool->sooner, NULL);
     return pool;
 }
 
@@ -93,23 +96,25 @@ static void *sweep(void *argument)
     struct backend_pool *pool = argument;
     pthread_mutex_lock(&pool->lock);
     for (uint64_t left; (left = close_old(pool)) > 0;) {
-        const struct timespec pause = {(time_t)(left / 1000), (long)(left % 1000) * 1000000L};
-        pthread_mutex_unlock(&pool->lock);
-        nanosleep(&pause, NULL);
-        pthread_mutex_lock(&pool->lock);
+        uint64_t at = pool->swept_at = clock_milliseconds() + left;
+        const struct timespec until = {(time_t)(at / 1000), (long)(at % 1000) * 1000000L};
+        pthread_cond_clockwait(&pool->sooner, &pool->lock, CLOCK_MONOTONIC, &until);
     }
     pool->swept = false;
     pthread_mutex_unlock(&pool->lock);
     return NULL;
 }
 
-/* Without the thread they are closed when somebody looks; locked. */
-static void start_sweeping(struct backend_pool *pool)
+/* Has what must go at `until` closed then. Without the thread it is closed when somebody looks; locked. */
+static void sweep_at(struct backend_pool *pool, uint64_t until)
 {
     pthread_attr_t attributes;
     pthread_t thread;
+    if (pool->swept && until < pool->swept_at)
+        pthread_cond_signal(&pool->sooner);
     if (pool->swept || pthread_attr_init(&attributes) != 0)
         return;
+    pool->swept_at = until;
     pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     pool->swept = pthread_create(&thread, &attributes, sweep, pool) == 0;
     pthread_attr_destroy(&attributes);
@@ -125,17 +130,23 @@ static bool is_silent(int descriptor)
     return recv(descriptor, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
 }
 
+/* The same descriptor; closed, and -1, when it is no longer good. */
+static int silent_one(int descriptor)
+{
+    if (is_silent(descriptor))
+        return descriptor;
+    (void)close(descriptor);
+    return -1;
+}
+
 /* The one that was used last, of those that are still good; locked. */
 static int take_kept(struct backend_pool *pool)
 {
+    int descriptor = -1;
     close_old(pool);
-    while (pool->kept_count > 0) {
-        int descriptor = pool->kept[--pool->kept_count].descriptor;
-        if (is_silent(descriptor))
-            return descriptor;
-        (void)close(descriptor);
-    }
-    return -1;
+    while (descriptor < 0 && pool->kept_count > 0)
+        descriptor = silent_one(pool->kept[--pool->kept_count].descriptor);
+    return descriptor;
 }
 
 /* No more wait than there are threads. */
@@ -209,7 +220,7 @@ enum backend_place backend_pool_take(struct backend_pool *pool, size_t limit, co
     if (waiter.bell < 0)
         return BACKEND_PLACE_NONE;
     enum backend_place place = wait_in_queue(pool, exchange, deadline, &waiter);
-    *descriptor = waiter.descriptor;
+    *descriptor = waiter.descriptor >= 0 ? silent_one(waiter.descriptor) : -1;
     return place;
 }
 
@@ -234,9 +245,9 @@ void backend_pool_give(struct backend_pool *pool, int descriptor, uint64_t idle)
     if (!hand_over(pool, descriptor)) {
         pool->used--;
         if (descriptor >= 0) {
-            pool->kept[pool->kept_count++] =
-                (struct kept_connection){descriptor, clock_milliseconds() + idle};
-            start_sweeping(pool);
+            uint64_t until = clock_milliseconds() + idle;
+            pool->kept[pool->kept_count++] = (struct kept_connection){descriptor, until};
+            sweep_at(pool, until);
         }
     }
     pthread_mutex_unlock(&pool->lock);

@@ -69,11 +69,8 @@ char *const *fastcgi_variables(const struct fastcgi_settings *settings, const st
     struct variables variables =
         variables_of(exchange, &settings->pass, MORE_VARIABLES + settings->fixed_count);
     tell_script(&variables, settings, script);
-    for (size_t i = 0; i < settings->fixed_count; i++) {
-        struct text variable = text_of(settings->fixed_environment[i]);
-        size_t equals = text_find(variable, '=');
-        variables_set(&variables, (struct text){variable.at, equals}, text_from(variable, equals + 1));
-    }
+    for (size_t i = 0; i < settings->fixed_count; i++)
+        variables_put(&variables, settings->fixed_environment[i]);
     return variables.items;
 }
 
@@ -138,8 +135,10 @@ bool fastcgi_run_fill(struct fastcgi_run *run)
            (length = client_side_read(&run->client, run->now, run->in + RECORD_HEADER_SIZE + filled,
                                       most - filled)) > 0)
         filled += (size_t)length;
-    if (length < BODY_WAIT)
+    if (length < BODY_WAIT) {
+        run->in_used = sizeof run->in; /* what came before the fault is in it */
         return fastcgi_run_fail(run, body_verdict(length));
+    }
     run->body_ended = filled < most && length == 0;
     if (filled == 0 && !run->body_ended)
         return false;
@@ -166,6 +165,26 @@ static struct backend choose(const struct fastcgi_settings *settings)
     return (struct backend){&settings->address, settings->pool};
 }
 
+/* RFC 9110, 9.2.2. */
+static bool is_idempotent(struct text method)
+{
+    static const char *const methods[] = {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"};
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
+        if (text_equal(method, text_of(methods[i])))
+            return true;
+    return false;
+}
+
+/* Of a connection that ends unanswered nobody can tell whether the request was acted upon, so one
+ * that asking twice is not as good as asking once has a new one. */
+static void take_no_used_one(struct fastcgi_run *run)
+{
+    if (run->descriptor < 0 || is_idempotent(run->exchange->request.method))
+        return;
+    (void)close(run->descriptor);
+    run->descriptor = -1;
+}
+
 static bool take_place(struct fastcgi_run *run)
 {
     uint64_t until = run->now + run->settings->queue_timeout;
@@ -174,6 +193,7 @@ static bool take_place(struct fastcgi_run *run)
                           until < run->deadline ? until : run->deadline, &run->descriptor);
     run->now = run->moved_at = run->client.awaited_at = clock_milliseconds();
     run->placed = place == BACKEND_PLACE;
+    take_no_used_one(run);
     run->reused = run->descriptor >= 0;
     if (place == BACKEND_PLACE_GONE)
         return fastcgi_run_fail(run, DENY(400, FASTCGI_NAME, "client_gone", "the client is gone"));
@@ -198,22 +218,10 @@ static bool connect_anew(struct fastcgi_run *run)
                                      : FAULT(502, FASTCGI_NAME, "backend_unavailable", detail));
 }
 
-/* RFC 9110, 9.2.2. */
-static bool is_idempotent(struct text method)
-{
-    static const char *const methods[] = {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"};
-    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
-        if (text_equal(method, text_of(methods[i])))
-            return true;
-    return false;
-}
-
-/* What may have been acted upon is not asked for twice, unless asking twice is as good as once. */
 static bool may_ask_again(const struct fastcgi_run *run)
 {
-    const struct body *body = &run->exchange->body;
-    bool again = run->head_sent == 0 || is_idempotent(run->exchange->request.method);
-    return run->reused && !run->retried && run->received == 0 && again && (run->fills <= 1 || body->spooled);
+    return run->reused && !run->retried && run->received == 0 &&
+           (run->fills <= 1 || run->exchange->body.spooled);
 }
 
 static void rewind_body(struct fastcgi_run *run)

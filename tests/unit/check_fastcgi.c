@@ -268,6 +268,11 @@ static const struct address_case address_cases[] = {
     {"php:http", 0, NULL},
     {":9000", 0, NULL},
     {"a b:1", 0, NULL},
+    {"256.1.1.1:80", 0, NULL},
+    {"1.2.3:80", 0, NULL},
+    {"a..b:80", 0, NULL},
+    {".:80", 0, NULL},
+    {"9.example:80", -1, "80"},
     {"http://a:80", 0, NULL},
     {"", 0, NULL},
 };
@@ -410,6 +415,50 @@ START_TEST(pool_hands_over_to_who_waits)
 }
 END_TEST
 
+/* Who waits gets no connection that was closed, or was written to, meanwhile. */
+START_TEST(pool_hands_over_what_is_good)
+{
+    for (int closes = 0; closes < 2; closes++) {
+        struct taker taker = {.pool = new_pool(1), .exchange = {.channel = &silent}};
+        pthread_t thread;
+        int peer, got, ours = connection(&peer);
+        ck_assert_int_eq(backend_pool_take(taker.pool, 1, &taker.exchange, 0, &got), BACKEND_PLACE);
+        if (closes)
+            close(peer);
+        else
+            ck_assert_int_eq(write(peer, "x", 1), 1);
+        ck_assert_int_eq(pthread_create(&thread, NULL, take_one, &taker), 0);
+        usleep(50000); /* it waits by now, or finds the connection kept */
+        backend_pool_give(taker.pool, ours, 60000);
+        pthread_join(thread, NULL);
+        ck_assert_int_eq(taker.place, BACKEND_PLACE);
+        ck_assert_int_eq(taker.got, -1);
+        if (!closes)
+            close(peer);
+    }
+}
+END_TEST
+
+START_TEST(pool_closes_what_is_idle_first)
+{
+    const struct exchange exchange = {.channel = &silent};
+    struct backend_pool *pool = new_pool(2);
+    int peers[2], ours[2], got;
+    for (size_t i = 0; i < 2; i++) {
+        ours[i] = connection(&peers[i]);
+        ck_assert_int_eq(backend_pool_take(pool, 2, &exchange, 0, &got), BACKEND_PLACE);
+    }
+    backend_pool_give(pool, ours[0], 3600000);
+    usleep(50000); /* whoever closes what is idle waits for that one */
+    backend_pool_give(pool, ours[1], 20);
+    struct pollfd item = {.fd = peers[1], .events = POLLIN};
+    ck_assert_int_eq(poll(&item, 1, 60000), 1);
+    close(ours[0]);
+    close(peers[0]);
+    close(peers[1]);
+}
+END_TEST
+
 START_TEST(pool_forgets_a_client_that_leaves)
 {
     int peer, got, client = connection(&peer);
@@ -455,6 +504,8 @@ static Suite *fastcgi_suite(void)
     tcase_add_test(pool, pool_keeps_what_is_good);
     tcase_add_test(pool, pool_closes_what_is_idle);
     tcase_add_test(pool, pool_hands_over_to_who_waits);
+    tcase_add_test(pool, pool_hands_over_what_is_good);
+    tcase_add_test(pool, pool_closes_what_is_idle_first);
     tcase_add_test(pool, pool_forgets_a_client_that_leaves);
     return suite;
 }
