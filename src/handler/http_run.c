@@ -83,6 +83,18 @@ static bool take_head_end(struct http_run *run)
     return true;
 }
 
+static bool take_text(struct http_run *run, struct text line)
+{
+    enum http_reply_step step = HTTP_REPLY_MORE;
+    if (!run->head_complete)
+        step = http_reply_line(&run->reply, line);
+    else if (!http_reply_trailer(&run->reply, line))
+        step = HTTP_REPLY_BROKEN;
+    if (step == HTTP_REPLY_BROKEN)
+        return http_run_fail(run, FAULT(502, HTTP_NAME, "bad_reply", run->reply.fault));
+    return step == HTTP_REPLY_MORE || take_head_end(run);
+}
+
 static size_t take_line(char *data, size_t size, size_t count, void *context)
 {
     struct http_run *run = context;
@@ -90,13 +102,7 @@ static size_t take_line(char *data, size_t size, size_t count, void *context)
     run->moved_at = run->now;
     if (run->failed)
         return length + 1;
-    if (run->head_complete) /* trailers, which are for nobody (RFC 9110, 6.5.1) */
-        return length;
-    enum http_reply_step step = http_reply_line(&run->reply, (struct text){data, length});
-    if (step == HTTP_REPLY_BROKEN)
-        http_run_fail(run, FAULT(502, HTTP_NAME, "bad_reply", run->reply.fault));
-    bool good = step == HTTP_REPLY_MORE || (step == HTTP_REPLY_COMPLETE && take_head_end(run));
-    return good ? length : length + 1;
+    return take_text(run, (struct text){data, length}) ? length : length + 1;
 }
 
 static bool hand_on(struct http_run *run, struct text piece)
