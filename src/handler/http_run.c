@@ -297,7 +297,7 @@ static struct verdict verdict_of_result(const struct http_run *run)
 #endif
         return FAULT(502, HTTP_NAME, "bad_reply", reason(run));
     default:
-        return FAULT(502, HTTP_NAME, run->head_complete ? "bad_reply" : "backend_unavailable", reason(run));
+        return FAULT(502, HTTP_NAME, run->reply.size > 0 ? "bad_reply" : "backend_unavailable", reason(run));
     }
 }
 
