@@ -370,6 +370,18 @@ def test_answers_before_the_body_is_read(guard, backend, status):
     check_canary(guard, backend, reused=False)
 
 
+def test_answers_by_chunks_before_the_body_is_read(guard, backend):
+    """Where nothing but the last chunk says that it is all."""
+    over = threading.Event()
+    for name, script in (("unread-all", [CHUNKED + b"2\r\nok\r\n0\r\n\r\n"]),
+                         ("unread-parts", [CHUNKED, b"1\r\no\r\n", 0.05, b"1\r\nk\r\n", 0.05, b"0\r\n\r\n"])):
+        backend.scripts[name] = [*script, over, CLOSE]
+        reply = ask(guard.address, "POST", f"/app/silent/{name}", body=b"x" * (16 << 20))
+        assert (reply.status, reply.body, reply.complete) == (200, b"ok", True), name
+        check_canary(guard, backend, reused=False)
+    over.set()
+
+
 def test_larger_than_max_output(guard, backend):
     backend.scripts["large"] = whole(b"Content-Length: 101", body=b"x" * 101)
     assert error(ask(guard.address, uri="/app/small/large")) == (502, "bad_reply")
