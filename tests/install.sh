@@ -13,7 +13,7 @@ build='gcc make autoconf automake pkg-config libc6-dev linux-libc-dev
 demo='lighttpd curl'
 tests='check clang mandoc openssl python3 python3-jwt python3-cryptography python3-pytest python3-jsonschema python3-fastapi python3-uvicorn curl git procps
     lighttpd lighttpd-mod-openssl nginx apache2-bin libapache2-mod-fcgid caddy chromium
-    gitweb cgit perl libcgi-pm-perl php-cgi php-fpm redis-server faketime systemd
+    nodejs gitweb cgit perl libcgi-pm-perl libfcgi-perl php-cgi php-fpm redis-server faketime systemd
     json-schema-test-suite libtest-json-schema-acceptance-perl'
 
 fail() {

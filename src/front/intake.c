@@ -53,7 +53,7 @@ void intake_begin(struct intake *intake, const struct connection_limits *limits)
     intake->params_done = intake->stdin_done = intake->head_too_large = false;
     intake->discard = intake->broken = intake->begun = intake->finished = intake->aborted = intake->shut =
         false;
-    intake->channel.holds = false;
+    intake->channel.holds = intake->channel.counts = false;
     intake->discarded = 0;
     if (intake->head)
         explicit_bzero(intake->head, intake->head_length); /* it held credentials */

@@ -32,7 +32,7 @@ struct intake {
     bool broken;        /* the peer broke the protocol, or is gone */
     bool begun;         /* a part of its reply has been written */
     bool finished;      /* its reply is complete */
-    bool aborted;       /* the reply broke off: close without END_REQUEST */
+    bool aborted;       /* the reply broke off: close the connection */
     bool shut;          /* nothing more is sent, and the peer was told */
     char *head;         /* the PARAMS stream; malloc'ed */
     size_t head_length, head_capacity;

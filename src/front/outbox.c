@@ -249,6 +249,11 @@ void outbox_finish(struct channel *channel)
 void outbox_abort(struct channel *channel)
 {
     struct intake *intake = (struct intake *)channel;
+    if (channel->counts) {
+        unsigned char end[RECORD_END_SIZE];
+        record_write_end(end, intake->id, END_COMPLETE);
+        outbox_record(intake, end, sizeof end);
+    }
     intake->aborted = intake->finished = true;
     outbox_flush(channel);
 }

@@ -169,6 +169,14 @@ static void begin_exchange(struct exchange *exchange)
     exchange->body.spool.file = -1;
 }
 
+/* nginx may take the end of a connection for the end of a reply, but not FCGI_END_REQUEST before all that was
+ * stated has come. Others take that for the end, whatever was stated. */
+static bool server_counts(const struct exchange *exchange)
+{
+    struct text server = request_server_param(&exchange->request, "SERVER_SOFTWARE");
+    return exchange->reply.length >= 0 && text_starts_with(server, TEXT("nginx"));
+}
+
 static void end_reply(struct exchange *exchange, struct verdict cut, struct passed *passed)
 {
     release(exchange, passed);
@@ -176,6 +184,7 @@ static void end_reply(struct exchange *exchange, struct verdict cut, struct pass
         exchange->channel->finish(exchange->channel);
         return;
     }
+    exchange->channel->counts = server_counts(exchange);
     exchange->channel->abort(exchange->channel);
     exchange->verdict =
         FAULT(exchange->reply.status, exchange->route->handler->name, "reply_cut", cut.detail);

@@ -45,15 +45,26 @@ static bool parse_path(struct text path, struct backend_address *address, struct
     return true;
 }
 
-static bool is_host_name(struct text name)
+static bool is_label(struct text label)
 {
-    for (size_t i = 0; i < name.length; i++) {
-        char byte = name.at[i];
+    for (size_t i = 0; i < label.length; i++) {
+        char byte = label.at[i];
         bool letter = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z');
-        if (!letter && !(byte >= '0' && byte <= '9') && byte != '-' && byte != '.' && byte != '_')
+        if (!letter && !(byte >= '0' && byte <= '9') && byte != '-' && byte != '_')
             return false;
     }
-    return name.length > 0 && name.length <= HOST_MOST;
+    return label.length > 0;
+}
+
+/* One that ends in a number is an address with a slip in it (RFC 1123, 2.1). */
+static bool is_host_name(struct text name)
+{
+    struct text rest = name, label = {0};
+    uint64_t number;
+    bool good = name.length > 0 && name.length <= HOST_MOST;
+    while (good && text_next(&rest, '.', &label))
+        good = is_label(label);
+    return good && !text_number(label, UINT64_MAX, &number);
 }
 
 static bool parse_host(const char *host, bool bracketed, uint16_t port, struct backend_address *address)

@@ -24,10 +24,11 @@ static bool is_hungry(const struct fastcgi_run *run)
            !run->body_ended && run->client.awaits_body;
 }
 
-/* Whether no more of the body is wanted. */
+/* Whether no more of the body is wanted. While nothing has come back it may be, on another
+ * connection. */
 static bool is_sated(const struct fastcgi_run *run)
 {
-    return run->deaf || run->body_ended;
+    return run->body_ended || (run->deaf && run->received > 0);
 }
 
 static bool has_to_send(const struct fastcgi_run *run)
@@ -106,6 +107,7 @@ static bool receive(struct fastcgi_run *run)
     if (run->out_used < run->unread.length)
         run->out_used = run->unread.length;
     run->received += run->unread.length;
+    run->moved_at = run->now;
     return true;
 }
 
@@ -137,11 +139,9 @@ static bool read_records(struct fastcgi_run *run, enum fastcgi_progress *progres
         case FASTCGI_MORE:
             return false;
         case FASTCGI_OUTPUT:
-            run->moved_at = run->now;
             *progress = FASTCGI_PIECE;
             return true;
         case FASTCGI_ERRORS:
-            run->moved_at = run->now;
             error_lines_take(&run->lines, run->exchange, *piece);
             break;
         case FASTCGI_END:

@@ -78,11 +78,8 @@ char *const *fastcgi_variables(const struct fastcgi_settings *settings, const st
     struct variables variables =
         variables_of(exchange, &settings->pass, MORE_VARIABLES + settings->fixed_count);
     tell_script(&variables, settings, script);
-    for (size_t i = 0; i < settings->fixed_count; i++) {
-        struct text variable = text_of(settings->fixed_environment[i]);
-        size_t equals = text_find(variable, '=');
-        variables_set(&variables, (struct text){variable.at, equals}, text_from(variable, equals + 1));
-    }
+    for (size_t i = 0; i < settings->fixed_count; i++)
+        variables_put(&variables, settings->fixed_environment[i]);
     return variables.items;
 }
 
@@ -146,8 +143,10 @@ bool fastcgi_run_fill(struct fastcgi_run *run)
            (length = client_side_read(&run->client, run->now, run->in + RECORD_HEADER_SIZE + filled,
                                       most - filled)) > 0)
         filled += (size_t)length;
-    if (length < BODY_WAIT)
+    if (length < BODY_WAIT) {
+        run->in_used = sizeof run->in; /* what came before the fault is in it */
         return fastcgi_run_fail(run, body_verdict(length));
+    }
     run->body_ended = filled < most && length == 0;
     if (filled == 0 && !run->body_ended)
         return false;
@@ -168,11 +167,22 @@ bool fastcgi_run_fill(struct fastcgi_run *run)
 
 /* ---- the connection */
 
+/* Of a connection that ends unanswered nobody can tell whether the request was acted upon, so one
+ * that asking twice is not as good as asking once has a new one. */
+static void take_no_used_one(struct fastcgi_run *run)
+{
+    if (run->descriptor < 0 || run->lease.repeatable)
+        return;
+    (void)close(run->descriptor);
+    run->descriptor = -1;
+}
+
 static enum backend_place take_place(struct fastcgi_run *run)
 {
     enum backend_place place = backends_take(&run->lease, run->deadline);
     run->now = run->moved_at = run->client.awaited_at = clock_milliseconds();
     run->descriptor = run->lease.connection.descriptor;
+    take_no_used_one(run);
     run->reused = run->descriptor >= 0;
     return place;
 }
@@ -206,11 +216,9 @@ static bool has_body_at_hand(const struct fastcgi_run *run)
     return run->fills <= 1 || run->exchange->body.spooled;
 }
 
-/* What may have been acted upon is not asked for twice, unless asking twice is as good as once. */
 static bool may_ask_again(const struct fastcgi_run *run)
 {
-    bool again = run->head_sent == 0 || backends_is_idempotent(run->exchange->request.method);
-    return run->reused && !run->retried && run->received == 0 && again && has_body_at_hand(run);
+    return run->reused && !run->retried && run->received == 0 && has_body_at_hand(run);
 }
 
 static void rewind_body(struct fastcgi_run *run)

@@ -27,8 +27,9 @@ static bool has_extension(const struct script_rules *rules, struct text path)
     return rules->extensions.count == 0 && path.length > 0 && path.at[path.length - 1] != '/';
 }
 
-/* Whether a regular file is there: 1, 0, or -1 with errno when that cannot be told. */
-static int is_there(int root, struct text name, struct arena *arena)
+enum there { THERE_FILE, THERE_OTHER, THERE_NOTHING, THERE_UNKNOWN /* with errno */ };
+
+static enum there look(int root, struct text name, struct arena *arena)
 {
     struct stat status;
     const char *path = arena_copy(arena, name.at + 1, name.length - 1);
@@ -36,11 +37,13 @@ static int is_there(int root, struct text name, struct arena *arena)
     if (file < 0)
         return errno == ENOENT || errno == ENOTDIR || errno == EXDEV || errno == ELOOP ||
                        errno == ENAMETOOLONG
-                   ? 0
-                   : -1;
-    int regular = fstat(file, &status) == 0 ? S_ISREG(status.st_mode) : -1;
+                   ? THERE_NOTHING
+                   : THERE_UNKNOWN;
+    enum there there = fstat(file, &status) != 0 ? THERE_UNKNOWN
+                       : S_ISREG(status.st_mode) ? THERE_FILE
+                                                 : THERE_OTHER;
     (void)close(file);
-    return regular;
+    return there;
 }
 
 /* The end of the segment that begins behind a "/" at `from`. */
@@ -59,16 +62,18 @@ static enum script_found search(const struct script_rules *rules, struct text pa
         if (!has_extension(rules, name))
             continue;
         named = true;
-        int there = rules->check ? is_there(root, name, arena) : 1;
-        if (there < 0) {
+        enum there there = rules->check ? look(root, name, arena) : THERE_FILE;
+        if (there == THERE_UNKNOWN) {
             *detail =
                 arena_printf(arena, "cannot look for it beneath %s: %s", rules->root, strerrordesc_np(errno));
             return SCRIPT_FAILED;
         }
-        if (there) {
+        if (there == THERE_FILE) {
             *script = (struct script){name, text_from(path, end)};
             return SCRIPT_FOUND;
         }
+        if (there == THERE_NOTHING) /* nor is anything beneath it */
+            break;
     }
     *detail =
         arena_printf(arena, "%s beneath %s", named ? "no such file" : "it names no script", rules->root);

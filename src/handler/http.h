@@ -118,6 +118,7 @@ struct http_run {
     bool body_ended; /* nothing more is to be read of it */
     bool body_read;  /* some of it was */
     bool held;       /* libcurl keeps body of the reply until there is room */
+    bool excess;     /* libcurl has dropped what was behind the body of the reply */
 
     uint64_t now;      /* as of the last poll */
     uint64_t deadline; /* of the whole exchange with the backend */

@@ -156,3 +156,17 @@ enum http_reply_step http_reply_line(struct http_reply *reply, struct text line)
         return take_status(reply, line);
     return line.length == 0 ? take_end(reply) : take_line(reply, line);
 }
+
+/* They are for nobody (RFC 9110, 6.5.1), but libcurl keeps them. */
+bool http_reply_trailer(struct http_reply *reply, struct text line)
+{
+    bool fits = line.length <= HTTP_REPLY_SIZE_LIMIT - reply->size && reply->count < HTTP_REPLY_HEADERS_LIMIT;
+    if (!fits) {
+        broken(reply, "the trailers and the head are larger than %d bytes or %d lines", HTTP_REPLY_SIZE_LIMIT,
+               HTTP_REPLY_HEADERS_LIMIT);
+        return false;
+    }
+    reply->size += line.length;
+    reply->count++;
+    return true;
+}

@@ -8,7 +8,7 @@
 
 #include "http/headers.h"
 
-/* Of all heads of one reply, the interim ones (1xx) included. */
+/* Of all heads of one reply, the interim ones (1xx) and the trailers included. */
 enum { HTTP_REPLY_SIZE_LIMIT = 64 * 1024, HTTP_REPLY_HEADERS_LIMIT = 200 };
 
 enum http_reply_step {
@@ -37,5 +37,9 @@ struct http_reply http_reply_new(struct arena *);
 /* Takes the next line, with the LF or CRLF that ends it; the empty one ends the head. Interim
  * heads are passed over. Not to be called again once it has returned anything but HTTP_REPLY_MORE. */
 enum http_reply_step http_reply_line(struct http_reply *, struct text line);
+
+/* Takes a line of the trailers, which come behind a head that is complete. False with a fault: they
+ * are too many. */
+bool http_reply_trailer(struct http_reply *, struct text line);
 
 #endif

@@ -7,6 +7,8 @@
 
 #include "handler/http.h"
 
+#include <sys/socket.h>
+
 #include "base/arena.h"
 #include "base/clock.h"
 
@@ -83,6 +85,18 @@ static bool take_head_end(struct http_run *run)
     return true;
 }
 
+static bool take_text(struct http_run *run, struct text line)
+{
+    enum http_reply_step step = HTTP_REPLY_MORE;
+    if (!run->head_complete)
+        step = http_reply_line(&run->reply, line);
+    else if (!http_reply_trailer(&run->reply, line))
+        step = HTTP_REPLY_BROKEN;
+    if (step == HTTP_REPLY_BROKEN)
+        return http_run_fail(run, FAULT(502, HTTP_NAME, "bad_reply", run->reply.fault));
+    return step == HTTP_REPLY_MORE || take_head_end(run);
+}
+
 static size_t take_line(char *data, size_t size, size_t count, void *context)
 {
     struct http_run *run = context;
@@ -90,13 +104,7 @@ static size_t take_line(char *data, size_t size, size_t count, void *context)
     run->moved_at = run->now;
     if (run->failed)
         return length + 1;
-    if (run->head_complete) /* trailers, which are for nobody (RFC 9110, 6.5.1) */
-        return length;
-    enum http_reply_step step = http_reply_line(&run->reply, (struct text){data, length});
-    if (step == HTTP_REPLY_BROKEN)
-        http_run_fail(run, FAULT(502, HTTP_NAME, "bad_reply", run->reply.fault));
-    bool good = step == HTTP_REPLY_MORE || (step == HTTP_REPLY_COMPLETE && take_head_end(run));
-    return good ? length : length + 1;
+    return take_text(run, (struct text){data, length}) ? length : length + 1;
 }
 
 static bool hand_on(struct http_run *run, struct text piece)
@@ -119,6 +127,16 @@ static size_t take_body(char *data, size_t size, size_t count, void *context)
     if (run->held)
         return CURL_WRITEFUNC_PAUSE;
     return hand_on(run, (struct text){data, length}) ? length : length + 1;
+}
+
+/* Nothing else of libcurl tells that it has dropped something. */
+static int take_note(CURL *easy, curl_infotype type, char *data, size_t size, void *context)
+{
+    struct http_run *run = context;
+    (void)easy;
+    if (type == CURLINFO_TEXT && text_starts_with((struct text){data, size}, TEXT("Excess found")))
+        run->excess = true;
+    return 0;
 }
 
 /* ---- what libcurl is told */
@@ -206,6 +224,9 @@ static bool set_calls(struct http_run *run, CURL *easy)
     SET(CURLOPT_PREREQFUNCTION, allow_request);
     SET(CURLOPT_PREREQDATA, run);
     SET(CURLOPT_ERRORBUFFER, run->error);
+    SET(CURLOPT_DEBUGFUNCTION, take_note);
+    SET(CURLOPT_DEBUGDATA, run);
+    SET(CURLOPT_VERBOSE, 1L);
     return true;
 }
 
@@ -291,7 +312,7 @@ static struct verdict verdict_of_result(const struct http_run *run)
 #endif
         return FAULT(502, HTTP_NAME, "bad_reply", reason(run));
     default:
-        return FAULT(502, HTTP_NAME, run->head_complete ? "bad_reply" : "backend_unavailable", reason(run));
+        return FAULT(502, HTTP_NAME, run->reply.size > 0 ? "bad_reply" : "backend_unavailable", reason(run));
     }
 }
 
@@ -311,6 +332,22 @@ static bool is_reusable(const struct http_run *run)
            reply_has_body(&reply, run->exchange->request.method);
 }
 
+/* What libcurl has not read is still there; of TLS, that may be the connection's own. */
+static bool has_excess(const struct http_run *run, curl_socket_t connection)
+{
+    char byte;
+    return run->excess || (connection != CURL_SOCKET_BAD && !run->settings->secure &&
+                           recv(connection, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0);
+}
+
+static void tell_excess(struct http_run *run, curl_socket_t connection)
+{
+    const struct reply reply = {.status = run->reply.status};
+    if (run->reply.length >= 0 && reply_has_body(&reply, run->exchange->request.method) &&
+        has_excess(run, connection))
+        relay_tell_excess(&run->relay, run->reply.length);
+}
+
 void http_run_stop(struct http_run *run)
 {
     struct http_client *client = run->client;
@@ -321,6 +358,7 @@ void http_run_stop(struct http_run *run)
     client->connection = CURL_SOCKET_BAD;
     if (reusable)
         (void)curl_easy_getinfo(run->easy, CURLINFO_ACTIVESOCKET, &client->connection);
+    tell_excess(run, client->connection);
     if (run->added)
         reusable = curl_multi_remove_handle(client->multi, run->easy) == CURLM_OK && reusable;
     curl_easy_cleanup(run->easy);

@@ -8,6 +8,15 @@
 
 #include "base/log.h"
 
+void relay_tell_excess(struct relay *relay, int64_t length)
+{
+    if (!relay->cut)
+        log_event(SEVERITY_WARNING, "program_output",
+                  "request %s: %s wrote more than its Content-Length of %lld, the rest is dropped",
+                  relay->exchange->id, relay->who, (long long)length);
+    relay->cut = true;
+}
+
 bool relay_send(struct relay *relay, struct text piece, struct verdict *verdict)
 {
     struct exchange *exchange = relay->exchange;
@@ -17,12 +26,8 @@ bool relay_send(struct relay *relay, struct text piece, struct verdict *verdict)
         *verdict = FAULT(502, relay->handler, "bad_reply", "the reply is larger than max_output");
         return false;
     }
-    if (length >= 0 && relay->size > (uint64_t)length && !relay->cut) {
-        relay->cut = true;
-        log_event(SEVERITY_WARNING, "program_output",
-                  "request %s: %s wrote more than its Content-Length of %lld, the rest is dropped",
-                  exchange->id, relay->who, (long long)length);
-    }
+    if (length >= 0 && relay->size > (uint64_t)length)
+        relay_tell_excess(relay, length);
     if (exchange_send(exchange, piece))
         return true;
     *verdict = DENY(400, relay->handler, "client_gone", "the client is gone");

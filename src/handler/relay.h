@@ -19,6 +19,9 @@ struct relay {
 /* Sends the next piece. False with the verdict: too large, or the client is gone. */
 bool relay_send(struct relay *, struct text piece, struct verdict *);
 
+/* Logs, but once, that there is more than this length, which was stated. */
+void relay_tell_excess(struct relay *, int64_t length);
+
 /* Whether what has ended is all that was stated; else the verdict says what is missing. */
 bool relay_is_whole(const struct relay *, struct verdict *);
 

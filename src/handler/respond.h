@@ -105,7 +105,7 @@ struct text respond_health(const struct respond_settings *, struct exchange *);
 /* ---- respond_keys.c */
 
 /* PASS with status and body of the reply (in the exchange's arena, empty for
- * 204), or what is answered instead: 400 validation_error with
+ * 204), or what is answered instead: validation_error with
  * exchange->details, 401, 404, 405, 409 too_many_keys, 503 store_failed. */
 struct verdict respond_keys(const struct respond_settings *, struct exchange *, struct text *body);
 

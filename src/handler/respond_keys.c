@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "base/bytes.h"
+#include "guard/content.h"
 #include "identity/strict_json.h"
 
 #define NAME "respond"
@@ -19,7 +20,6 @@ enum {
     DAYS_DEFAULT = 30,
     DAYS_MOST = 365,
     DAY = 24 * 60 * 60,
-    DETAILS_LIMIT = 2048,
     LIST_LIMIT = 4 * 1024 * 1024,
     TIME_SIZE = 24,
     ENDED_FACTOR = 50, /* keys that have ended are kept, and count this much less */
@@ -39,14 +39,11 @@ static struct verdict fault(const struct exchange *exchange, const struct error 
 
 static struct verdict invalid(struct exchange *exchange, const char *field, const char *message)
 {
-    struct bytes details = bytes_new(exchange->arena, DETAILS_LIMIT);
-    bytes_printf(&details, "[{\"field\":");
-    bytes_add_json(&details, text_of(field));
-    bytes_printf(&details, ",\"message\":");
-    bytes_add_json(&details, text_of(message));
-    bytes_printf(&details, "}]");
-    exchange->details = bytes_text(&details);
-    return DENY(400, NAME, "validation_error", arena_printf(exchange->arena, "%s: %s", field, message));
+    const struct defect defect = {
+        .word = *field ? field : "body", .field = text_of(field), .message = message};
+    struct verdict verdict = content_refuse(&defect, "body", exchange);
+    verdict.guard = NAME;
+    return verdict;
 }
 
 /* ---- the wish */
@@ -117,6 +114,8 @@ static struct verdict read_wish(const json_t *object, struct exchange *exchange,
     struct text text = {json_string_value(name), json_string_length(name)};
     if (unknown_member(object))
         return invalid(exchange, "", "there is a member besides name, expires_in_days, roles and scopes");
+    if (!name)
+        return invalid(exchange, "name", "is required");
     if (!json_is_string(name) || text.length == 0 || !text_is_utf8(text) || !text_is_line(text) ||
         characters(text) > NAME_CHARACTERS || text.length > CREDENTIAL_TEXT_LIMIT)
         return invalid(exchange, "name", "must be a text of 1 to 100 characters on one line");

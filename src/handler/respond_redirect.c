@@ -119,6 +119,9 @@ static bool read_pieces(struct reading *reading)
         reading->target->has_query = reading->target->has_query || byte == '?';
         if (byte == '}')
             return refuse(reading, "a brace has no other, expected {name}");
+        if (text_starts_with(text_from(reading->left, at), TEXT("/**")) &&
+            (reading->target->has_query || !is_rest(reading->left, at)))
+            return refuse(reading, "this has a /** that is not at the end of its path");
         if (byte != '{' && (reading->target->has_query || !is_rest(reading->left, at))) {
             at++;
             continue;
@@ -134,6 +137,8 @@ static bool read_target(struct reading *reading)
     struct respond_target *target = reading->target;
     struct text whole = reading->left;
     size_t fragment = text_find(whole, '#');
+    if (whole.length >= LOCATION_MOST)
+        return refuse(reading, "this is longer than the 8kb that an address may have");
     if (!check_bytes(reading) || !read_host(reading))
         return false;
     struct text host = {whole.at, (size_t)(reading->left.at - whole.at)};

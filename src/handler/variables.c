@@ -202,7 +202,7 @@ struct variables variables_of(const struct exchange *exchange, const struct text
     return variables;
 }
 
-void variables_set(struct variables *variables, struct text name, struct text value)
+static void take_away(struct variables *variables, struct text name)
 {
     size_t kept = 0;
     for (size_t i = 0; i < variables->count; i++) {
@@ -214,5 +214,17 @@ void variables_set(struct variables *variables, struct text name, struct text va
     }
     variables->count = kept;
     variables->items[kept] = NULL;
+}
+
+void variables_set(struct variables *variables, struct text name, struct text value)
+{
+    take_away(variables, name);
     variables_add(variables, name, value);
+}
+
+void variables_put(struct variables *variables, char *variable)
+{
+    struct text text = text_of(variable);
+    take_away(variables, (struct text){text.at, text_find(text, '=')});
+    variables->items[variables->count++] = variable;
 }

@@ -28,4 +28,8 @@ void variables_add(struct variables *, struct text name, struct text value);
 /* The same, in the place of what is there by this name. */
 void variables_set(struct variables *, struct text name, struct text value);
 
+/* The same with one of the policy's own, "NAME=value", which may have more than one line and must
+ * outlive the exchange. */
+void variables_put(struct variables *, char *variable);
+
 #endif

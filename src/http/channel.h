@@ -42,8 +42,11 @@ struct channel {
     /* The reply is complete, and the channel sees to what is still pending. */
     void (*finish)(struct channel *);
 
-    /* The reply broke off: the web server must learn that it is not complete. */
+    /* The reply broke off: the web server must learn that it is not complete.
+     * One that was told a length and counts (`counts`) learns it from an end that
+     * comes too early, every other from the end of the connection. */
     void (*abort)(struct channel *);
+    bool counts;
 
     int64_t body_length; /* of the whole body, where that is known already; else -1 */
     bool gone;           /* the client is known to be gone */

@@ -59,15 +59,6 @@ static struct text string_at(const json_t *object, const char *name)
     return (struct text){json_string_value(value), json_string_length(value)};
 }
 
-static struct field_fault read_fault(const json_t *object)
-{
-    struct field_fault fault = {string_at(object, "in"), string_at(object, "field"),
-                                string_at(object, "error")};
-    if (fault.in.length == 0) /* of bodies that a handler reads itself */
-        fault = (struct field_fault){TEXT("body"), fault.field, string_at(object, "message")};
-    return fault;
-}
-
 static bool is_body(const struct field_fault *fault)
 {
     return text_equal(fault->in, TEXT("body"));
@@ -82,7 +73,9 @@ static bool add_faults(struct bytes *body, const char *opening, const struct exc
                        : NULL;
     size_t count = json_array_size(list);
     for (size_t i = 0; i < count; i++) {
-        const struct field_fault fault = read_fault(json_array_get(list, i));
+        const json_t *item = json_array_get(list, i);
+        const struct field_fault fault = {string_at(item, "in"), string_at(item, "field"),
+                                          string_at(item, "error")};
         bytes_add_text(body, i == 0 ? text_of(opening) : TEXT(","));
         add(body, &fault);
     }
@@ -99,8 +92,6 @@ static void add_fragment(struct bytes *body, struct text pointer)
 {
     static const char digits[] = "0123456789ABCDEF", allowed[] = "-._~!$&'()*+,;=:@/?";
     bytes_add_text(body, TEXT("\"#"));
-    if (pointer.length > 0 && pointer.at[0] != '/')
-        bytes_add(body, "/", 1);
     for (size_t i = 0; i < pointer.length; i++) {
         unsigned char byte = (unsigned char)pointer.at[i];
         const char escape[] = {'%', digits[byte >> 4], digits[byte & 0x0f]};

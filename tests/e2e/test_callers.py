@@ -292,7 +292,19 @@ def test_as_many_as_are_allowed_at_once(start_guard, helper, folder):
 def test_wishes_that_do_not_fit(front, body):
     reply = post_key(front, body, bearer(sub="dave"))
     assert refusal(reply) == (400, "validation_error"), reply.body
-    assert json.loads(reply.body)["details"][0]["message"]
+    detail, = json.loads(reply.body)["details"]
+    assert detail["in"] == "body" and detail["field"] in ("", "/name", "/expires_in_days", "/roles", "/scopes") and detail["error"]
+
+
+def test_wishes_are_refused_as_other_bodies_are(start_guard, helper, folder):
+    wanted = policy(helper, folder)
+    wanted["defaults"].update(validation_status=422, validation_details="fields")
+    guard = start_guard(wanted, name="told")
+    reply = ask(guard.address, "POST", "/app/keys", b"{}", headers={**dict([bearer()]), "Content-Type": "application/json"})
+    assert refusal(reply) == (422, "validation_error")
+    assert json.loads(reply.body)["details"] == [{"in": "body", "field": "/name"}]
+    entry = guard.wait_entry(event="request", code="validation_error")
+    assert (entry["guard"], entry["detail"]) == ("respond", "name: is required")
 
 
 def test_odd_requests_for_keys(front):

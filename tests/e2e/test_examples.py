@@ -181,6 +181,14 @@ def test_site(folder, cgi):
     assert "X-Frame-Options" in text and "X-Powered-By" not in text
 
 
+@pytest.mark.parametrize("name", ["express", "fastapi"])
+def test_table_of_a_stack(name):
+    """Its README names the tests that there are, and all of them."""
+    said = set(re.findall(r"`(test_\w+)`", (harness.EXAMPLES / name / "README.md").read_text()))
+    there = set(re.findall(r"^def (test_\w+)", (harness.SOURCE / f"tests/e2e/test_stack_{name}.py").read_text(), re.M))
+    assert said == there
+
+
 @pytest.mark.skipif(not os.path.exists("/usr/bin/curl"), reason="curl is not installed")
 def test_quickstart(folder):
     program = harness.installed("fcgiguard", folder)

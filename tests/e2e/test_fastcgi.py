@@ -25,7 +25,7 @@ def routes(fpm):
         {"path": "/app/any/**", "fastcgi": {**base, "root": str(fpm.root), "extensions": []}},
         {"path": "/app/trust/**", "fastcgi": {**base, "root": str(fpm.root), "check": False}},
         {"path": "/app/one/**", "fastcgi": {**base, "root": str(fpm.root), "script": "told.php", "keep": False,
-                                            "environment": {"MODE": "test", "PHP_VALUE": "precision=7"},
+                                            "environment": {"MODE": "test", "PHP_VALUE": "precision=7\nmemory_limit=96M"},
                                             "pass": ["GEO"]}},
         {"path": "/app/late/**", "fastcgi": {**base, "root": str(fpm.root), "first_byte": "300ms"}},
         {"path": "/app/bare/**", "fastcgi": fpm.address},
@@ -149,7 +149,7 @@ def test_what_php_is_told(guard, fpm):
     assert {name: server.get(name) for name in wanted} == wanted
     assert not {"HTTP_PROXY", "PHP_ADMIN_VALUE", "PATH_INFO"} & set(server)
     # The policy's own, and not the web server's.
-    assert server.get("PHP_VALUE") == "precision=7"
+    assert server.get("PHP_VALUE") == "precision=7\nmemory_limit=96M"
 
 
 def test_connections_are_kept_and_renewed(guard, fpm):

@@ -113,6 +113,28 @@ GOOD = {
     "one byte at a time": ([bytes([byte]) for byte in whole(LENGTH.strip())[0]], b"ok", True),
 }
 
+# What libcurl reads with the head, what it leaves unread, and what it closes the connection behind.
+LONGER = {
+    "longer than said": whole(LENGTH.strip(), body=b"okEVIL"),
+    "longer in a piece of its own": [OK + LENGTH + b"\r\n", b"okEVIL"],
+    "longer in HTTP-1.0": [*whole(LENGTH.strip(), body=b"okEVIL", status=b"HTTP/1.0 200 OK\r\n"), CLOSE],
+    "longer and closes": [*whole(LENGTH.strip(), b"Connection: close", body=b"okEVIL"), CLOSE],
+}
+
+CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
+MILLION = 10 ** 6
+
+# With what the client gets, and whether the reply is whole; None: a 502.
+FLOODS = {
+    "a million extensions": ([CHUNKED + b"1;x=y\r\no\r\n" * MILLION + b"0\r\n\r\n"], b"o" * MILLION, True),
+    "an extension of 4 MB": ([CHUNKED + b"2" + b";x=y" * MILLION + b"\r\nok\r\n0\r\n\r\n"], b"ok", True),
+    "a million empty chunks": ([CHUNKED + b"2\r\nok\r\n" + b"\r\n" * MILLION], b"ok", False),
+    "a million noughts": ([CHUNKED + b"2\r\nok\r\n" + b"0" * MILLION], b"ok", False),
+    "a million trailers": ([CHUNKED + b"2\r\nok\r\n0\r\n" + b"X: y\r\n" * MILLION + b"\r\n"], b"ok", False),
+    "a trailer of 1 MB": ([CHUNKED + b"2\r\nok\r\n0\r\nX: " + b"y" * MILLION + b"\r\n\r\n"], b"ok", False),
+    "a million empty lines": ([b"\r\n" * MILLION], None, False),
+}
+
 SILENT = {
     "silence at once": [HANG],
     "silence in the status line": [b"HTTP/1.1 2", HANG],
@@ -127,7 +149,8 @@ def name_of(text):
 
 
 SCRIPTS = {name_of(name): script for name, script in
-           [*BAD.items(), *GONE.items(), *SILENT.items(), *((name, case[0]) for name, case in [*CUT.items(), *GOOD.items()])]}
+           [*BAD.items(), *GONE.items(), *SILENT.items(), *LONGER.items(),
+            *((name, case[0]) for name, case in [*CUT.items(), *GOOD.items(), *FLOODS.items()])]}
 
 
 @pytest.fixture(scope="module")
@@ -241,6 +264,45 @@ def test_good_replies(guard, backend, name):
     check_canary(guard, backend, reused)
 
 
+@pytest.mark.parametrize("name", LONGER)
+def test_what_is_longer_than_said_is_logged(guard, backend, name):
+    plain = ask(guard.address, uri="/app/h/length")
+    reply = ask(guard.address, uri=f"/app/h/{name_of(name)}")
+    assert reply.body == b"ok" and reply.complete and b"EVIL" not in reply.raw
+    said = "request {}: the application wrote more than its Content-Length of 2"
+    guard.wait_text(said.format(reply.get("X-Request-ID")))
+    assert said.format(plain.get("X-Request-ID")) not in guard.text()
+    check_canary(guard, backend, reused=False)
+
+
+@pytest.mark.parametrize("name", FLOODS)
+def test_floods(guard, backend, name):
+    _, body, complete = FLOODS[name]
+    reply = ask(guard.address, uri=f"/app/h/{name_of(name)}")
+    if complete:
+        assert (reply.status, reply.body, reply.complete) == (200, body, True)
+    elif reply.status == 502:  # it was known before the head went out
+        assert error(reply) == (502, "bad_reply")
+    else:
+        assert (reply.status, reply.body, reply.complete) == (200, body, False)
+        assert logged(guard, reply)["code"] == "reply_cut"
+    check_canary(guard, backend, reused=None if complete else False)
+
+
+@pytest.mark.parametrize("how", [CLOSE, RESET], ids=["closed", "reset"])
+def test_heads_cut_at_every_byte(guard, backend, how):
+    head = OK + b"X-A: b\r\n" + LENGTH + b"\r\n"
+    for length in range(len(head)):
+        backend.scripts["cut-head"] = [head[:length], how]
+        # What came before a reset may be lost with it.
+        wanted = ["backend_unavailable"] if length < len(OK) else ["bad_reply"] if how is CLOSE else ["bad_reply", "backend_unavailable"]
+        reply = ask(guard.address, uri="/app/h/cut-head")
+        assert reply.status == 502 and error(reply)[1] in wanted, (length, reply.body)
+        backend.scripts["cut-head"] = [head[:length], 0.001, head[length:] + b"ok"]
+        assert ask(guard.address, uri="/app/h/cut-head").body == b"ok", length
+    check_canary(guard, backend)
+
+
 def test_garbage_that_comes_late(guard, backend):
     """Behind a whole reply, while nobody asks."""
     late = threading.Event()
@@ -306,6 +368,18 @@ def test_answers_before_the_body_is_read(guard, backend, status):
     reply = ask(guard.address, "POST", "/app/h/unread-early", body=b"x" * (16 << 20))
     assert reply.complete and reply.status == int(status.split()[0])
     check_canary(guard, backend, reused=False)
+
+
+def test_answers_by_chunks_before_the_body_is_read(guard, backend):
+    """Where nothing but the last chunk says that it is all."""
+    over = threading.Event()
+    for name, script in (("unread-all", [CHUNKED + b"2\r\nok\r\n0\r\n\r\n"]),
+                         ("unread-parts", [CHUNKED, b"1\r\no\r\n", 0.05, b"1\r\nk\r\n", 0.05, b"0\r\n\r\n"])):
+        backend.scripts[name] = [*script, over, CLOSE]
+        reply = ask(guard.address, "POST", f"/app/silent/{name}", body=b"x" * (16 << 20))
+        assert (reply.status, reply.body, reply.complete) == (200, b"ok", True), name
+        check_canary(guard, backend, reused=False)
+    over.set()
 
 
 def test_larger_than_max_output(guard, backend):

@@ -449,7 +449,7 @@ def test_uncovered(program, folder):
 
 # ---- the examples
 
-@pytest.mark.parametrize("name", ["site", "api", "cors", "headers", "versions", "errors", "answers", "openapi/policy"])
+@pytest.mark.parametrize("name", ["site", "api", "cors", "headers", "versions", "errors", "answers", "openapi/policy", "express/policy", "fastapi/policy"])
 def test_examples(program, name):
     """Where they are: nothing of what the policies name is there."""
     result = command(program, "-u", harness.EXAMPLES / f"{name}.test.yaml")

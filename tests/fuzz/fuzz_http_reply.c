@@ -33,18 +33,27 @@ static void check_fault(struct text fault)
         assert(fault.at[i] >= 0x20 && fault.at[i] < 0x7f);
 }
 
+static struct text take_line(struct text *rest)
+{
+    size_t end = text_find(*rest, '\n');
+    struct text line = {rest->at, end < rest->length ? end + 1 : end};
+    *rest = text_from(*rest, line.length);
+    return line;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct text head = {(const char *)data, size};
     struct arena *arena = arena_new();
     struct http_reply reply = http_reply_new(arena);
     enum http_reply_step step = HTTP_REPLY_MORE;
-    while (step == HTTP_REPLY_MORE && head.length > 0) {
-        size_t end = text_find(head, '\n');
-        struct text line = {head.at, end < head.length ? end + 1 : end};
-        step = http_reply_line(&reply, line);
-        head = text_from(head, line.length);
-    }
+    while (step == HTTP_REPLY_MORE && head.length > 0)
+        step = http_reply_line(&reply, take_line(&head));
+    if (step == HTTP_REPLY_COMPLETE)
+        check_complete(&reply);
+    while (step == HTTP_REPLY_COMPLETE && head.length > 0)
+        if (!http_reply_trailer(&reply, take_line(&head)))
+            step = HTTP_REPLY_BROKEN;
     if (step == HTTP_REPLY_COMPLETE)
         check_complete(&reply);
     if (step == HTTP_REPLY_BROKEN)

@@ -489,7 +489,7 @@ static const struct {
      "{\"type\":\"value_error\",\"loc\":[\"query\",\"q\"],\"msg\":\"must be a string\"}]}"},
     {"fastapi",
      {VERDICT_DENY, 422, "body", "validation_error", "d"},
-     "[{\"in\":\"body\",\"field\":\"\"},{\"field\":\"name\",\"message\":\"m\"},"
+     "[{\"in\":\"body\",\"field\":\"\"},{\"in\":\"body\",\"field\":\"/name\",\"error\":\"m\"},"
      "{\"in\":\"header\",\"field\":\"x-a\",\"error\":\"e\"}]",
      {0},
      "application/json",

@@ -264,6 +264,11 @@ static const struct address_case address_cases[] = {
     {"php:http", 0, NULL},
     {":9000", 0, NULL},
     {"a b:1", 0, NULL},
+    {"256.1.1.1:80", 0, NULL},
+    {"1.2.3:80", 0, NULL},
+    {"a..b:80", 0, NULL},
+    {".:80", 0, NULL},
+    {"9.example:80", -1, "80"},
     {"http://a:80", 0, NULL},
     {"", 0, NULL},
 };

@@ -168,6 +168,22 @@ START_TEST(limits_of_heads)
 }
 END_TEST
 
+START_TEST(limits_of_trailers)
+{
+    struct http_reply reply = http_reply_new(arena);
+    ck_assert_int_eq(judge(&reply, TEXT(START "A: b\r\n\r\n")), HTTP_REPLY_COMPLETE);
+    for (size_t i = 1; i < HTTP_REPLY_HEADERS_LIMIT; i++)
+        ck_assert(http_reply_trailer(&reply, TEXT("A: b\r\n")));
+    ck_assert(!http_reply_trailer(&reply, TEXT("A: b\r\n")));
+    ck_assert_ptr_nonnull(strstr(reply.fault, "trailers"));
+    reply = http_reply_new(arena);
+    ck_assert_int_eq(judge(&reply, TEXT(START "\r\n")), HTTP_REPLY_COMPLETE);
+    struct text line = {arena_alloc(arena, HTTP_REPLY_SIZE_LIMIT), HTTP_REPLY_SIZE_LIMIT - reply.size};
+    ck_assert(http_reply_trailer(&reply, line));
+    ck_assert(!http_reply_trailer(&reply, TEXT("A")));
+}
+END_TEST
+
 /* ================ targets */
 
 static struct http_settings *settings_of(const char *yaml, const char *path)
@@ -338,6 +354,7 @@ int main(void)
     tcase_add_checked_fixture(cases, set_up, tear_down);
     tcase_add_loop_test(cases, heads, 0, COUNT(head_cases));
     tcase_add_test(cases, limits_of_heads);
+    tcase_add_test(cases, limits_of_trailers);
     tcase_add_loop_test(cases, targets, 0, COUNT(target_cases));
     tcase_add_test(cases, headers_of_nobody);
     tcase_add_test(cases, headers_of_a_caller);
