@@ -35,18 +35,22 @@ static bool begin_probe(struct backend_lease *lease, struct backend *backend)
     return free;
 }
 
-static void probe(struct backend *backend)
+/* Whether it went well. A success in service makes up for probes that failed before it, and not for what
+ * requests came to meanwhile. */
+static bool probe(struct backend *backend, bool failing)
 {
     const struct backends_rules *rules = backend->probing->rules;
     struct backend_lease lease;
     struct error error = {0};
     if (!begin_probe(&lease, backend))
-        return;
+        return !failing;
     struct backend_connection connection = lease.connection;
     enum backend_outcome outcome =
         backend->calls->probe(backend->target, &rules->health, &connection, &error);
-    backends_failed(&lease, outcome, outcome == BACKEND_GOOD ? NULL : error.message);
+    bool good = outcome == BACKEND_GOOD, counts = !good || failing || lease.trial;
+    backends_failed(&lease, counts ? outcome : BACKEND_UNTOLD, good ? NULL : error.message);
     backends_give(&lease, connection, rules->idle);
+    return good;
 }
 
 static bool is_up(struct backend *backend)
@@ -99,14 +103,15 @@ static void *watch(void *argument)
 {
     struct backend *backend = argument;
     uint64_t asked_at = 0;
+    bool failing = false;
     for (;;) {
         uint64_t interval = backend->probing ? backend->probing->rules->health.interval : BACKEND_PROBE_OUT;
         uint64_t pause = interval < BACKEND_PROBE_OUT ? interval : BACKEND_PROBE_OUT;
         const struct timespec time = {(time_t)(pause / 1000), (long)(pause % 1000) * 1000000L};
         bool up = is_up(backend);
-        if (backend->probing && (!up || clock_milliseconds() - asked_at >= interval)) {
+        if (backend->probing && (!up || failing || clock_milliseconds() - asked_at >= interval)) {
             asked_at = clock_milliseconds();
-            probe(backend);
+            failing = !probe(backend, failing);
         }
         while (up && backend->warming && warm_up(backend))
             ;

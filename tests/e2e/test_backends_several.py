@@ -14,6 +14,7 @@ import pytest
 import harness
 import php_fpm
 import records
+import servers
 from records import OVERLOADED, ask
 from scripted import Scripted, ending
 
@@ -506,6 +507,27 @@ def test_warm_connections(group):
     harness.wait_until(lambda: application.open == 0, 10, "all are closed")
     application.listen()
     harness.wait_until(lambda: who(guard) and application.open == 3, 20, "three are open again")
+
+
+def test_example(fpms, start_guard, folder):
+    for fpm in fpms:
+        folder.write(f"{fpm.name}-site/shop/index.php", "<?php echo 'shop';")
+    guard = start_guard("", start=False, name="example")
+    policy = servers.example_policy("backends.yaml", socket=guard.address, site=fpms[0].root)
+    for place, fpm in zip(("unix:/run/php/one.sock", "unix:/run/php/two.sock"), fpms):
+        assert place in policy
+        policy = policy.replace(place, fpm.address)
+    guard.write(policy)
+    guard.start()
+    assert ask(guard.address, uri="/app/hello.php").body == b"hello"
+    fpms[0].stop()
+    try:
+        guard.wait_text(f'"backend_out","message":"{fpms[0].address}')  # without a request
+        assert {ask(guard.address, uri="/app/hello.php").body for _ in range(6)} == {b"hello"}
+        assert ask(guard.address, uri="/app/shop/").body == b"shop"
+    finally:
+        fpms[0].start()
+    guard.wait_text(f'"backend_back","message":"{fpms[0].address}')
 
 
 # ---- what a policy may not say
