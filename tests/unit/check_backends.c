@@ -1035,7 +1035,124 @@ START_TEST(the_next_one_finds_out)
 }
 END_TEST
 
-/* ---- many threads */
+/* ================ without a request */
+
+static struct {
+    atomic_int outcome, probed, opened, peers[64];
+} fake;
+
+static enum backend_outcome fake_probe(const void *target, const struct backend_watch_rules *rules,
+                                       struct backend_connection *connection, struct error *error)
+{
+    (void)target;
+    (void)rules;
+    (void)connection;
+    error_set(error, "so it is said");
+    atomic_fetch_add(&fake.probed, 1);
+    return (enum backend_outcome)atomic_load(&fake.outcome);
+}
+
+static struct backend_connection fake_open(const void *target, uint64_t deadline, struct error *error)
+{
+    int peer;
+    (void)target;
+    (void)deadline;
+    (void)error;
+    struct backend_connection one = connection(&peer);
+    size_t number = (size_t)atomic_fetch_add(&fake.opened, 1);
+    ck_assert_uint_lt(number, COUNT(fake.peers));
+    atomic_store(&fake.peers[number], peer);
+    return one;
+}
+
+static bool parse_watched(void *context, struct text text, struct backend_named *named, struct error *error)
+{
+    static const struct backend_calls calls = {.probe = fake_probe, .open = fake_open};
+    bool good = parse_name(context, text, named, error);
+    named->calls = &calls;
+    return good;
+}
+
+static struct backends *watched_group(struct backends_rules *rules)
+{
+    static const struct node node = {.kind = NODE_SCALAR};
+    struct error error = {0};
+    struct backends *group = backends_prepare(&decoder, rules, &node, "address", parse_watched, NULL);
+    ck_assert_ptr_nonnull(group);
+    ck_assert(backends_start(decoder.backends, &error));
+    return group;
+}
+
+static void wait_for_state(const char *name, enum backend_state state)
+{
+    while (view_of(name).state != state)
+        sleep_ms(1);
+}
+
+START_TEST(probes_decide)
+{
+    struct backends_rules *rules = rules_of("a", 1);
+    rules->health = (struct backend_watch_rules){
+        .health = {.failures = 2, .out = 1}, .probe = "/ping", .interval = 5, .timeout = 1000};
+    atomic_store(&fake.outcome, BACKEND_GOOD);
+    struct backends *group = watched_group(rules);
+    while (atomic_load(&fake.probed) < 3)
+        sleep_ms(1);
+    ck_assert_int_eq(view_of("a").state, BACKEND_UP);
+    atomic_store(&fake.outcome, BACKEND_LATE);
+    while (view_of("a").state == BACKEND_UP)
+        sleep_ms(1);
+    ck_assert_str_eq(view_of("a").reason, "so it is said");
+    sleep_ms(10);
+    ck_assert_str_eq(ask(group, BACKEND_GOOD), ""); /* no request is a trial, however long it is out */
+    atomic_store(&fake.outcome, BACKEND_GOOD);
+    wait_for_state("a", BACKEND_UP);
+    while (strcmp(ask(group, BACKEND_GOOD), "a") != 0) /* a probe has the only place now and then */
+        sleep_ms(1);
+}
+END_TEST
+
+START_TEST(no_probe_where_all_places_are_taken)
+{
+    const struct exchange exchange = plain_exchange();
+    struct backends_rules *rules = rules_of("a", 1);
+    rules->health.probe = "/ping";
+    rules->health.interval = 2;
+    atomic_store(&fake.outcome, BACKEND_LATE);
+    struct backend_lease lease;
+    rules->health.health.failures = 1000000;
+    lease = lease_of(watched_group(rules), &exchange);
+    ck_assert_int_eq(backends_take(&lease, clock_milliseconds() + LONG), BACKEND_PLACE);
+    int probed = atomic_load(&fake.probed);
+    sleep_ms(30);
+    ck_assert_int_le(atomic_load(&fake.probed), probed);
+    give(&lease, BACKEND_GOOD);
+    while (atomic_load(&fake.probed) == probed)
+        sleep_ms(1);
+}
+END_TEST
+
+START_TEST(warm_connections_are_held)
+{
+    struct backends_rules *rules = rules_of("a", 4);
+    rules->warm = 2;
+    rules->idle = 1;
+    watched_group(rules);
+    while (view_of("a").kept < 2)
+        sleep_ms(1);
+    sleep_ms(20);
+    const struct backend_view view = view_of("a");   /* one may be looked at */
+    ck_assert_uint_eq(view.kept + view.requests, 2); /* beyond their time */
+    ck_assert_int_eq(atomic_load(&fake.opened), 2);
+    close(atomic_load(&fake.peers[0])); /* is noticed and made good */
+    while (atomic_load(&fake.opened) < 3)
+        sleep_ms(1);
+    while (view_of("a").kept != 2)
+        sleep_ms(1);
+}
+END_TEST
+
+/* ================ many threads */
 
 enum { THREADS = 12, ROUNDS = 400, NAMES = 3, LIMIT = 2 };
 
@@ -1160,6 +1277,9 @@ static void add_place_tests(Suite *suite)
     tcase_add_test(places, one_that_refused_is_back_for_all);
     tcase_add_test(places, one_that_breaks_off_is_tried_at_once);
     tcase_add_test(places, the_next_one_finds_out);
+    tcase_add_test(places, probes_decide);
+    tcase_add_test(places, no_probe_where_all_places_are_taken);
+    tcase_add_test(places, warm_connections_are_held);
     tcase_add_loop_test(places, many_threads, 0, 2);
 }
 
