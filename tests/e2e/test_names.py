@@ -16,6 +16,7 @@ import pytest
 
 import harness
 import scripted
+from http_backend import Backend
 from conftest import needs_root
 from records import ask
 
@@ -88,19 +89,26 @@ def fixture_names():
     server.stop()
 
 
+@pytest.fixture(name="handler", params=["fastcgi", "http"])
+def fixture_handler(request):
+    return request.param
+
+
 @pytest.fixture(name="start")
-def fixture_start(folder, names):
+def fixture_start(folder, names, handler):
     """Starts a guard for a backend of this name and port."""
     started = []
 
-    def start(host, port, **settings):
+    def start(host, port, keep=False, **settings):
         folder.write("resolv.conf", f"nameserver {names.address}\noptions timeout:1 attempts:1\n")
         folder.write("hosts", "127.0.0.1 localhost\n127.0.0.1 in-hosts.test\n")
-        guard = Named(folder, {
-            "user": harness.WEB_USER,
-            "routes": [{"path": "/**", "auth": "none",
-                        "fastcgi": {"address": f"{host}:{port}", "keep": False, "connect_timeout": "2s", **settings}}],
-        }, user=None)
+        settings = {"connect_timeout": "2s", "idle": "1h" if keep else "100ms", **settings}
+        if handler == "fastcgi":
+            settings = {"address": f"{host}:{port}", "keep": keep, **settings}
+        else:
+            settings = {"url": f"http://{host}:{port}", **settings}
+        guard = Named(folder, {"user": harness.WEB_USER, "routes": [{"path": "/**", "auth": "none", handler: settings}]},
+                      user=None)
         started.append(guard)
         return guard
     yield start
@@ -109,19 +117,26 @@ def fixture_start(folder, names):
         guard.check_reports()
 
 
-@contextlib.contextmanager
-def applications(*addresses):
+@pytest.fixture(name="applications")
+def fixture_applications(handler):
     """Applications on one port of several addresses, each of which says its own."""
-    def says(address):
-        return lambda request: request.send(scripted.answer(address.encode()))
-    port, made = harness.free_port(), []
-    try:
-        for address in addresses:
-            made.append(scripted.Scripted((address, port), {"who": says(address)}))
-        yield port
-    finally:
-        for one in made:
-            one.stop()
+    def make(address, port):
+        name = address.encode()
+        if handler == "fastcgi":
+            return scripted.Scripted((address, port), {"who": lambda request: request.send(scripted.answer(name))})
+        return Backend((address, port), {"who": [b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(name), name)]})
+
+    @contextlib.contextmanager
+    def applications(*addresses):
+        port, made = harness.free_port(), []
+        try:
+            for address in addresses:
+                made.append(make(address, port))
+            yield port
+        finally:
+            for one in made:
+                one.stop()
+    return applications
 
 
 def who(guard):
@@ -129,7 +144,7 @@ def who(guard):
     return reply.body.decode() if reply.status == 200 else reply.status
 
 
-def test_time_to_live(names, start):
+def test_time_to_live(names, start, applications):
     names.names["app.test"] = (3600, ["127.0.0.2"])
     with applications("127.0.0.2", "127.0.0.3") as port:
         guard = start("app.test", port)
@@ -140,23 +155,23 @@ def test_time_to_live(names, start):
         assert names.count("app.test") == 1
 
 
-def test_other_address_after_its_time(names, start):
+def test_other_address_after_its_time(names, start, applications):
     names.names["app.test"] = (1, ["127.0.0.2"])
     with applications("127.0.0.2", "127.0.0.3") as port:
-        guard = start("app.test", port, keep=True, idle="1h")
+        guard = start("app.test", port, keep=True)
         assert who(guard) == "127.0.0.2"
         names.names["app.test"] = (1, ["127.0.0.3"])
         harness.wait_until(lambda: who(guard) == "127.0.0.3", what="the new address")
         assert {who(guard) for _ in range(5)} == {"127.0.0.3"}  # no kept connection leads to the old one
 
 
-def test_addresses_are_tried_in_turn(names, start):
+def test_addresses_are_tried_in_turn(names, start, applications):
     names.names["app.test"] = (60, ["127.0.0.4", "127.0.0.3"])
     with applications("127.0.0.3") as port:
         assert who(start("app.test", port)) == "127.0.0.3"
 
 
-def test_address_of_ip_6(names, start):
+def test_address_of_ip_6(names, start, applications):
     names.names["app.test"] = (60, ["::1"])
     with applications("::1") as port:
         assert who(start("app.test", port)) == "::1"
@@ -177,7 +192,7 @@ def test_name_server_is_silent(names, start):
     assert "app.test" in guard.wait_entry(code="backend_timeout")["detail"]
 
 
-def test_old_addresses_serve_on(names, start):
+def test_old_addresses_serve_on(names, start, applications):
     names.names["app.test"] = (1, ["127.0.0.2"])
     with applications("127.0.0.2") as port:
         guard = start("app.test", port)
@@ -201,7 +216,7 @@ def test_old_addresses_serve_on(names, start):
 
 
 @pytest.mark.parametrize("host", ["in-hosts.test", "localhost"])
-def test_hosts_file(names, start, host):
+def test_hosts_file(names, start, host, applications):
     with applications("127.0.0.1") as port:
         assert who(start(host, port)) == "127.0.0.1"
     assert not names.asked
