@@ -5,6 +5,7 @@
  */
 #include <fcgiapp.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +33,13 @@ static int open_backend(void)
     if (descriptor < 0 || connect(descriptor, (const struct sockaddr *)&address, sizeof address) != 0)
         end_badly("cannot reach the backend");
     return descriptor;
+}
+
+/* php-fpm closes what was idle for some seconds. */
+static bool is_closed(int descriptor)
+{
+    char byte;
+    return recv(descriptor, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
 static unsigned char *put_header(unsigned char *at, int type, size_t length)
@@ -109,6 +117,10 @@ static void *serve(void *unused)
         end_badly("no memory");
     FCGX_InitRequest(&request, listener, 0);
     while (FCGX_Accept_r(&request) == 0) {
+        if (is_closed(descriptor)) {
+            close(descriptor);
+            descriptor = open_backend();
+        }
         send_request(descriptor, out, request.envp);
         relay_reply(descriptor, in, request.out);
         FCGX_Finish_r(&request);
