@@ -97,11 +97,12 @@ static void go_on(ares_channel channel, uint64_t left)
     ares_socket_t sockets[ARES_GETSOCK_MAXNUM];
     struct pollfd items[ARES_GETSOCK_MAXNUM];
     struct timeval most = {(time_t)(left / 1000), (suseconds_t)(left % 1000) * 1000}, next;
-    int mask = ares_getsock(channel, sockets, ARES_GETSOCK_MAXNUM);
+    /* The macros of c-ares shift into the sign. */
+    unsigned mask = (unsigned)ares_getsock(channel, sockets, ARES_GETSOCK_MAXNUM);
     nfds_t count = 0;
     for (int i = 0; i < ARES_GETSOCK_MAXNUM; i++) {
-        short events = (short)((ARES_GETSOCK_READABLE(mask, i) ? POLLIN : 0) |
-                               (ARES_GETSOCK_WRITABLE(mask, i) ? POLLOUT : 0));
+        short events =
+            (short)((mask >> i & 1 ? POLLIN : 0) | (mask >> (i + ARES_GETSOCK_MAXNUM) & 1 ? POLLOUT : 0));
         if (events)
             items[count++] = (struct pollfd){sockets[i], events, 0};
     }
