@@ -13,7 +13,7 @@ build='gcc make autoconf automake pkg-config libc6-dev linux-libc-dev
 demo='lighttpd curl'
 tests='check clang mandoc openssl python3 python3-jwt python3-cryptography python3-pytest python3-jsonschema python3-fastapi python3-uvicorn curl git procps
     lighttpd lighttpd-mod-openssl nginx apache2-bin libapache2-mod-fcgid caddy chromium
-    nodejs gitweb cgit perl libcgi-pm-perl libfcgi-perl php-cgi php-fpm redis-server faketime systemd
+    nodejs gitweb cgit perl libcgi-pm-perl libfcgi-perl php-cgi php-fpm dokuwiki redis-server faketime systemd
     json-schema-test-suite libtest-json-schema-acceptance-perl'
 
 fail() {
@@ -71,6 +71,14 @@ if [ ! -e "$guard" ]; then
     placed=yes
     printf '#!/bin/sh\nexit 101\n' | $as_root sh -c "cat > $guard && chmod 755 $guard"
 fi
+
+# The tests run a copy of DokuWiki: its package is not to enter it in Apache's configuration.
+case " $missing " in
+*" dokuwiki "*)
+    echo 'dokuwiki dokuwiki/system/configure-webserver multiselect ' | $as_root debconf-set-selections ||
+        fail "debconf does not take an answer for dokuwiki"
+    ;;
+esac
 
 # shellcheck disable=SC2086 # lists of words
 {

@@ -44,8 +44,9 @@ static void lead(struct turn *turn, struct intake **spare)
     if (count == LEADER_EVENTS) {
         turn->leads = front->led = false;
         turns_call(front);
+    } else {
+        pthread_mutex_unlock(&front->lock);
     }
-    pthread_mutex_unlock(&front->lock);
 }
 
 static void *thread_main(void *argument)
@@ -56,7 +57,6 @@ static void *thread_main(void *argument)
     for (;;) {
         struct turn turn = {.front = front};
         turns_find(&turn);
-        pthread_mutex_unlock(&front->lock);
         bool was_queued = turn.batch != NULL;
         if (turn.leads)
             lead(&turn, &spare);

@@ -68,10 +68,10 @@ void places_resume(struct front *); /* accepting, if it was paused */
  * for it: then it stays in the backlog. */
 struct connection *places_accept(struct front *);
 
-/* turns.c: whose turn it is. Those marked so are called with the lock held. */
+/* turns.c: whose turn it is. Those marked so are called with the lock held; the first two release it. */
 void turns_find(struct turn *);               /* locked: a queued request, the lead, or neither: it is over */
-void turns_end(const struct turn *);          /* locked */
 void turns_call(struct front *);              /* locked: lets another thread run where there is work for it */
+void turns_end(const struct turn *);          /* locked */
 void turns_wait(struct exchange *);           /* the exchange begins to wait: another thread's turn */
 struct connection *turns_next(struct turn *); /* of its batch */
 bool turns_queue(struct front *, struct connection *); /* false: the queue is full */

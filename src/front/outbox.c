@@ -14,7 +14,7 @@
 
 #include "front/intake.h"
 
-enum { SPOOL_PIECE = 16 * 1024, SPOOL_MEMORY = 64 * 1024, DIRECT_SIZE = 8 * 1024 };
+enum { SPOOL_PIECE = 16 * 1024, SPOOL_MEMORY = 64 * 1024, DIRECT_SIZE = 32 * 1024 };
 
 static uint64_t spooled(const struct intake *intake)
 {

@@ -9,13 +9,15 @@
 
 #include "front/front.h"
 
-/* With the lock held: lets a parked thread run where there is work for it. */
+/* Whoever is woken wants the lock first of all: it is free by then. */
 void turns_call(struct front *front)
 {
     bool has_work = front->queue_first || !front->led;
-    if (has_work && front->parked > 0 && front->active < front->processors)
+    bool parked = front->parked > 0, may_run = front->active < front->processors;
+    pthread_mutex_unlock(&front->lock);
+    if (has_work && parked && may_run)
         pthread_cond_signal(&front->work);
-    else if (has_work && front->parked == 0)
+    else if (has_work && !parked)
         events_ring(front->alarm); /* the keeper where nobody leads, else the leader */
 }
 
@@ -38,8 +40,9 @@ bool turns_queue(struct front *front, struct connection *connection)
     if (room) {
         put(front, connection);
         turns_call(front);
+    } else {
+        pthread_mutex_unlock(&front->lock);
     }
-    pthread_mutex_unlock(&front->lock);
     return room;
 }
 
@@ -69,7 +72,6 @@ void turns_wait(struct exchange *exchange)
     for (struct connection *connection; (connection = turns_next(turn));)
         put(front, connection);
     turns_call(front);
-    pthread_mutex_unlock(&front->lock);
 }
 
 bool turns_have_queue(struct front *front)
@@ -102,7 +104,7 @@ bool turns_need_relief(struct front *front)
 }
 
 /* With the lock held: finds a queued request, or the lead, or a place to park. */
-void turns_find(struct turn *turn)
+static void find(struct turn *turn)
 {
     struct front *front = turn->front;
     while (!atomic_load(&front->over)) {
@@ -110,8 +112,6 @@ void turns_find(struct turn *turn)
         if (may_run && (turn->batch = dequeue(front))) {
             turn->batch->next = NULL;
             front->active++;
-            if (front->parked > 0)
-                turns_call(front); /* there may be work for one more */
             return;
         }
         if (may_run && !front->led) {
@@ -122,6 +122,16 @@ void turns_find(struct turn *turn)
         pthread_cond_wait(&front->work, &front->lock);
         front->parked--;
     }
+}
+
+void turns_find(struct turn *turn)
+{
+    struct front *front = turn->front;
+    find(turn);
+    if (turn->batch && front->parked > 0)
+        turns_call(front); /* there may be work for one more */
+    else
+        pthread_mutex_unlock(&front->lock);
 }
 
 /* With the lock held. */

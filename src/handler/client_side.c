@@ -10,6 +10,9 @@
 
 enum { GATHER_MS = 2 }; /* who has written mostly writes more, or ends: one send for both */
 
+/* A web server that is merely busy takes what there is soon: waiting for it costs less than a file does. */
+enum { AHEAD_MOST = 48 * 1024, BEHIND_MS = 50 };
+
 ssize_t client_side_read(struct client_side *side, uint64_t now, void *to, size_t size)
 {
     ssize_t length = body_read(&side->exchange->body, to, size);
@@ -23,7 +26,7 @@ ssize_t client_side_read(struct client_side *side, uint64_t now, void *to, size_
 bool client_side_has_room(const struct client_side *side)
 {
     const struct channel *channel = side->exchange->channel;
-    return channel->pending(channel) <= channel->pending_limit;
+    return channel->pending(channel) <= channel->pending_limit && !side->may_catch_up;
 }
 
 void client_side_watch(const struct client_side *side, bool hungry, bool sated,
@@ -59,12 +62,26 @@ uint64_t client_side_limit(const struct client_side *side, bool hungry)
     uint64_t first = sends_until(side, hungry), reads = reads_until(side), gathers = gathers_until(side);
     if (reads < first)
         first = reads;
-    return gathers < first ? gathers : first;
+    if (gathers < first)
+        first = gathers;
+    return side->may_catch_up && side->behind_at + BEHIND_MS < first ? side->behind_at + BEHIND_MS : first;
+}
+
+/* Takes note of whether the client is behind, and is to be waited for. */
+static void look_behind(struct client_side *side, uint64_t now)
+{
+    const struct channel *channel = side->exchange->channel;
+    bool behind = !channel->holds && channel->pending(channel) > AHEAD_MOST;
+    if (behind && !side->behind)
+        side->behind_at = now;
+    side->behind = behind;
+    side->may_catch_up = behind && now < side->behind_at + BEHIND_MS;
 }
 
 void client_side_sent(struct client_side *side, uint64_t now)
 {
     const struct channel *channel = side->exchange->channel;
+    look_behind(side, now);
     if (side->stuck || side->gathering || channel->pending(channel) == 0)
         return;
     side->gathering = true;
@@ -106,6 +123,7 @@ bool client_side_serve(struct client_side *side, bool sated, const struct pollfd
     bool here = !side->exchange->channel->gone && !(events & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL));
     if (here && ((events & POLLOUT) || now >= gathers_until(side)))
         here = flush(side, now);
+    look_behind(side, now);
     return here;
 }
 

@@ -20,7 +20,10 @@ struct client_side {
     bool gathering;       /* the channel may hold bytes it has not tried to send */
     bool heard;           /* the client has sent something behind the body */
     bool stuck;           /* the client did not take all there was for it */
+    bool behind;          /* the channel holds more than a client leaves that only is busy */
+    bool may_catch_up;    /* it gets no more for now, for it may yet catch up */
     uint64_t awaited_at;  /* since when `awaits_body` */
+    uint64_t behind_at;   /* since when `behind` */
     uint64_t gathered_at; /* since when `gathering` */
     uint64_t drained_at;  /* when the client last took something */
 };

@@ -160,7 +160,8 @@ struct http_client *http_pool_take(struct http_pool *pool, struct verdict *verdi
 
 void http_pool_give(struct http_pool *pool, struct http_client *client, bool reusable)
 {
-    if (client && !(reusable && pool->settings->idle > 0 && is_silent(client))) {
+    reusable = reusable && pool->settings->idle > 0 && client->connection != CURL_SOCKET_BAD;
+    if (client && !reusable) {
         free_client(client);
         client = NULL;
     }

@@ -52,6 +52,7 @@ static void set_limits(const struct http_run *run, uint64_t at[LIMITS])
         at[LIMIT_LIBCURL] = run->now + (uint64_t)timer;
 }
 
+/* What is due already, as libcurl's first step is, waits for nobody and asks nothing. */
 static void wait_for_something(struct http_run *run, struct pollfd slots[SLOTS], size_t count,
                                const uint64_t at[LIMITS])
 {
@@ -60,6 +61,8 @@ static void wait_for_something(struct http_run *run, struct pollfd slots[SLOTS],
         if (at[i] < first)
             first = at[i];
     uint64_t left = first > now ? first - now : 0;
+    if (left == 0)
+        return;
     if (poll(slots, count, left > INT_MAX ? INT_MAX : (int)left) < 0)
         for (size_t i = 0; i < count; i++)
             slots[i].revents = 0;

@@ -31,10 +31,11 @@ PAGES = {
 
 
 class Fpm:
-    """Pages in `root`, served at `address` by `children` processes."""
+    """Pages in `root`, served at `address` by `children` processes; `settings` are lines
+    of its pool, and `bare` is without the system's php.ini and modules."""
 
-    def __init__(self, folder, name="fpm", children=4):
-        self.folder, self.name, self.children = folder, name, children
+    def __init__(self, folder, name="fpm", children=4, settings="", bare=True):
+        self.folder, self.name, self.children, self.bare = folder, name, children, bare
         self.root = folder / (name + "-site")
         self.own = folder.writable(name)
         self.socket = str(self.own / "fpm.sock")
@@ -58,13 +59,13 @@ php_admin_flag[display_errors] = off
 php_admin_value[upload_tmp_dir] = {self.own}
 php_admin_value[upload_max_filesize] = 64M
 php_admin_value[post_max_size] = 64M
-""")
+{settings}""")
         self.process = None
         self.start()
 
     def start(self):
-        # Without php.ini; scripts are looked for as a default php does.
-        self.process = harness.Process([PROGRAM, "-n", "-d", "cgi.fix_pathinfo=1", "-F", "-y", self.configuration],
+        # Scripts are looked for as a default php does.
+        self.process = harness.Process([PROGRAM, *(["-n"] if self.bare else []), "-d", "cgi.fix_pathinfo=1", "-F", "-y", self.configuration],
                                        self.own / "output.log")
         harness.wait_until(lambda: "ready to handle connections" in self.log(), 20, "php-fpm listens")
 

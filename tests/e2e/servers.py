@@ -133,6 +133,8 @@ WORDS = {
     "user": "user: www-data",
     "site": "/srv/www",
     "tcp": "127.0.0.1:9000",
+    "wiki": "/usr/share/dokuwiki",
+    "fpm": "unix:/run/php/php-fpm.sock",
 }
 
 

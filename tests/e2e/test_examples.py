@@ -152,6 +152,29 @@ def test_openapi(start_guard, folder, cgi):
         assert ask(guard.address, method, uri, body, headers=headers).status == status, (method, uri, body)
 
 
+def test_dokuwiki(folder, cgi):
+    """What its comments promise, by explain; test_php_application.py has it with the application."""
+    for script in ("doku.php", "install.php", "conf/local.php", "inc/init.php", "lib/exe/fetch.php", "lib/exe/xmlrpc.php", "lib/plugins/acl/admin.php"):
+        folder.write("wiki/" + script, "")
+    text = servers.example_policy("dokuwiki/policy.yaml", socket=folder / "wiki.sock", store=folder.writable("wiki-store") / "guard.db",
+                                  wiki=folder / "wiki", user="user: " + (harness.WEB_USER or pwd.getpwuid(os.getuid()).pw_name))
+    file = folder.write("wiki.yaml", text)
+    program = harness.installed("fcgiguard", folder)
+
+    def explain(method, target, *arguments):
+        return harness.run([program, "explain", "-c", file, *arguments, "-H", "Host: www.example.com", method, target], env=harness.clean_environment()).stdout
+    assert "308" in explain("GET", "/wiki/doku.php") and "https_required" in explain("POST", "/wiki/doku.php")
+    for target, script in (("/wiki/", "doku.php"), ("/wiki/doku.php?id=start&do=edit", "doku.php"), ("/wiki/lib/exe/fetch.php?media=x.png", "lib/exe/fetch.php")):
+        assert f"asks the application at unix:/run/php/php-fpm.sock for {folder}/wiki/{script}" in explain("GET", target, "-s"), target
+    for target in ("/wiki/conf/local.php", "/wiki/inc/init.php", "/wiki/install.php", "/wiki/lib/exe/xmlrpc.php", "/wiki/lib/plugins/acl/admin.php",
+                   "/wiki-admin/inc/init.php", "/wiki-admin/install.php"):
+        said = explain("GET", target, "-s", "-a", "192.0.2.7")
+        assert "asks the application" not in said and "404" in said, (target, said)
+    assert "asks the application" in explain("GET", "/wiki-admin/", "-s", "-a", "192.0.2.7")
+    assert "address_not_allowed" in explain("GET", "/wiki-admin/", "-s", "-a", "203.0.113.9")
+    assert "validation_error" in explain("GET", "/wiki/doku.php?do=admin", "-s")
+
+
 def test_errors(start_guard, cgi):
     """Problems for programs, pages for browsers, and one route as FastAPI has it."""
     guard = start_guard("", start=False, name="errors-example")

@@ -77,7 +77,7 @@ def policy(app):
 @pytest.fixture(scope="module", params=KINDS)
 def front(request, folder, app):
     made = servers.start(request.param, folder, policy(app), "http-" + request.param,
-                         unbuffered=request.param in ("lighttpd", "nginx"))
+                         unbuffered=request.param in ("lighttpd", "nginx", "mod_proxy_fcgi"))
     yield made
     made.stop()
     made.guard.stop()
@@ -143,7 +143,7 @@ def test_large_download(front):
 
 def test_events_come_one_by_one(front):
     """The second is sent only after the client, who has seen the first, says so."""
-    if front.kind not in ("lighttpd", "nginx", "caddy"):
+    if front.kind not in ("lighttpd", "nginx", "mod_proxy_fcgi", "caddy"):
         pytest.skip("it buffers replies as it is configured here")
     with socket.create_connection(("127.0.0.1", front.port), 60) as connection:
         connection.sendall(servers.request("GET", "/app/events"))

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/arena.h"
+#include "handler/client_side.h"
 #include "handler/exec.h"
 #include "policy/policy.h"
 #include "policy/route.h"
@@ -811,6 +812,71 @@ END_TEST
 
 /* ================ */
 
+/* ---- clients that fall behind */
+
+static uint64_t left; /* by the client */
+
+static uint64_t pending_left(const struct channel *channel)
+{
+    (void)channel;
+    return left;
+}
+
+static struct channel slow = {.output = -1, .pending = pending_left, .pending_limit = 1 << 20};
+static struct exchange slow_exchange = {.channel = &slow};
+
+START_TEST(client_that_is_waited_for)
+{
+    struct client_side side = {.exchange = &slow_exchange};
+    const struct pollfd nothing[CLIENT_SLOTS] = {{.fd = -1}, {.fd = -1}};
+    side.stuck = true;
+    left = 100 * 1024;
+    client_side_sent(&side, 1000);
+    ck_assert(!client_side_has_room(&side));
+    uint64_t until = client_side_limit(&side, false);
+    ck_assert_uint_gt(until, 1000);
+    ck_assert_uint_lt(until, 2000);
+    ck_assert(client_side_serve(&side, true, nothing, until - 1));
+    ck_assert(!client_side_has_room(&side));
+    /* It is slow, and the rest is kept aside for it. */
+    ck_assert(client_side_serve(&side, true, nothing, until));
+    ck_assert(client_side_has_room(&side));
+    ck_assert_uint_eq(client_side_limit(&side, false), UINT64_MAX);
+    left = (1 << 20) + 1;
+    client_side_sent(&side, until);
+    ck_assert(!client_side_has_room(&side));
+}
+END_TEST
+
+START_TEST(client_that_catches_up)
+{
+    struct client_side side = {.exchange = &slow_exchange};
+    const struct pollfd nothing[CLIENT_SLOTS] = {{.fd = -1}, {.fd = -1}};
+    left = 100 * 1024;
+    client_side_sent(&side, 1000);
+    ck_assert(!client_side_has_room(&side));
+    left = 1024;
+    side.gathering = false;
+    ck_assert(client_side_serve(&side, true, nothing, 1001));
+    ck_assert(client_side_has_room(&side));
+    left = 100 * 1024;
+    client_side_sent(&side, 5000);
+    ck_assert(!client_side_has_room(&side));
+}
+END_TEST
+
+/* What is held back on purpose goes out for no waiting. */
+START_TEST(client_that_has_to_send_first)
+{
+    struct client_side side = {.exchange = &slow_exchange};
+    left = 100 * 1024;
+    slow.holds = true;
+    client_side_sent(&side, 1000);
+    slow.holds = false;
+    ck_assert(client_side_has_room(&side));
+}
+END_TEST
+
 static Suite *handler_suite(void)
 {
     Suite *suite = suite_create("handler");
@@ -831,6 +897,11 @@ static Suite *handler_suite(void)
     tcase_add_test(answers, redirect_too_long);
     tcase_add_test(answers, files_that_are_not_good);
     suite_add_tcase(suite, answers);
+    TCase *clients = tcase_create("clients");
+    tcase_add_test(clients, client_that_is_waited_for);
+    tcase_add_test(clients, client_that_catches_up);
+    tcase_add_test(clients, client_that_has_to_send_first);
+    suite_add_tcase(suite, clients);
     return suite;
 }
 
