@@ -19,6 +19,7 @@
 #include "front/cgi.h"
 #include "front/fastcgi.h"
 #include "front/listen.h"
+#include "handler/backends.h"
 #include "process/launcher.h"
 #include "process/parent.h"
 #include "process/sandbox.h"
@@ -334,7 +335,8 @@ static bool confine(struct policy *policy, struct error *error)
     const struct sandbox_paths paths = {readable, writable, network};
     return (!policy->server.sandbox || sandbox_enter(&paths, error)) &&
            auth_methods_start(&policy->auth, policy->server.threads, error) &&
-           limits_start(&policy->limits, policy->server.threads, error);
+           limits_start(&policy->limits, policy->server.threads, error) &&
+           backends_start(policy->backends, error);
 }
 
 static int fetch_log(void *launcher, struct error *error)

@@ -49,8 +49,9 @@ struct decoder {
     const struct versions *versions;   /* the file's versions of the API (guard/version.h), for routes */
     struct contents *contents;         /* the file's schemas (guard/content.h), for routes */
     const struct described *described; /* the operation that is read (guard/content_openapi.h); NULL: none */
-    struct backend_pools *backends;    /* the file's backends (handler/backend_pool.h), for handlers */
-    const void *memo;                  /* of src/process: what it has looked up for this file already */
+    struct backend_registry
+        *backends;    /* the file's backends (handler/backends.h), for handlers; NULL: none yet */
+    const void *memo; /* of src/process: what it has looked up for this file already */
 };
 
 struct field {

@@ -97,8 +97,7 @@ static bool is_secret_header(struct text name)
     return false;
 }
 
-static bool decode_one_by(struct decoder *decoder, const struct node *node, struct text text,
-                          struct limit_by *by)
+bool limit_by_decode(struct decoder *decoder, const struct node *node, struct text text, struct limit_by *by)
 {
     static const char *const words[] = {
         "address", "caller", "api_key", "claim:", "header:", "path:", "route", "global"};
@@ -132,8 +131,8 @@ static bool decode_by(struct decoder *decoder, const struct node *node, void *me
                             (int)LIMIT_BY_MOST, by_expected);
     for (size_t i = 0; i < texts.count; i++)
         good = texts.items[i].length > 0 &&
-               decode_one_by(decoder, node->kind == NODE_LIST ? node->items[i] : node, texts.items[i],
-                             &written->by[i]) &&
+               limit_by_decode(decoder, node->kind == NODE_LIST ? node->items[i] : node, texts.items[i],
+                               &written->by[i]) &&
                good;
     written->by_count = texts.count;
     return good;

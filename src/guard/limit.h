@@ -75,6 +75,9 @@ struct verdict limit_uses_take(const struct limit_uses *, struct exchange *, boo
  * with findings. `name` NULL: it is called by `decoder->path` and its rate. */
 struct limit *limit_decode(struct decoder *, const struct node *, const char *name);
 
+/* One of what `by` lists. False with a finding. */
+bool limit_by_decode(struct decoder *, const struct node *, struct text, struct limit_by *);
+
 /* The keys of a limit, for `fcgiguard help` and the test of the man page. */
 extern const struct section limit_section;
 

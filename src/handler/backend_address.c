@@ -107,13 +107,14 @@ bool backend_address_parse(struct text text, struct arena *arena, struct backend
                            struct error *error)
 {
     static const struct text path = {"unix:", 5}, host = {"tcp:", 4};
+    const bool is_path = text_starts_with(text, path);
+    if (text_starts_with(text, host))
+        text = text_from(text, host.length);
     *address = (struct backend_address){.place = arena_copy(arena, text.at, text.length)};
     if (text_find(text, '\0') < text.length)
         return is_strange(error);
-    if (text_starts_with(text, path))
+    if (is_path)
         return parse_path(text_from(text, path.length), address, error);
-    if (text_starts_with(text, host))
-        text = text_from(text, host.length);
     return parse_host_and_port(text, arena, address, error);
 }
 

@@ -13,7 +13,7 @@
 #include "base/text.h"
 
 struct backend_address {
-    const char *place;       /* as the policy has it, for messages */
+    const char *place;       /* as the policy has it, but for "tcp:" */
     const char *host, *port; /* a name, looked up for each connection; NULL where it is known: */
     socklen_t length;
     union {

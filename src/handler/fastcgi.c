@@ -24,7 +24,17 @@ static bool fastcgi_finds_script(const void *settings)
 
 static bool fastcgi_needs_network(const void *settings)
 {
-    return backend_address_needs_network(&((const struct fastcgi_settings *)settings)->address);
+    const struct backends *group = ((const struct fastcgi_settings *)settings)->group;
+    const struct backend_address *address;
+    for (size_t i = 0; (address = backends_target(group, i)); i++)
+        if (backend_address_needs_network(address))
+            return true;
+    return false;
+}
+
+static bool fastcgi_needs_caller(const void *settings)
+{
+    return backends_need_caller(&((const struct fastcgi_settings *)settings)->backends);
 }
 
 /* Without CONTENT_LENGTH applications take a body for an empty one. */
@@ -58,8 +68,8 @@ static const char *fastcgi_describe(const void *rules, const struct exchange *ex
         return arena_printf(exchange->arena, "answers %d %s: %s", verdict.status, verdict.code,
                             verdict.detail);
     if (!settings->script.root)
-        return arena_printf(exchange->arena, "asks the application at %s", settings->place);
-    return arena_printf(exchange->arena, "asks the application at %s for %s%.*s%s%.*s", settings->place,
+        return arena_printf(exchange->arena, "asks the application at %s", settings->places);
+    return arena_printf(exchange->arena, "asks the application at %s for %s%.*s%s%.*s", settings->places,
                         settings->script.root, TEXT_ARGUMENTS(script.name),
                         script.path_info.length > 0 ? " with " : "", TEXT_ARGUMENTS(script.path_info));
 }
@@ -101,11 +111,15 @@ static void *fastcgi_begin(const void *settings, struct exchange *exchange, stru
     if (!run)
         return NULL;
     struct cgi_reply reply = cgi_reply_new(exchange->arena);
-    if (!read_head(run, &reply)) {
-        *verdict = run->failure;
-        fastcgi_run_stop(run);
-        return NULL;
+    while (!read_head(run, &reply)) {
+        if (!fastcgi_run_move(run)) {
+            *verdict = run->failure;
+            fastcgi_run_stop(run);
+            return NULL;
+        }
+        reply = cgi_reply_new(exchange->arena);
     }
+    backends_answered(&run->lease, reply.status);
     exchange->reply = (struct reply){
         .status = reply.status, .headers = reply.headers, .length = reply.length, .from_handler = true};
     return run;
@@ -159,6 +173,7 @@ const struct handler handler_fastcgi = {
     .advise = fastcgi_advise,
     .finds_script = fastcgi_finds_script,
     .needs_network = fastcgi_needs_network,
+    .needs_caller = fastcgi_needs_caller,
     .wants_body = fastcgi_wants_body,
     .begin = fastcgi_begin,
     .relay = fastcgi_relay,

@@ -2,13 +2,14 @@
  * FastCGI: private to the files of the fastcgi handler. fastcgi.c has the
  * handler, fastcgi_settings.c its policy keys, fastcgi_script.c which script is
  * run, fastcgi_run.c a connection from its beginning to its end, fastcgi_pump.c
- * the bytes on it, fastcgi_reply.c what they mean.
+ * the bytes on it, fastcgi_reply.c what they mean, fastcgi_probe.c what is asked
+ * without a request.
  */
 #ifndef HANDLER_FASTCGI_H
 #define HANDLER_FASTCGI_H
 
 #include "handler/backend_address.h"
-#include "handler/backend_pool.h"
+#include "handler/backends.h"
 #include "handler/client_side.h"
 #include "handler/error_lines.h"
 #include "handler/fastcgi_reply.h"
@@ -21,21 +22,19 @@
 enum fastcgi_input { FASTCGI_STREAM, FASTCGI_SPOOL };
 
 struct fastcgi_settings {
-    const char *place; /* the address, as written */
+    struct backends_rules backends;
     struct script_rules script;
-    uint64_t connections; /* at once */
     bool keep;
-    int input;                                     /* enum fastcgi_input */
-    uint64_t idle, queue_timeout, connect_timeout; /* milliseconds */
-    uint64_t first_byte, silence, timeout;         /* the same */
-    uint64_t max_output;                           /* bytes of one reply's body */
+    int input;                                              /* enum fastcgi_input */
+    uint64_t connect_timeout, first_byte, silence, timeout; /* milliseconds */
+    uint64_t max_output;                                    /* bytes of one reply's body */
     struct pairs environment;
     struct texts pass;     /* further parameters of the web server */
     struct texts steering; /* reply headers that are let through */
 
     /* Filled by fastcgi_prepare(): */
-    struct backend_address address;
-    struct backend_pool *pool;
+    struct backends *group;         /* its targets are struct backend_address */
+    const char *places;             /* all of `address`, as written */
     char *const *fixed_environment; /* "NAME=value", NULL-ended */
     size_t fixed_count;
 };
@@ -50,13 +49,10 @@ void fastcgi_advise(const void *target, struct findings *, const struct node *);
 
 /* ---- fastcgi_run.c */
 
-/* What a backend is, for whoever asks one. */
-struct backend {
-    const struct backend_address *address;
-    struct backend_pool *pool;
-};
-
 enum { FASTCGI_INPUT_SIZE = 32 * 1024, FASTCGI_OUTPUT_SIZE = 64 * 1024 };
+
+/* Which requests may be tried elsewhere once a backend has failed. */
+enum fastcgi_again { AGAIN_NONE, AGAIN_IDEMPOTENT, AGAIN_ANY };
 
 /* One request under way. Times are of clock_milliseconds(). */
 struct fastcgi_run {
@@ -64,9 +60,8 @@ struct fastcgi_run {
     struct exchange *exchange;
     struct client_side client;
     struct relay relay;
-    struct backend backend;
+    struct backend_lease lease;
 
-    bool placed;    /* a place of the pool is ours */
     int descriptor; /* -1: closed */
     bool reused;    /* it has carried other requests before */
     bool retried;
@@ -89,6 +84,7 @@ struct fastcgi_run {
     bool ended;         /* END_REQUEST has come */
 
     bool failed;
+    int again;              /* enum fastcgi_again */
     struct verdict failure; /* once the head is sent, its detail alone counts */
     struct text rest;       /* of `out`: what came behind the header block */
 
@@ -105,6 +101,13 @@ struct fastcgi_run *fastcgi_run_start(const struct fastcgi_settings *, const str
 /* Keeps the first verdict. Always false. */
 bool fastcgi_run_fail(struct fastcgi_run *, struct verdict);
 
+/* The same where it is the backend that has failed: at once, or BACKEND_LATE. */
+bool fastcgi_run_blame(struct fastcgi_run *, enum backend_outcome, struct verdict);
+
+/* Of a run that has failed before it answered: whether the request was made ready again, for another
+ * backend that has a place for it and takes a connection. */
+bool fastcgi_run_move(struct fastcgi_run *);
+
 /* A connection that has been closed before anything came back: whether the request was made
  * ready again, on a new one. */
 bool fastcgi_run_retry(struct fastcgi_run *);
@@ -119,9 +122,20 @@ void fastcgi_run_release(struct fastcgi_run *);
 /* Ends it, released or not. */
 void fastcgi_run_stop(struct fastcgi_run *);
 
+/* BEGIN_REQUEST, and PARAMS to their end, of "NAME=value", NULL-ended. */
+struct text fastcgi_make_head(char *const *variables, bool keep, struct arena *);
+
+/* Whether a connection could not be made at once, while a name or a host that cannot be found may take
+ * its time. */
+bool fastcgi_was_refused(const struct error *);
+
 /* What an application is told, in the exchange's arena: names and values, NULL-ended. */
 char *const *fastcgi_variables(const struct fastcgi_settings *, const struct script *,
                                const struct exchange *);
+
+/* ---- fastcgi_probe.c */
+
+extern const struct backend_calls fastcgi_calls;
 
 /* ---- fastcgi_pump.c */
 

@@ -78,7 +78,7 @@ static void feed(struct fastcgi_run *run)
 
 static bool fail(struct fastcgi_run *run, int status, const char *code, const char *detail)
 {
-    return fastcgi_run_fail(run, FAULT(status, FASTCGI_NAME, code, detail));
+    return fastcgi_run_blame(run, BACKEND_FAILED, FAULT(status, FASTCGI_NAME, code, detail));
 }
 
 static bool lose(struct fastcgi_run *run)
@@ -89,8 +89,10 @@ static bool lose(struct fastcgi_run *run)
     }
     if (run->failed)
         return false;
-    if (run->received == 0)
+    if (run->received == 0) {
+        run->again = run->head_sent == 0 ? AGAIN_ANY : AGAIN_IDEMPOTENT;
         return fail(run, 502, "backend_unavailable", "the application closed the connection unanswered");
+    }
     return fail(run, 502, "bad_reply", "the application closed the connection inside its reply");
 }
 
@@ -116,8 +118,10 @@ static bool judge_end(struct fastcgi_run *run)
     switch (run->reply.end.protocol_status) {
     case END_COMPLETE:
         return true;
-    case END_OVERLOADED:
-        return fail(run, 503, "backend_busy", "the application says that it is overloaded");
+    case END_OVERLOADED: /* without having done anything */
+        run->again = AGAIN_ANY;
+        return fastcgi_run_fail(
+            run, FAULT(503, FASTCGI_NAME, "backend_busy", "the application says that it is overloaded"));
     case END_CANT_MULTIPLEX:
         return fail(run, 502, "bad_reply", "the application says that it cannot multiplex");
     case END_UNKNOWN_ROLE:
@@ -159,24 +163,28 @@ static uint64_t falls_silent_at(const struct fastcgi_run *run)
     return run->moved_at + (run->received == 0 ? settings->first_byte : settings->silence);
 }
 
-static bool timed_out(struct fastcgi_run *run, const char *what, uint64_t milliseconds)
+static struct verdict timed_out(const struct fastcgi_run *run, const char *what, uint64_t milliseconds)
 {
-    return fail(run, 504, "backend_timeout",
-                arena_printf(run->exchange->arena, "%s %llu ms", what, (unsigned long long)milliseconds));
+    return FAULT(504, FASTCGI_NAME, "backend_timeout",
+                 arena_printf(run->exchange->arena, "%s %llu ms", what, (unsigned long long)milliseconds));
 }
 
 static bool is_in_time(struct fastcgi_run *run, bool waits_for_client)
 {
     struct verdict late;
     if (run->now >= run->deadline)
-        return timed_out(run, "the request took more than", run->settings->timeout);
+        return fastcgi_run_fail(run, timed_out(run, "the request took more than", run->settings->timeout));
     if (client_side_is_late(&run->client, is_hungry(run), run->now, &late))
         return fastcgi_run_fail(run, late);
     if (waits_for_client || run->now < falls_silent_at(run))
         return true;
-    if (run->received == 0)
-        return timed_out(run, "the application did not answer within", run->settings->first_byte);
-    return timed_out(run, "the application was silent for", run->settings->silence);
+    if (run->received > 0)
+        return fastcgi_run_blame(run, BACKEND_LATE,
+                                 timed_out(run, "the application was silent for", run->settings->silence));
+    run->again = AGAIN_IDEMPOTENT;
+    return fastcgi_run_blame(
+        run, BACKEND_LATE,
+        timed_out(run, "the application did not answer within", run->settings->first_byte));
 }
 
 static void wait_for_something(struct fastcgi_run *run, struct pollfd slots[SLOTS], bool waits_for_client)

@@ -12,6 +12,7 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "handler/fastcgi.h"
 #include "handler/spare.h"
 #include "handler/variables.h"
@@ -34,6 +35,14 @@ bool fastcgi_run_fail(struct fastcgi_run *run, struct verdict verdict)
         run->failure = verdict;
     run->failed = true;
     return false;
+}
+
+bool fastcgi_run_blame(struct fastcgi_run *run, enum backend_outcome outcome, struct verdict verdict)
+{
+    bool stale = run->reused && run->received == 0;
+    if (!run->failed && !stale)
+        backends_failed(&run->lease, outcome, verdict.detail);
+    return fastcgi_run_fail(run, verdict);
 }
 
 /* ---- what is sent */
@@ -106,8 +115,7 @@ static void cut_params(unsigned char *at, size_t size, size_t records)
     }
 }
 
-/* BEGIN_REQUEST, and PARAMS to their end. */
-static struct text make_head(char *const *variables, bool keep, struct arena *arena)
+struct text fastcgi_make_head(char *const *variables, bool keep, struct arena *arena)
 {
     size_t size = params_size(variables);
     size_t records = (size + RECORD_CONTENT_LIMIT - 1) / RECORD_CONTENT_LIMIT;
@@ -159,48 +167,29 @@ bool fastcgi_run_fill(struct fastcgi_run *run)
 
 /* ---- the connection */
 
-/* The backend that is to be asked. */
-static struct backend choose(const struct fastcgi_settings *settings)
-{
-    return (struct backend){&settings->address, settings->pool};
-}
-
-/* RFC 9110, 9.2.2. */
-static bool is_idempotent(struct text method)
-{
-    static const char *const methods[] = {"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"};
-    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
-        if (text_equal(method, text_of(methods[i])))
-            return true;
-    return false;
-}
-
 /* Of a connection that ends unanswered nobody can tell whether the request was acted upon, so one
  * that asking twice is not as good as asking once has a new one. */
 static void take_no_used_one(struct fastcgi_run *run)
 {
-    if (run->descriptor < 0 || is_idempotent(run->exchange->request.method))
+    if (run->descriptor < 0 || run->lease.repeatable)
         return;
     (void)close(run->descriptor);
     run->descriptor = -1;
 }
 
-static bool take_place(struct fastcgi_run *run)
+static enum backend_place take_place(struct fastcgi_run *run)
 {
-    uint64_t until = run->now + run->settings->queue_timeout;
-    enum backend_place place =
-        backend_pool_take(run->backend.pool, run->settings->connections, run->exchange,
-                          until < run->deadline ? until : run->deadline, &run->descriptor);
+    enum backend_place place = backends_take(&run->lease, run->deadline);
     run->now = run->moved_at = run->client.awaited_at = clock_milliseconds();
-    run->placed = place == BACKEND_PLACE;
+    run->descriptor = run->lease.connection.descriptor;
     take_no_used_one(run);
     run->reused = run->descriptor >= 0;
-    if (place == BACKEND_PLACE_GONE)
-        return fastcgi_run_fail(run, DENY(400, FASTCGI_NAME, "client_gone", "the client is gone"));
-    if (place == BACKEND_PLACE_NONE)
-        return fastcgi_run_fail(
-            run, FAULT(503, FASTCGI_NAME, "backend_busy", "no connection became free within queue_timeout"));
-    return true;
+    return place;
+}
+
+bool fastcgi_was_refused(const struct error *error)
+{
+    return error->number == ECONNREFUSED || error->number == ENOENT || error->number == EACCES;
 }
 
 static bool connect_anew(struct fastcgi_run *run)
@@ -208,20 +197,28 @@ static bool connect_anew(struct fastcgi_run *run)
     struct error error = {0};
     uint64_t until = run->now + run->settings->connect_timeout;
     run->descriptor =
-        backend_address_connect(run->backend.address, until < run->deadline ? until : run->deadline, &error);
+        backend_address_connect(run->lease.target, until < run->deadline ? until : run->deadline, &error);
     run->now = run->moved_at = clock_milliseconds();
-    if (run->descriptor >= 0)
+    if (run->descriptor >= 0) {
+        backends_connected(&run->lease);
         return true;
+    }
     const char *detail = arena_printf(run->exchange->arena, "%s", error.message);
-    return fastcgi_run_fail(run, error.number == ETIMEDOUT
-                                     ? FAULT(504, FASTCGI_NAME, "backend_timeout", detail)
-                                     : FAULT(502, FASTCGI_NAME, "backend_unavailable", detail));
+    bool late = error.number == ETIMEDOUT;
+    backends_failed(&run->lease, fastcgi_was_refused(&error) ? BACKEND_REFUSED : BACKEND_LATE, detail);
+    run->again = AGAIN_ANY;
+    return fastcgi_run_fail(run, late ? FAULT(504, FASTCGI_NAME, "backend_timeout", detail)
+                                      : FAULT(502, FASTCGI_NAME, "backend_unavailable", detail));
+}
+
+static bool has_body_at_hand(const struct fastcgi_run *run)
+{
+    return run->fills <= 1 || run->exchange->body.spooled;
 }
 
 static bool may_ask_again(const struct fastcgi_run *run)
 {
-    return run->reused && !run->retried && run->received == 0 &&
-           (run->fills <= 1 || run->exchange->body.spooled);
+    return run->reused && !run->retried && run->received == 0 && has_body_at_hand(run);
 }
 
 static void rewind_body(struct fastcgi_run *run)
@@ -247,6 +244,59 @@ bool fastcgi_run_retry(struct fastcgi_run *run)
     return connect_anew(run);
 }
 
+static bool may_move(const struct fastcgi_run *run)
+{
+    bool again = run->again == AGAIN_ANY || (run->again == AGAIN_IDEMPOTENT && run->lease.repeatable);
+    return again && has_body_at_hand(run) && run->now < run->deadline;
+}
+
+static void leave_backend(struct fastcgi_run *run)
+{
+    if (run->descriptor >= 0)
+        (void)close(run->descriptor);
+    run->descriptor = -1;
+    backends_give(&run->lease, BACKEND_NO_CONNECTION, 0);
+}
+
+static void make_ready_again(struct fastcgi_run *run)
+{
+    run->failed = run->retried = run->deaf = run->ended = false;
+    run->again = AGAIN_NONE;
+    run->head_sent = 0;
+    run->received = 0;
+    run->reply = (struct fastcgi_reply){0};
+    run->unread = run->rest = (struct text){0};
+    rewind_body(run);
+}
+
+bool fastcgi_run_move(struct fastcgi_run *run)
+{
+    while (may_move(run)) {
+        struct verdict failure = run->failure;
+        leave_backend(run);
+        enum backend_place place = take_place(run);
+        if (place != BACKEND_PLACE) {
+            if (place == BACKEND_PLACE_GONE)
+                run->failure = backends_verdict(&run->lease, run->exchange, place, FASTCGI_NAME);
+            return false;
+        }
+        make_ready_again(run);
+        log_event(SEVERITY_INFO, "backend_retry", "request %s is tried on another backend: %s",
+                  run->exchange->id, failure.detail);
+        if (run->descriptor >= 0 || connect_anew(run))
+            return true;
+    }
+    return false;
+}
+
+static bool reach_backend(struct fastcgi_run *run)
+{
+    enum backend_place place = take_place(run);
+    if (place != BACKEND_PLACE)
+        return fastcgi_run_fail(run, backends_verdict(&run->lease, run->exchange, place, FASTCGI_NAME));
+    return run->descriptor >= 0 || connect_anew(run) || fastcgi_run_move(run);
+}
+
 struct fastcgi_run *fastcgi_run_start(const struct fastcgi_settings *settings, const struct script *script,
                                       struct exchange *exchange, struct verdict *verdict)
 {
@@ -265,14 +315,15 @@ struct fastcgi_run *fastcgi_run_start(const struct fastcgi_settings *settings, c
                                 .most = settings->max_output};
     run->lines.handler = FASTCGI_NAME;
     run->descriptor = -1;
-    run->backend = choose(settings);
+    run->lease = (struct backend_lease){.group = settings->group, .exchange = exchange};
+    run->lease.repeatable = backends_is_idempotent(exchange->request.method);
     run->now = run->moved_at = clock_milliseconds();
     run->deadline = run->now + settings->timeout;
     run->keep = settings->keep && !exchange->single;
-    run->head = make_head(fastcgi_variables(settings, script, exchange), run->keep, exchange->arena);
+    run->head = fastcgi_make_head(fastcgi_variables(settings, script, exchange), run->keep, exchange->arena);
     /* For a body that is known to be wrong nobody need be asked. */
     fastcgi_run_fill(run);
-    if (!run->failed && take_place(run) && (run->descriptor >= 0 || connect_anew(run)))
+    if (!run->failed && reach_backend(run))
         return run;
     *verdict = run->failure;
     fastcgi_run_stop(run);
@@ -288,13 +339,13 @@ static bool is_clean(const struct fastcgi_run *run)
 
 void fastcgi_run_release(struct fastcgi_run *run)
 {
-    bool kept = run->descriptor >= 0 && is_clean(run);
-    if (run->descriptor >= 0 && !kept)
-        (void)close(run->descriptor);
-    if (run->placed)
-        backend_pool_give(run->backend.pool, kept ? run->descriptor : -1, run->settings->idle);
+    if (run->descriptor < 0 || !is_clean(run)) {
+        leave_backend(run);
+        return;
+    }
+    const struct backend_connection kept = {.descriptor = run->descriptor};
     run->descriptor = -1;
-    run->placed = false;
+    backends_give(&run->lease, kept, run->settings->backends.idle);
 }
 
 void fastcgi_run_stop(struct fastcgi_run *run)

@@ -18,8 +18,8 @@
                                                             .most = DURATION_MOST
 
 const struct field fastcgi_fields[] = {
-    {FIELD(FIELD_TEXT, fastcgi_settings, place, "address"), .required = true,
-     .help = "where the application listens: unix:/PATH, HOST:PORT or [IPV6]:PORT"},
+    {FIELD(FIELD_TEXTS, fastcgi_settings, backends.addresses, "address"), .required = true, .least = 1,
+     .help = "where the application listens: unix:/PATH, HOST:PORT or [IPV6]:PORT; a list for several"},
     {FIELD(FIELD_FILE, fastcgi_settings, script.root, "root"),
      .help = "the folder of scripts, as the application sees it; what ** matched names one"},
     {FIELD(FIELD_TEXT, fastcgi_settings, script.script, "script"),
@@ -30,13 +30,14 @@ const struct field fastcgi_fields[] = {
      .help = "how the names of scripts end; [] for any"},
     {FIELD(FIELD_BOOL, fastcgi_settings, script.check, "check"), .fallback = "true",
      .help = "whether a script must be a file beneath root on this machine"},
-    {FIELD(FIELD_NUMBER, fastcgi_settings, connections, "connections"), .fallback = "5", .least = 1,
-     .most = 4096, .help = "how many connections there are at once, those that are kept included"},
+    {FIELD(FIELD_NUMBER, fastcgi_settings, backends.connections, "connections"), .fallback = "5", .least = 1,
+     .most = 4096, .help = "how many connections to each there are at once, those that are kept included"},
+    BACKENDS_FIELDS(fastcgi_settings, backends),
+    {FIELD(FIELD_NUMBER, fastcgi_settings, backends.warm, "warm"), .fallback = "0", .most = 4096,
+     .help = "how many connections to each are opened beforehand and held open"},
     {FIELD(FIELD_BOOL, fastcgi_settings, keep, "keep"), .fallback = "true",
      .help = "whether connections are kept for further requests"},
-    {LASTS(idle, "idle", "10s"), .help = "how long a kept connection may be without a request"},
-    {LASTS(queue_timeout, "queue_timeout", "5s"),
-     .help = "how long a request may wait until one of connections is free"},
+    {LASTS(backends.idle, "idle", "10s"), .help = "how long a kept connection may be without a request"},
     {LASTS(connect_timeout, "connect_timeout", "5s"), .help = "how long a new connection may take"},
     {LASTS(first_byte, "first_byte", "60s"), .help = "how long until the application's first byte"},
     {LASTS(silence, "silence", "60s"), .help = "how long it may go without a byte either way after that"},
@@ -61,15 +62,26 @@ static const struct node *place_of(const struct node *node, const char *key)
     return value ? value : node;
 }
 
-static bool prepare_address(struct fastcgi_settings *settings, struct decoder *decoder,
-                            const struct node *node)
+static bool parse_address(void *arena, struct text text, struct backend_named *named, struct error *error)
 {
-    struct error error = {0};
-    if (!settings->place)
-        return false; /* is a finding already */
-    return backend_address_parse(text_of(settings->place), decoder->arena, &settings->address, &error) ||
-           findings_add(decoder->findings, FINDING_ERROR, place_of(node, "address"), "\"%s\" %s",
-                        settings->place, error.message);
+    struct backend_address *address = arena_alloc(arena, sizeof *address);
+    *named = (struct backend_named){.manner = FASTCGI_NAME, .target = address, .calls = &fastcgi_calls};
+    bool good = backend_address_parse(text, arena, address, error);
+    named->place = address->place;
+    return good;
+}
+
+static bool prepare_backends(struct fastcgi_settings *settings, struct decoder *decoder,
+                             const struct node *node)
+{
+    const struct texts *addresses = &settings->backends.addresses;
+    settings->places = "";
+    for (size_t i = 0; i < addresses->count; i++)
+        settings->places = arena_printf(decoder->arena, "%s%s%.*s", settings->places, i ? ", " : "",
+                                        TEXT_ARGUMENTS(addresses->items[i]));
+    settings->group =
+        backends_prepare(decoder, &settings->backends, node, "address", parse_address, decoder->arena);
+    return settings->group != NULL;
 }
 
 static bool is_file_name(const char *name)
@@ -165,7 +177,7 @@ static bool check_pass(const struct fastcgi_settings *settings, struct decoder *
 bool fastcgi_prepare(void *target, struct decoder *decoder, const struct node *node)
 {
     struct fastcgi_settings *settings = target;
-    bool good = prepare_address(settings, decoder, node);
+    bool good = prepare_backends(settings, decoder, node);
     good = prepare_script(settings, decoder, node) && good;
     good = check_pass(settings, decoder, node) && good;
     good = steering_check(&settings->steering, decoder, node) && good;
@@ -174,9 +186,6 @@ bool fastcgi_prepare(void *target, struct decoder *decoder, const struct node *n
            good;
     while (settings->fixed_environment[settings->fixed_count])
         settings->fixed_count++;
-    if (settings->place)
-        settings->pool =
-            backend_pools_find(&decoder->backends, settings->place, settings->connections, decoder->arena);
     return good;
 }
 
@@ -184,7 +193,7 @@ void fastcgi_advise(const void *target, struct findings *findings, const struct 
 {
     const struct fastcgi_settings *settings = target;
     const struct script_rules *rules = &settings->script;
-    if (!rules->root && (strstr(settings->place, "php") || strstr(settings->place, "fpm")))
+    if (!rules->root && (strstr(settings->places, "php") || strstr(settings->places, "fpm")))
         findings_add(findings, FINDING_ADVICE, place_of(node, "address"),
                      "php runs nothing without a script, expected `root`");
     if (rules->root && !rules->script && rules->extensions.count == 0)

@@ -60,6 +60,7 @@ static void load_nodes(struct policy *policy, const char *folder, bool elsewhere
     version_rules_load(&loader);
     openapi_rules_load(&loader);
     route_rules_load(&loader);
+    policy->backends = loader.decoder.backends;
     router_build(policy);
     if (findings->errors == 0)
         advice_give(&loader);

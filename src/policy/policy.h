@@ -89,8 +89,9 @@ struct policy {
     struct cors_all cors_all;
     struct versions versions;
     struct contents contents;
-    struct openapi *openapi;  /* NULL: there is none */
-    struct findings findings; /* advice is left here; errors too when loading failed */
+    struct openapi *openapi;           /* NULL: there is none */
+    struct backend_registry *backends; /* of all handlers (handler/backends.h); NULL: there are none */
+    struct findings findings;          /* advice is left here; errors too when loading failed */
 };
 
 /* Whether a web server asks there whether it may serve another request. */

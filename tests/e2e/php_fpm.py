@@ -52,6 +52,7 @@ daemonize = no
 {user}listen = {self.socket}
 pm = static
 pm.max_children = {children}
+ping.path = /ping
 security.limit_extensions =
 php_admin_flag[log_errors] = on
 php_admin_flag[display_errors] = off

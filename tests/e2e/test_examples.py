@@ -36,7 +36,7 @@ def temporary(folder, name):
 
 
 def test_all_policies_are_known():
-    assert {file.name for file in harness.EXAMPLES.glob("*.yaml") if not file.name.endswith(".test.yaml")} == {"answers.yaml", "api.yaml", "cors.yaml", "errors.yaml", "git.yaml", "headers.yaml", "minimal.yaml", "php.yaml", "proxy.yaml", "scripts.yaml", "site.yaml", "versions.yaml"}
+    assert {file.name for file in harness.EXAMPLES.glob("*.yaml") if not file.name.endswith(".test.yaml")} == {"answers.yaml", "api.yaml", "backends.yaml", "cors.yaml", "errors.yaml", "git.yaml", "headers.yaml", "minimal.yaml", "php.yaml", "proxy.yaml", "scripts.yaml", "site.yaml", "versions.yaml"}
 
 
 @pytest.mark.parametrize("name", ["minimal.yaml", "headers.yaml", "site.yaml", "scripts.yaml", "git.yaml", "versions.yaml"])

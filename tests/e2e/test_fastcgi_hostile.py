@@ -207,7 +207,7 @@ def guard(start_guard, backend, folder):
             {"path": "/app/big/**", "methods": many, "fastcgi": {"address": address(), "connections": 2}},
             {"path": "/app/spool/**", "methods": many, "fastcgi": {"address": address(), "input": "spool"}},
             {"path": "/app/close/**", "methods": many, "fastcgi": {"address": address(), "keep": False}},
-            {"path": "/app/short/**", "methods": many, "fastcgi": {"address": address(), **silent}},
+            {"path": "/app/short/**", "methods": many, "fastcgi": {"address": address(), **silent, "health": 1000}},
             {"path": "/app/patient/**", "fastcgi": {"address": address(), "silence": "300ms"}},
             {"path": "/app/deaf/**", "methods": many, "fastcgi": {"address": address(), "connections": 1}},
             {"path": "/app/total/**", "methods": many, "fastcgi": {"address": address(), "timeout": "300ms"}},

@@ -1,13 +1,10 @@
 /*
  * Tests of the pure parts of the fastcgi handler, by tables: what is written and
- * read on the wire, which script a path names, what is an address; and of the
- * pool, with pairs of sockets for connections.
+ * read on the wire, which script a path names, what is an address.
  */
 #include "config.h"
 
 #include <check.h>
-#include <errno.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -16,7 +13,6 @@
 
 #include "base/arena.h"
 #include "base/bytes.h"
-#include "base/clock.h"
 #include "handler/fastcgi.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -304,177 +300,6 @@ START_TEST(path_that_is_too_long)
 }
 END_TEST
 
-/* ================ the pool */
-
-static struct channel silent = {.output = -1};
-
-/* Our end of a connection; the other is put in `peer`. */
-static int connection(int *peer)
-{
-    int ends[2];
-    ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
-    *peer = ends[1];
-    return ends[0];
-}
-
-static struct backend_pool *new_pool(size_t limit)
-{
-    struct backend_pools *pools = NULL;
-    return backend_pools_find(&pools, "unix:/x", limit, arena);
-}
-
-START_TEST(pool_is_shared_by_address)
-{
-    const struct exchange exchange = {.channel = &silent};
-    struct backend_pools *pools = NULL;
-    struct backend_pool *pool = backend_pools_find(&pools, "unix:/x", 1, arena);
-    int got;
-    ck_assert_ptr_ne(backend_pools_find(&pools, "unix:/y", 5, arena), pool);
-    ck_assert_ptr_eq(backend_pools_find(&pools, "unix:/x", 2, arena), pool);
-    ck_assert_int_eq(backend_pool_take(pool, 1, &exchange, 0, &got), BACKEND_PLACE);
-    ck_assert_int_eq(backend_pool_take(pool, 1, &exchange, 0, &got), BACKEND_PLACE_NONE);
-    ck_assert_int_eq(backend_pool_take(pool, 2, &exchange, 0, &got), BACKEND_PLACE);
-    backend_pool_give(pool, -1, 0);
-    ck_assert_int_eq(backend_pool_take(pool, 1, &exchange, 0, &got), BACKEND_PLACE_NONE);
-    ck_assert_int_eq(backend_pool_take(pool, 2, &exchange, 0, &got), BACKEND_PLACE);
-}
-END_TEST
-
-START_TEST(pool_keeps_what_is_good)
-{
-    const struct exchange exchange = {.channel = &silent};
-    struct backend_pool *pool = new_pool(3);
-    int ours[3], peers[3], got;
-    for (size_t i = 0; i < 3; i++) {
-        ours[i] = connection(&peers[i]);
-        ck_assert_int_eq(backend_pool_take(pool, 3, &exchange, 0, &got), BACKEND_PLACE);
-        ck_assert_int_eq(got, -1);
-    }
-    ck_assert_int_eq(backend_pool_take(pool, 3, &exchange, 0, &got), BACKEND_PLACE_NONE);
-    for (size_t i = 0; i < 3; i++)
-        backend_pool_give(pool, ours[i], 60000);
-    /* The last of them has been closed, the one before has bytes that nobody asked for. */
-    close(peers[2]);
-    ck_assert_int_eq(write(peers[1], "x", 1), 1);
-    ck_assert_int_eq(backend_pool_take(pool, 3, &exchange, 0, &got), BACKEND_PLACE);
-    ck_assert_int_eq(got, ours[0]);
-    ck_assert_int_eq(backend_pool_take(pool, 3, &exchange, 0, &got), BACKEND_PLACE);
-    ck_assert_int_eq(got, -1);
-    char byte;
-    ck_assert(read(peers[1], &byte, 1) < 0 && errno == ECONNRESET); /* closed on our side, unread */
-    close(ours[0]);
-    close(peers[0]);
-    close(peers[1]);
-}
-END_TEST
-
-START_TEST(pool_closes_what_is_idle)
-{
-    const struct exchange exchange = {.channel = &silent};
-    struct backend_pool *pool = new_pool(1);
-    int peer, got, ours = connection(&peer);
-    struct pollfd item = {.fd = peer, .events = POLLIN};
-    ck_assert_int_eq(backend_pool_take(pool, 1, &exchange, 0, &got), BACKEND_PLACE);
-    backend_pool_give(pool, ours, 20);
-    ck_assert_int_eq(poll(&item, 1, 60000), 1); /* without anybody asking */
-    ck_assert_int_eq(backend_pool_take(pool, 1, &exchange, 0, &got), BACKEND_PLACE);
-    ck_assert_int_eq(got, -1);
-    close(peer);
-}
-END_TEST
-
-struct taker {
-    struct backend_pool *pool;
-    struct exchange exchange;
-    enum backend_place place;
-    int got;
-};
-
-static void *take_one(void *argument)
-{
-    struct taker *taker = argument;
-    taker->place =
-        backend_pool_take(taker->pool, 1, &taker->exchange, clock_milliseconds() + 60000, &taker->got);
-    return NULL;
-}
-
-START_TEST(pool_hands_over_to_who_waits)
-{
-    struct taker taker = {.pool = new_pool(1), .exchange = {.channel = &silent}};
-    pthread_t thread;
-    int peer, got, ours = connection(&peer);
-    ck_assert_int_eq(backend_pool_take(taker.pool, 1, &taker.exchange, 0, &got), BACKEND_PLACE);
-    ck_assert_int_eq(pthread_create(&thread, NULL, take_one, &taker), 0);
-    backend_pool_give(taker.pool, ours, 60000);
-    pthread_join(thread, NULL);
-    ck_assert_int_eq(taker.place, BACKEND_PLACE);
-    ck_assert_int_eq(taker.got, ours);
-    ck_assert_int_eq(backend_pool_take(taker.pool, 1, &taker.exchange, 0, &got), BACKEND_PLACE_NONE);
-    close(ours);
-    close(peer);
-}
-END_TEST
-
-/* Who waits gets no connection that was closed, or was written to, meanwhile. */
-START_TEST(pool_hands_over_what_is_good)
-{
-    for (int closes = 0; closes < 2; closes++) {
-        struct taker taker = {.pool = new_pool(1), .exchange = {.channel = &silent}};
-        pthread_t thread;
-        int peer, got, ours = connection(&peer);
-        ck_assert_int_eq(backend_pool_take(taker.pool, 1, &taker.exchange, 0, &got), BACKEND_PLACE);
-        if (closes)
-            close(peer);
-        else
-            ck_assert_int_eq(write(peer, "x", 1), 1);
-        ck_assert_int_eq(pthread_create(&thread, NULL, take_one, &taker), 0);
-        usleep(50000); /* it waits by now, or finds the connection kept */
-        backend_pool_give(taker.pool, ours, 60000);
-        pthread_join(thread, NULL);
-        ck_assert_int_eq(taker.place, BACKEND_PLACE);
-        ck_assert_int_eq(taker.got, -1);
-        if (!closes)
-            close(peer);
-    }
-}
-END_TEST
-
-START_TEST(pool_closes_what_is_idle_first)
-{
-    const struct exchange exchange = {.channel = &silent};
-    struct backend_pool *pool = new_pool(2);
-    int peers[2], ours[2], got;
-    for (size_t i = 0; i < 2; i++) {
-        ours[i] = connection(&peers[i]);
-        ck_assert_int_eq(backend_pool_take(pool, 2, &exchange, 0, &got), BACKEND_PLACE);
-    }
-    backend_pool_give(pool, ours[0], 3600000);
-    usleep(50000); /* whoever closes what is idle waits for that one */
-    backend_pool_give(pool, ours[1], 20);
-    struct pollfd item = {.fd = peers[1], .events = POLLIN};
-    ck_assert_int_eq(poll(&item, 1, 60000), 1);
-    close(ours[0]);
-    close(peers[0]);
-    close(peers[1]);
-}
-END_TEST
-
-START_TEST(pool_forgets_a_client_that_leaves)
-{
-    int peer, got, client = connection(&peer);
-    struct channel leaving = {.output = client};
-    const struct exchange exchange = {.channel = &leaving};
-    struct backend_pool *pool = new_pool(1);
-    ck_assert_int_eq(backend_pool_take(pool, 1, &exchange, 0, &got), BACKEND_PLACE);
-    close(peer);
-    ck_assert_int_eq(backend_pool_take(pool, 1, &exchange, clock_milliseconds() + 60000, &got),
-                     BACKEND_PLACE_GONE);
-    backend_pool_give(pool, -1, 0);
-    ck_assert_int_eq(backend_pool_take(pool, 1, &exchange, 0, &got), BACKEND_PLACE);
-    close(client);
-}
-END_TEST
-
 /* ================ */
 
 static TCase *add_case(Suite *suite, const char *name, void (*before)(void), void (*after)(void))
@@ -499,14 +324,6 @@ static Suite *fastcgi_suite(void)
     TCase *named = add_case(suite, "addresses", set_up, tear_down);
     tcase_add_loop_test(named, addresses, 0, COUNT(address_cases));
     tcase_add_test(named, path_that_is_too_long);
-    TCase *pool = add_case(suite, "pool", set_up, tear_down);
-    tcase_add_test(pool, pool_is_shared_by_address);
-    tcase_add_test(pool, pool_keeps_what_is_good);
-    tcase_add_test(pool, pool_closes_what_is_idle);
-    tcase_add_test(pool, pool_hands_over_to_who_waits);
-    tcase_add_test(pool, pool_hands_over_what_is_good);
-    tcase_add_test(pool, pool_closes_what_is_idle_first);
-    tcase_add_test(pool, pool_forgets_a_client_that_leaves);
     return suite;
 }
 
