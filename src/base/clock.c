@@ -89,3 +89,22 @@ bool clock_parse_utc(struct text text, int64_t *seconds)
            same.tm_mday == parts.tm_mday && same.tm_hour == parts.tm_hour && same.tm_min == parts.tm_min &&
            same.tm_sec == parts.tm_sec;
 }
+
+char *clock_span(uint64_t seconds, char to[CLOCK_SPAN_SIZE])
+{
+    static const struct {
+        char letter;
+        unsigned length;
+    } units[] = {{'d', 86400}, {'h', 3600}, {'m', 60}, {'s', 1}};
+    unsigned long long left = seconds;
+    size_t i = 0;
+    while (i < 3 && left < units[i].length)
+        i++;
+    unsigned long long first = left / units[i].length, rest = left % units[i].length;
+    unsigned long long second = i < 3 ? rest / units[i + 1].length : 0;
+    if (second > 0)
+        snprintf(to, CLOCK_SPAN_SIZE, "%llu%c %llu%c", first, units[i].letter, second, units[i + 1].letter);
+    else
+        snprintf(to, CLOCK_SPAN_SIZE, "%llu%c", first, units[i].letter);
+    return to;
+}

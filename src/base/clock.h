@@ -21,6 +21,10 @@ int64_t clock_wall_milliseconds(void);
 /* Writes "2026-01-31T12:00:00.000Z" (RFC 3339) and returns `to`. */
 char *clock_rfc3339(int64_t wall_milliseconds, char to[CLOCK_RFC3339_SIZE]);
 
+#define CLOCK_SPAN_SIZE 32
+/* Writes a time for people, by its two largest units: "3h 12m", "45s". Returns `to`. */
+char *clock_span(uint64_t seconds, char to[CLOCK_SPAN_SIZE]);
+
 /* Reads "2026-01-31", the day's first second, or "2026-01-31T12:00:00Z": seconds since 1970, after 0.
  * False for anything else, and for days that are in no calendar. */
 bool clock_parse_utc(struct text, int64_t *seconds);

@@ -21,7 +21,8 @@ struct command {
 };
 
 extern const struct command serve_command, check_command, explain_command, init_command, test_command,
-    key_command, limit_command, token_command, validate_command, help_command, version_command;
+    key_command, limit_command, status_command, token_command, validate_command, help_command,
+    version_command;
 
 /* All of them, ended by NULL (main.c). */
 extern const struct command *const commands[];

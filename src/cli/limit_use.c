@@ -7,6 +7,7 @@
 #include "cli/limit_use.h"
 
 #include "base/bytes.h"
+#include "base/clock.h"
 
 enum { JSON_LIMIT = 4096, TEXT_SIZE = 48 };
 #define SECOND UINT64_C(1000000)
@@ -82,21 +83,8 @@ static const char *algorithm_name(const struct limit_use *use)
 /* "in 14m 3s": the two greatest units are enough for people. */
 static const char *format_span(const char *word, uint64_t microseconds, char to[TEXT_SIZE])
 {
-    static const struct {
-        char letter;
-        unsigned length;
-    } units[] = {{'d', 86400}, {'h', 3600}, {'m', 60}, {'s', 1}};
-    unsigned long long left = seconds(microseconds);
-    size_t i = 0;
-    while (i < 3 && left < units[i].length)
-        i++;
-    unsigned long long first = left / units[i].length, rest = left % units[i].length;
-    unsigned long long second = i < 3 ? rest / units[i + 1].length : 0;
-    if (second > 0)
-        snprintf(to, TEXT_SIZE, "%s %llu%c %llu%c", word, first, units[i].letter, second,
-                 units[i + 1].letter);
-    else
-        snprintf(to, TEXT_SIZE, "%s %llu%c", word, first, units[i].letter);
+    char span[CLOCK_SPAN_SIZE];
+    snprintf(to, TEXT_SIZE, "%s %s", word, clock_span(seconds(microseconds), span));
     return to;
 }
 

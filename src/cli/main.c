@@ -13,8 +13,9 @@
 #include "front/cgi.h"
 
 const struct command *const commands[] = {
-    &serve_command, &check_command, &explain_command,  &init_command, &test_command,    &key_command,
-    &limit_command, &token_command, &validate_command, &help_command, &version_command, NULL,
+    &serve_command, &check_command, &explain_command, &status_command,   &init_command, &test_command,
+    &key_command,   &limit_command, &token_command,   &validate_command, &help_command, &version_command,
+    NULL,
 };
 
 static int version(int argc, char **argv)

@@ -20,7 +20,9 @@ struct connection_limits {
     uint64_t write_timeout; /* milliseconds; waited only when the spool is full or broken */
     unsigned connections;   /* what GET_VALUES is told */
     bool authorizer;        /* requests in that role are taken */
-    atomic_bool stopping;   /* the request that is answered is the last of its connection */
+    struct text (*tell_status)(void *teller, struct arena *); /* what GET_VALUES is told, at most 24 KB */
+    void *teller;
+    atomic_bool stopping; /* the request that is answered is the last of its connection */
 };
 
 /* What one request takes while it is under way. Idle connections have none. */

@@ -20,8 +20,10 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "front/front.h"
 #include "process/launcher.h"
+#include "watch/status.h"
 
 enum { LEADER_EVENTS = 16 };
 
@@ -81,6 +83,21 @@ static size_t count_processors(void)
     return count > 0 ? (size_t)count : 1;
 }
 
+/* A thread that leads serves nobody. */
+static struct text tell_status(void *teller, struct arena *arena)
+{
+    struct front *front = teller;
+    struct status_counts counts = {.started = front->started,
+                                   .threads = front->threads,
+                                   .draining = atomic_load(&front->limits.stopping)};
+    pthread_mutex_lock(&front->lock);
+    counts.busy = front->threads - front->parked - front->led;
+    counts.queued = front->queued;
+    counts.connections = front->open;
+    pthread_mutex_unlock(&front->lock);
+    return status_write(&counts, front->policy->backends, arena);
+}
+
 static bool open_front(struct front *front)
 {
     const struct server_rules *server = &front->policy->server;
@@ -89,7 +106,10 @@ static bool open_front(struct front *front)
                                                .folder = server->spool,
                                                .write_timeout = server->timeouts.write,
                                                .connections = (unsigned)server->connections,
-                                               .authorizer = server->authorizer};
+                                               .authorizer = server->authorizer,
+                                               .tell_status = tell_status,
+                                               .teller = front};
+    front->started = clock_milliseconds();
     front->threads = server->threads;
     front->processors = count_processors();
     front->capacity = server->connections;

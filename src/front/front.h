@@ -22,6 +22,7 @@ struct front {
     int alarm;  /* wakes the keeper, and the thread that leads if there is one */
     struct connection *table;
     size_t threads, capacity, processors;
+    uint64_t started; /* clock_milliseconds */
     uint64_t stopped; /* when it began to drain, for the keeper alone; clock_milliseconds */
     atomic_bool over, accept_paused;
     _Atomic uint64_t pause_told; /* when that was last logged; clock_milliseconds */

@@ -97,22 +97,33 @@ static void end_params(struct intake *intake)
     intake->stdin_done = intake->authorizer;
 }
 
+/* False when the question is malformed. */
+static bool answer_values(struct intake *intake)
+{
+    const struct connection_limits *limits = intake->limits;
+    struct text content = {(const char *)intake->values, intake->values_length}, status = {0};
+    struct arena *arena = arena_new();
+    if (record_asks(content, TEXT(RECORD_STATUS)))
+        status = limits->tell_status(limits->teller, arena);
+    unsigned char *answer = arena_alloc(arena, RECORD_VALUES_SIZE + status.length);
+    size_t length = record_values(content, limits->connections, status, answer);
+    if (length > 0)
+        answer_peer(intake, answer, length);
+    arena_free(arena);
+    return length > 0;
+}
+
 static void answer_management(struct intake *intake)
 {
-    unsigned char answer[RECORD_VALUES_SIZE] = {0};
-    size_t length = 0;
+    unsigned char answer[RECORD_HEADER_SIZE + 8] = {0};
     if (intake->record.type == RECORD_GET_VALUES) {
-        struct text content = {(const char *)intake->values, intake->values_length};
-        length = record_values(content, intake->limits->connections, answer);
-    } else {
-        record_write(answer, RECORD_UNKNOWN_TYPE, 0, 8, 0);
-        answer[RECORD_HEADER_SIZE] = (unsigned char)intake->record.type;
-        length = RECORD_HEADER_SIZE + 8;
+        if (!answer_values(intake))
+            break_off(intake);
+        return;
     }
-    if (length == 0)
-        break_off(intake);
-    else
-        answer_peer(intake, answer, length);
+    record_write(answer, RECORD_UNKNOWN_TYPE, 0, 8, 0);
+    answer[RECORD_HEADER_SIZE] = (unsigned char)intake->record.type;
+    answer_peer(intake, answer, sizeof answer);
 }
 
 /* What a record means once all of its content is there. */

@@ -20,7 +20,6 @@
 const struct field fastcgi_fields[] = {
     {FIELD(FIELD_TEXTS, fastcgi_settings, backends.addresses, "address"), .required = true, .least = 1,
      .help = "where the application listens: unix:/PATH, HOST:PORT or [IPV6]:PORT; a list for several"},
-    BACKENDS_FIELDS(fastcgi_settings, backends),
     {FIELD(FIELD_FILE, fastcgi_settings, script.root, "root"),
      .help = "the folder of scripts, as the application sees it; what ** matched names one"},
     {FIELD(FIELD_TEXT, fastcgi_settings, script.script, "script"),
@@ -33,6 +32,7 @@ const struct field fastcgi_fields[] = {
      .help = "whether a script must be a file beneath root on this machine"},
     {FIELD(FIELD_NUMBER, fastcgi_settings, backends.connections, "connections"), .fallback = "5", .least = 1,
      .most = 4096, .help = "how many connections to each there are at once, those that are kept included"},
+    BACKENDS_FIELDS(fastcgi_settings, backends),
     {FIELD(FIELD_NUMBER, fastcgi_settings, backends.warm, "warm"), .fallback = "0", .most = 4096,
      .help = "how many connections to each are opened beforehand and held open"},
     {FIELD(FIELD_BOOL, fastcgi_settings, keep, "keep"), .fallback = "true",

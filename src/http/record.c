@@ -159,19 +159,23 @@ bool record_params(struct text content, size_t limit, struct arena *arena, struc
 enum { VALUE_CONNECTIONS, VALUE_REQUESTS, VALUE_MULTIPLEX, VALUES };
 static const char *const value_names[VALUES] = {"FCGI_MAX_CONNS", "FCGI_MAX_REQS", "FCGI_MPXS_CONNS"};
 
-static unsigned char *write_pair(unsigned char *to, const char *name, unsigned number)
+static unsigned char *write_number(unsigned char *to, const char *name, unsigned number)
 {
     char value[16];
-    size_t name_length = strlen(name);
-    size_t value_length = (size_t)snprintf(value, sizeof value, "%u", number);
-    *to++ = (unsigned char)name_length;
-    *to++ = (unsigned char)value_length;
-    memcpy(to, name, name_length);
-    memcpy(to + name_length, value, value_length);
-    return to + name_length + value_length;
+    snprintf(value, sizeof value, "%u", number);
+    return record_write_param(to, text_of(name), text_of(value));
 }
 
-size_t record_values(struct text content, unsigned connections, unsigned char to[RECORD_VALUES_SIZE])
+bool record_asks(struct text content, struct text name)
+{
+    struct param param;
+    bool asked = false;
+    while (content.length > 0 && take_param(&content, &param))
+        asked = asked || text_equal(param.name, name);
+    return asked;
+}
+
+size_t record_values(struct text content, unsigned connections, struct text status, unsigned char *to)
 {
     bool wanted[VALUES] = {false};
     struct param param;
@@ -181,13 +185,15 @@ size_t record_values(struct text content, unsigned connections, unsigned char to
         for (size_t i = 0; i < VALUES; i++)
             wanted[i] |= text_equal(param.name, text_of(value_names[i]));
     }
-    /* A name asked for twice is answered once: the answer has a fixed size. */
+    /* A name asked for twice is answered once: the answer has a known size. */
     unsigned char *end = to + RECORD_HEADER_SIZE;
     for (size_t i = 0; i < VALUES; i++)
         if (wanted[i])
-            end = write_pair(end, value_names[i], i == VALUE_MULTIPLEX ? 0 : connections);
+            end = write_number(end, value_names[i], i == VALUE_MULTIPLEX ? 0 : connections);
+    if (status.length > 0)
+        end = record_write_param(end, text_of(RECORD_STATUS), status);
     size_t length = (size_t)(end - to);
     record_write(to, RECORD_GET_VALUES_RESULT, 0, length - RECORD_HEADER_SIZE, 0);
-    assert(length <= RECORD_VALUES_SIZE);
+    assert(length <= RECORD_VALUES_SIZE + status.length);
     return length;
 }

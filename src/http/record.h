@@ -62,10 +62,17 @@ unsigned char *record_write_param(unsigned char *to, struct text name, struct te
  * a length runs past the end, or there are more than `limit` pairs. */
 bool record_params(struct text content, size_t limit, struct arena *, struct params *);
 
+/* The value that fcgiguard tells beside those of FastCGI: how it is, as JSON (watch/status.h). */
+#define RECORD_STATUS "FCGIGUARD_STATUS"
+
+/* Whether a GET_VALUES with this content asks for the value. */
+bool record_asks(struct text content, struct text name);
+
 /* The answer to GET_VALUES: a GET_VALUES_RESULT record for the names in
- * `content` that are known (FCGI_MAX_CONNS, FCGI_MAX_REQS, FCGI_MPXS_CONNS).
- * Returns its length, or 0 when `content` is malformed. `to` has RECORD_VALUES_SIZE bytes. */
-enum { RECORD_VALUES_SIZE = 128 };
-size_t record_values(struct text content, unsigned connections, unsigned char to[RECORD_VALUES_SIZE]);
+ * `content` that are known (FCGI_MAX_CONNS, FCGI_MAX_REQS, FCGI_MPXS_CONNS), and
+ * RECORD_STATUS where a status is given. Returns its length, or 0 when `content` is
+ * malformed. `to` has RECORD_VALUES_SIZE bytes and those of the status, which all fit a record. */
+enum { RECORD_VALUES_SIZE = 160 };
+size_t record_values(struct text content, unsigned connections, struct text status, unsigned char *to);
 
 #endif

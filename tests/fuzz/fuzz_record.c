@@ -41,8 +41,10 @@ static void check_params(struct text content, size_t limit, struct arena *arena)
 
 static void check_values(struct text content, unsigned connections)
 {
-    unsigned char answer[RECORD_VALUES_SIZE];
-    size_t length = record_values(content, connections, answer);
+    static const struct text status = {"{\"pid\":1}", 9};
+    unsigned char answer[RECORD_VALUES_SIZE + 9];
+    bool asked = record_asks(content, text_of(RECORD_STATUS));
+    size_t length = record_values(content, connections, asked ? status : TEXT(""), answer);
     if (length == 0)
         return;
     MUST(length <= sizeof answer);
@@ -52,7 +54,7 @@ static void check_values(struct text content, unsigned connections)
     struct arena *arena = arena_new();
     struct text result = {(const char *)answer + RECORD_HEADER_SIZE, record.content};
     struct params params;
-    MUST(record_params(result, 3, arena, &params));
+    MUST(record_params(result, 4, arena, &params));
     arena_free(arena);
 }
 

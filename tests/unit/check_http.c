@@ -1329,18 +1329,42 @@ START_TEST(record_values_are_answered)
                                    "FCGI_MAX_CONNS4294967295\x0d\x0a"
                                    "FCGI_MAX_REQS4294967295\x0f\x01"
                                    "FCGI_MPXS_CONNS0";
-    size_t length = record_values(all, UINT32_MAX, to);
+    size_t length = record_values(all, UINT32_MAX, TEXT(""), to);
     ck_assert_uint_eq(length, sizeof expected - 1 + 0);
     ck_assert_uint_eq((size_t)(to[4] << 8 | to[5]), length - 8);
     ck_assert_mem_eq(to + 8, expected + 8, length - 8);
-    ck_assert_uint_eq(record_values(TEXT(""), 5, to), 8);
+    ck_assert_uint_eq(record_values(TEXT(""), 5, TEXT(""), to), 8);
     ck_assert_mem_eq(to, "\x01\x0a\x00\x00\x00\x00\x00\x00", 8);
-    ck_assert_uint_eq(record_values(TEXT("\x01\x00X"), 5, to), 8);
+    ck_assert_uint_eq(record_values(TEXT("\x01\x00X"), 5, TEXT(""), to), 8);
     ck_assert_uint_eq(record_values(TEXT("\x0f\x00"
                                          "FCGI_MPXS_CONN"),
-                                    5, to),
+                                    5, TEXT(""), to),
                       0);
-    ck_assert_uint_eq(record_values(TEXT("\xff\xff\xff\xff\x00"), 5, to), 0);
+    ck_assert_uint_eq(record_values(TEXT("\xff\xff\xff\xff\x00"), 5, TEXT(""), to), 0);
+}
+END_TEST
+
+START_TEST(record_values_tell_a_status)
+{
+    unsigned char to[RECORD_VALUES_SIZE + 200];
+    struct text asked = TEXT("\x10\x00"
+                             "FCGIGUARD_STATUS\x0d\x00"
+                             "FCGI_MAX_REQS");
+    char status[200];
+    memset(status, 's', sizeof status);
+    ck_assert(record_asks(asked, TEXT(RECORD_STATUS)));
+    ck_assert(record_asks(asked, TEXT("FCGI_MAX_REQS")));
+    ck_assert(!record_asks(asked, TEXT("FCGI_MAX_CONNS")));
+    ck_assert(!record_asks(TEXT("\x10\x00"
+                                "FCGIGUARD_STATU"),
+                           TEXT(RECORD_STATUS)));
+    size_t length = record_values(asked, 5, (struct text){status, sizeof status}, to);
+    ck_assert_uint_eq(length, 8 + 2 + 13 + 1 + 5 + 16 + 200);
+    ck_assert_mem_eq(to + 8,
+                     "\x0d\x01"
+                     "FCGI_MAX_REQS5\x10\x80\x00\x00\xc8"
+                     "FCGIGUARD_STATUSsss",
+                     40);
 }
 END_TEST
 
@@ -1354,8 +1378,8 @@ START_TEST(record_values_do_not_grow)
                "\x0e\x00"
                "FCGI_MAX_CONNS",
                16);
-    size_t once = record_values((struct text){many, 16}, 7, to);
-    ck_assert_uint_eq(record_values((struct text){many, 16000}, 7, to), once);
+    size_t once = record_values((struct text){many, 16}, 7, TEXT(""), to);
+    ck_assert_uint_eq(record_values((struct text){many, 16000}, 7, TEXT(""), to), once);
     ck_assert_uint_eq(once, 8 + 2 + 14 + 1);
 }
 END_TEST
@@ -1902,6 +1926,7 @@ static void add_transport_cases(Suite *suite)
     tcase_add_loop_test(made, record_params_are_split, 0, COUNT(streams));
     tcase_add_test(made, record_params_point_into_content);
     tcase_add_test(made, record_values_are_answered);
+    tcase_add_test(made, record_values_tell_a_status);
     tcase_add_test(made, record_values_do_not_grow);
     made = add_case(suite, "reply", make_arena, free_arena);
     tcase_add_test(made, reply_head_is_safe);
