@@ -8,7 +8,7 @@
 set -eu
 
 build='gcc make autoconf automake pkg-config libc6-dev linux-libc-dev
-    libyaml-dev libjansson-dev libssl-dev libseccomp-dev libsqlite3-dev libcurl4-openssl-dev
+    libyaml-dev libjansson-dev libssl-dev libseccomp-dev libsqlite3-dev libcurl4-openssl-dev libc-ares-dev
     libhiredis-dev libpcre2-dev zlib1g-dev'
 demo='lighttpd curl'
 tests='check clang mandoc openssl python3 python3-jwt python3-cryptography python3-pytest python3-jsonschema python3-fastapi python3-uvicorn curl git procps

@@ -1,8 +1,6 @@
 /*
  * Sockets that never block, but for one case: a unix socket whose queue is full
  * cannot be polled for, so connect(2) itself waits there, up to the deadline.
- * Names are looked up in another thread (getaddrinfo_a(3)): a name server's
- * time-out is no deadline of ours.
  */
 #include "config.h"
 
@@ -10,11 +8,8 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <netdb.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -67,7 +62,8 @@ static bool is_host_name(struct text name)
     return good && !text_number(label, UINT64_MAX, &number);
 }
 
-static bool parse_host(const char *host, bool bracketed, uint16_t port, struct backend_address *address)
+static bool parse_host(const char *host, bool bracketed, uint16_t port, struct backend_address *address,
+                       struct arena *arena)
 {
     if (bracketed) {
         address->length = sizeof address->at.v6;
@@ -81,8 +77,10 @@ static bool parse_host(const char *host, bool bracketed, uint16_t port, struct b
         address->at.v4.sin_port = htons(port);
         return true;
     }
-    address->host = host;
-    return is_host_name(text_of(host));
+    if (!is_host_name(text_of(host)))
+        return false;
+    address->name = host_name_new(host, port, arena);
+    return true;
 }
 
 static bool parse_host_and_port(struct text text, struct arena *arena, struct backend_address *address,
@@ -98,8 +96,7 @@ static bool parse_host_and_port(struct text text, struct arena *arena, struct ba
     bool bracketed = host.length > 2 && host.at[0] == '[' && host.at[host.length - 1] == ']';
     if (bracketed)
         host = (struct text){host.at + 1, host.length - 2};
-    address->port = arena_printf(arena, "%u", (unsigned)port);
-    return parse_host(arena_copy(arena, host.at, host.length), bracketed, (uint16_t)port, address) ||
+    return parse_host(arena_copy(arena, host.at, host.length), bracketed, (uint16_t)port, address, arena) ||
            is_strange(error);
 }
 
@@ -120,17 +117,10 @@ bool backend_address_parse(struct text text, struct arena *arena, struct backend
 
 bool backend_address_needs_network(const struct backend_address *address)
 {
-    return address->host || address->at.any.sa_family != AF_UNIX;
+    return address->name || address->at.any.sa_family != AF_UNIX;
 }
 
-/* ---- names */
-
-/* A question outlives whoever could not wait for its answer any longer. */
-struct lookup {
-    struct gaicb question;
-    struct addrinfo hints;
-    char host[HOST_MOST + 1], port[8];
-};
+/* ---- connecting */
 
 static uint64_t time_left(uint64_t deadline)
 {
@@ -144,48 +134,6 @@ static bool is_late(const struct backend_address *address, struct error *error)
     error->number = ETIMEDOUT;
     return false;
 }
-
-static void forget(struct lookup *lookup)
-{
-    /* One that is still asked, and cannot be called back, keeps its memory. */
-    if (gai_error(&lookup->question) == EAI_INPROGRESS && gai_cancel(&lookup->question) != EAI_CANCELED)
-        return;
-    if (lookup->question.ar_result)
-        freeaddrinfo(lookup->question.ar_result);
-    free(lookup);
-}
-
-static struct lookup *look_up(const struct backend_address *address, uint64_t deadline, struct error *error)
-{
-    struct lookup *lookup = calloc(1, sizeof *lookup);
-    if (!lookup)
-        abort();
-    struct gaicb *questions[] = {&lookup->question};
-    const struct gaicb *const asked[] = {&lookup->question};
-    snprintf(lookup->host, sizeof lookup->host, "%s", address->host);
-    snprintf(lookup->port, sizeof lookup->port, "%s", address->port);
-    lookup->hints = (struct addrinfo){.ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG};
-    lookup->question =
-        (struct gaicb){.ar_name = lookup->host, .ar_service = lookup->port, .ar_request = &lookup->hints};
-    int status = getaddrinfo_a(GAI_NOWAIT, questions, 1, NULL);
-    while (status == 0 && (status = gai_error(&lookup->question)) == EAI_INPROGRESS &&
-           time_left(deadline) > 0) {
-        uint64_t left = time_left(deadline);
-        const struct timespec time = {(time_t)(left / 1000), (long)(left % 1000) * 1000000L};
-        gai_suspend(asked, 1, &time);
-        status = 0;
-    }
-    if (status == 0)
-        return lookup;
-    if (status == EAI_INPROGRESS)
-        is_late(address, error);
-    else
-        error_set(error, "cannot look up %.120s: %s", address->host, gai_strerror(status));
-    forget(lookup);
-    return NULL;
-}
-
-/* ---- connecting */
 
 static bool wait_for_room(int descriptor, const struct backend_address *address, uint64_t deadline)
 {
@@ -241,24 +189,21 @@ static int connect_to(const struct backend_address *address, uint64_t deadline, 
 }
 
 /* All addresses of the name, each with an even share of the time that is left. */
-static int connect_host(const struct backend_address *address, uint64_t deadline, struct error *error)
+static int connect_name(const struct backend_address *address, uint64_t deadline, struct error *error)
 {
-    struct lookup *lookup = look_up(address, deadline, error);
-    size_t count = 0;
-    int descriptor = -1;
-    if (!lookup)
-        return -1;
-    const struct addrinfo *first = lookup->question.ar_result;
+    struct host_addresses found;
     struct error failure = {0};
-    for (const struct addrinfo *one = first; one; one = one->ai_next)
-        count++;
-    for (const struct addrinfo *one = first; one && descriptor < 0; one = one->ai_next) {
-        struct backend_address known = {.place = address->place, .length = one->ai_addrlen};
-        memcpy(&known.at, one->ai_addr, one->ai_addrlen);
+    int descriptor = -1;
+    if (!host_name_find(address->name, deadline, &found, error))
+        return -1;
+    for (size_t i = 0; i < found.count && descriptor < 0; i++) {
+        const struct host_address *one = &found.items[i];
+        struct backend_address known = {.place = address->place, .length = one->length};
+        memcpy(&known.at, &one->at, one->length);
         failure = (struct error){0};
-        descriptor = connect_to(&known, clock_milliseconds() + time_left(deadline) / count--, &failure);
+        descriptor =
+            connect_to(&known, clock_milliseconds() + time_left(deadline) / (found.count - i), &failure);
     }
-    forget(lookup);
     if (descriptor < 0) {
         error_set(error, "%s", failure.message);
         error->number = failure.number;
@@ -268,5 +213,10 @@ static int connect_host(const struct backend_address *address, uint64_t deadline
 
 int backend_address_connect(const struct backend_address *address, uint64_t deadline, struct error *error)
 {
-    return address->host ? connect_host(address, deadline, error) : connect_to(address, deadline, error);
+    return address->name ? connect_name(address, deadline, error) : connect_to(address, deadline, error);
+}
+
+bool backend_address_is_at(const struct backend_address *address, int descriptor, uint64_t deadline)
+{
+    return !address->name || host_name_leads_to(address->name, descriptor, deadline);
 }

@@ -11,10 +11,11 @@
 #include "base/arena.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "handler/host_name.h"
 
 struct backend_address {
-    const char *place;       /* as the policy has it, but for "tcp:" */
-    const char *host, *port; /* a name, looked up for each connection; NULL where it is known: */
+    const char *place;      /* as the policy has it, but for "tcp:" */
+    struct host_name *name; /* NULL where the address is known: */
     socklen_t length;
     union {
         struct sockaddr any;
@@ -30,6 +31,10 @@ bool backend_address_parse(struct text, struct arena *, struct backend_address *
 
 /* Whether sockets for it are TCP's, which a sandbox must allow. */
 bool backend_address_needs_network(const struct backend_address *);
+
+/* Whether a connected socket still leads there: a name may have other addresses by now. May ask a
+ * name server, up to the deadline. */
+bool backend_address_is_at(const struct backend_address *, int descriptor, uint64_t deadline);
 
 /* A connected socket, non-blocking and close-on-exec; -1 with an error, whose number is
  * ETIMEDOUT where `deadline` (clock_milliseconds) was reached. */

@@ -183,6 +183,11 @@ static enum backend_place take_place(struct fastcgi_run *run)
     run->now = run->moved_at = run->client.awaited_at = clock_milliseconds();
     run->descriptor = run->lease.connection.descriptor;
     take_no_used_one(run);
+    if (run->descriptor >= 0 && !backend_address_is_at(run->lease.target, run->descriptor,
+                                                       run->now + run->settings->connect_timeout)) {
+        (void)close(run->descriptor);
+        run->descriptor = -1;
+    }
     run->reused = run->descriptor >= 0;
     return place;
 }

@@ -17,9 +17,15 @@ static const struct texts *allowed_headers(const void *rules)
 static const char *describe(const void *rules, const struct exchange *exchange)
 {
     const struct http_settings *settings = rules;
-    struct text target = http_target(settings, exchange);
-    return arena_printf(exchange->arena, "asks %s%s for %.*s", settings->socket ? "unix:" : "",
-                        settings->socket ? settings->socket : settings->origin, TEXT_ARGUMENTS(target));
+    const struct http_backend *backend;
+    const char *text = "asks ";
+    for (size_t i = 0; (backend = backends_target(settings->group, i)); i++) {
+        struct text target = http_target(settings, backend, exchange);
+        text = arena_printf(exchange->arena, "%s%s%s%s for %.*s", text, i ? ", or " : "",
+                            backend->socket ? "unix:" : "",
+                            backend->socket ? backend->socket : backend->origin, TEXT_ARGUMENTS(target));
+    }
+    return text;
 }
 
 /* Many applications take a body without a stated length for an empty one (RFC 3875 knows no other,
@@ -32,16 +38,23 @@ static bool wants_body(const void *rules, const struct exchange *exchange)
 
 static bool needs_network(const void *rules)
 {
-    return !((const struct http_settings *)rules)->socket;
+    const struct backends *group = ((const struct http_settings *)rules)->group;
+    const struct http_backend *backend;
+    for (size_t i = 0; (backend = backends_target(group, i)); i++)
+        if (!backend->socket)
+            return true;
+    return false;
 }
 
-static bool open_pool(void *rules, struct error *error)
+static bool needs_caller(const void *rules)
 {
-    struct http_settings *settings = rules;
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-        return error_set(error, "libcurl cannot be used");
-    settings->pool = http_pool_open(settings);
-    return true;
+    return backends_need_caller(&((const struct http_settings *)rules)->backends);
+}
+
+static bool open_libcurl(void *rules, struct error *error)
+{
+    (void)rules;
+    return curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK || error_set(error, "libcurl cannot be used");
 }
 
 /* One sends back what it got, secrets of ours included; the other opens a tunnel. */
@@ -59,11 +72,14 @@ static void *begin(const void *rules, struct exchange *exchange, struct verdict 
     struct http_run *run = http_run_start(rules, exchange, verdict);
     if (!run)
         return NULL;
-    if (!http_pump_head(run)) {
+    while (!http_pump_head(run)) {
+        if (http_run_move(run))
+            continue;
         *verdict = run->failure;
         http_run_stop(run);
         return NULL;
     }
+    backends_answered(&run->lease, run->reply.status);
     exchange->reply = (struct reply){.status = run->reply.status,
                                      .headers = run->reply.headers,
                                      .length = run->reply.length,
@@ -96,7 +112,8 @@ const struct handler handler_http = {
     .prepare = http_prepare,
     .advise = http_advise,
     .needs_network = needs_network,
-    .open = open_pool,
+    .needs_caller = needs_caller,
+    .open = open_libcurl,
     .wants_body = wants_body,
     .allowed_headers = allowed_headers,
     .begin = begin,

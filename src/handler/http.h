@@ -1,16 +1,19 @@
 /*
  * HTTP: private to the files of the http handler. http.c has the handler,
  * http_settings.c its policy keys, http_target.c and http_request.c what a
- * backend is asked, http_reply.c the judge of what it answers, http_pool.c the
- * connections, http_run.c one request's start and end, http_pump.c its bytes.
+ * backend is asked, http_reply.c the judge of what it answers, http_try.c whom
+ * it is asked of, http_run.c what libcurl is told and tells, http_pump.c the
+ * bytes, http_client.c libcurl's memory.
  */
 #ifndef HANDLER_HTTP_H
 #define HANDLER_HTTP_H
 
 #include <curl/curl.h>
 
+#include "handler/backends.h"
 #include "handler/client_side.h"
 #include "handler/handler.h"
+#include "handler/host_name.h"
 #include "handler/http_reply.h"
 #include "handler/relay.h"
 
@@ -19,27 +22,32 @@
 enum http_input { HTTP_STREAM, HTTP_SPOOL };
 
 struct http_settings {
-    const char *url;  /* as the policy has it */
+    struct backends_rules backends;
     const char *host; /* "client", "backend", or a name */
     const char *strip_prefix, *rewrite;
-    int input;                                                    /* enum http_input */
-    uint64_t connect_timeout, first_byte, silence, timeout, idle; /* milliseconds */
-    uint64_t max_output;                                          /* bytes of one reply's body */
-    uint64_t connections;                                         /* requests at once */
+    int input;                                              /* enum http_input */
+    uint64_t connect_timeout, first_byte, silence, timeout; /* milliseconds */
+    uint64_t max_output;                                    /* bytes of one reply's body */
     bool http2;
     struct text ca;       /* PEM; empty: the system's certificates */
     struct pairs headers; /* as the policy has them */
     struct texts steering;
 
     /* What http_prepare() makes of it. */
-    const char *origin;    /* "http://127.0.0.1:3000" */
-    const char *socket;    /* of a unix socket; NULL: there is none */
-    const char *authority; /* the backend's own Host */
-    struct text prefix;    /* of paths, decoded, without a slash at its end */
-    bool secure;
-    struct headers set; /* `headers`, with what secrets hold */
+    struct backends *group; /* its targets are struct http_backend */
+    struct headers set;     /* `headers`, with what secrets hold */
+};
 
-    struct http_pool *pool; /* once it is open */
+/* One of `url` or `backup`. */
+struct http_backend {
+    const struct http_settings *settings;
+    const char *origin;     /* "http://127.0.0.1:3000" */
+    const char *socket;     /* of a unix socket; NULL: there is none */
+    const char *authority;  /* its own Host */
+    struct host_name *name; /* NULL: there is nothing to look up */
+    const char *looked_up;  /* "example.com:80", with a name */
+    struct text prefix;     /* of paths, decoded, without a slash at its end */
+    bool secure;
 };
 
 extern const struct handler handler_http;
@@ -57,7 +65,7 @@ void http_advise(const void *target, struct findings *, const struct node *);
 const char *http_target_fault(const struct http_settings *, const char *path, struct arena *);
 
 /* The request target (RFC 9112, 3.2): the canonical path, rewritten and encoded, and the query. */
-struct text http_target(const struct http_settings *, const struct exchange *);
+struct text http_target(const struct http_settings *, const struct http_backend *, const struct exchange *);
 
 /* ---- http_request.c: pure */
 
@@ -65,18 +73,16 @@ struct text http_target(const struct http_settings *, const struct exchange *);
 bool http_header_is_ours(struct text name);
 
 /* The headers of the request, all but Content-Length, each name once. In the exchange's arena. */
-struct headers http_headers(const struct http_settings *, const struct exchange *);
+struct headers http_headers(const struct http_settings *, const struct http_backend *,
+                            const struct exchange *);
 
-/* ---- http_pool.c */
+/* ---- http_client.c */
 
 enum { HTTP_SOCKETS_LIMIT = 8 };
 
 /* What libcurl needs for one request at a time, with the connection it keeps. */
 struct http_client {
-    struct http_client *next; /* in the list of spare ones */
     CURLM *multi;
-    curl_socket_t connection; /* the one that is kept */
-    uint64_t idle_since;
     struct http_socket {
         curl_socket_t descriptor;
         int what; /* CURL_POLL_IN and so on */
@@ -84,16 +90,13 @@ struct http_client {
     size_t socket_count;
 };
 
-/* One for each backend, however many routes name it with the same settings. */
-struct http_pool *http_pool_open(const struct http_settings *);
+/* NULL: there is no memory. */
+struct http_client *http_client_new(void);
 
-/* A client whose connection, if it has one, was used a short time ago. NULL with the verdict. */
-struct http_client *http_pool_take(struct http_pool *, struct verdict *);
+/* Closes its connection. Of NULL, nothing. */
+void http_client_free(void *client);
 
-/* Gives it back; its connection is closed unless the exchange went well to its end. */
-void http_pool_give(struct http_pool *, struct http_client *, bool reusable);
-
-/* ---- http_run.c */
+/* ---- http_try.c */
 
 /* One request under way, in the exchange's arena. Times are of clock_milliseconds(). */
 struct http_run {
@@ -101,13 +104,19 @@ struct http_run {
     struct exchange *exchange;
     struct client_side side;
     struct relay relay;
+    struct backend_lease lease;
+    uint64_t deadline; /* of the whole exchange with backends */
+
+    /* What follows is of one of them. */
     struct http_client *client;
     CURL *easy; /* a new one: libcurl 7.88 takes the last header line of the request before for this one's */
-    struct curl_slist *headers;
+    struct curl_slist *headers, *addresses;
     char error[CURL_ERROR_SIZE];
-    unsigned tries; /* how often the request was sent */
+    bool reused;    /* the client has kept a connection */
+    unsigned tries; /* on how many connections the request was sent */
 
     struct http_reply reply;
+    bool answers; /* something of it has come */
     bool head_complete;
     bool relaying;    /* the body may go out */
     bool whole;       /* no more of the body will come, or is wanted */
@@ -121,24 +130,54 @@ struct http_run {
     bool excess;     /* libcurl has dropped what was behind the body of the reply */
 
     uint64_t now;      /* as of the last poll */
-    uint64_t deadline; /* of the whole exchange with the backend */
+    uint64_t began_at; /* this backend was chosen */
     uint64_t moved_at; /* when a byte last went to the backend or came from it */
 
-    bool failed;
+    bool failed, blamed;    /* the second: by the backend */
     struct verdict failure; /* once the head is sent, its detail alone counts */
 };
 
 /* Begins the request. NULL with the verdict when that is not possible. */
 struct http_run *http_run_start(const struct http_settings *, struct exchange *, struct verdict *);
 
+/* Of a run that has failed before it answered: whether the request was begun again, on another backend. */
+bool http_run_move(struct http_run *);
+
 /* Keeps the first verdict. Always false. */
 bool http_run_fail(struct http_run *, struct verdict);
+
+/* The same where it is the backend that has failed. */
+bool http_run_blame(struct http_run *, struct verdict);
+
+/* What a result of libcurl's that is an error says of a backend. */
+enum backend_outcome http_outcome(CURL *, CURLcode);
+
+/* What keeps libcurl from looking up the backend's name; NULL where that is none, or with an error. The
+ * list is the caller's. */
+struct curl_slist *http_addresses(const struct http_backend *, uint64_t deadline, struct arena *,
+                                  struct error *);
+
+/* Ends the request whatever its state, and gives its place back; once is enough. */
+void http_run_stop(struct http_run *);
+
+/* ---- http_run.c */
+
+/* Hands the request to libcurl, for the backend that the lease is of. False: there is no memory. */
+bool http_run_add(struct http_run *);
 
 /* Takes how libcurl ended the request, whose `result` is known. False when the run has failed. */
 bool http_run_take_end(struct http_run *);
 
-/* Ends the request whatever its state, and gives the client back; once is enough. */
-void http_run_stop(struct http_run *);
+/* Takes the request away from libcurl, and frees all that was for it: the connection that can be kept, or
+ * none. */
+struct backend_connection http_run_remove(struct http_run *);
+
+/* Tells libcurl all that is the same for each request to a backend. False: there is no memory. */
+bool http_set_backend(CURL *, const struct http_backend *, struct curl_slist *addresses, const char *target);
+
+/* ---- http_probe.c */
+
+extern const struct backend_calls http_calls;
 
 /* ---- http_pump.c */
 

@@ -14,7 +14,7 @@
 
 enum slot { BACKEND = CLIENT_SLOTS, SLOTS = BACKEND + HTTP_SOCKETS_LIMIT };
 
-enum limit { LIMIT_RUN, LIMIT_SILENCE, LIMIT_CLIENT, LIMIT_LIBCURL, LIMITS };
+enum deadline { LIMIT_RUN, LIMIT_SILENCE, LIMIT_CLIENT, LIMIT_LIBCURL, LIMITS };
 
 static bool is_hungry(const struct http_run *run)
 {
@@ -35,7 +35,7 @@ static void watch(const struct http_run *run, struct pollfd slots[SLOTS])
 /* How long the backend may be silent now. */
 static uint64_t patience(const struct http_run *run)
 {
-    return run->reply.size == 0 ? run->settings->first_byte : run->settings->silence;
+    return run->answers ? run->settings->silence : run->settings->first_byte;
 }
 
 /* When each limit would be reached. One that does not apply is never reached. */
@@ -69,22 +69,21 @@ static void wait_for_something(struct http_run *run, struct pollfd slots[SLOTS],
     run->now = clock_milliseconds();
 }
 
-static bool time_out(struct http_run *run, const char *what, uint64_t milliseconds)
+static struct verdict timed_out(const struct http_run *run, const char *what, uint64_t milliseconds)
 {
-    const char *detail =
-        arena_printf(run->exchange->arena, "%s %llu ms", what, (unsigned long long)milliseconds);
-    return http_run_fail(run, FAULT(504, HTTP_NAME, "backend_timeout", detail));
+    return FAULT(504, HTTP_NAME, "backend_timeout",
+                 arena_printf(run->exchange->arena, "%s %llu ms", what, (unsigned long long)milliseconds));
 }
 
 static bool expire(struct http_run *run, const uint64_t at[LIMITS])
 {
     struct verdict verdict;
     if (run->now >= at[LIMIT_RUN])
-        return time_out(run, "the request took more than", run->settings->timeout);
+        return http_run_fail(run, timed_out(run, "the request took more than", run->settings->timeout));
     if (client_side_is_late(&run->side, is_hungry(run), run->now, &verdict))
         return http_run_fail(run, verdict);
     if (run->now >= at[LIMIT_SILENCE])
-        return time_out(run, "the backend was silent for", patience(run));
+        return http_run_blame(run, timed_out(run, "the backend was silent for", patience(run)));
     return true;
 }
 

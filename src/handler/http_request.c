@@ -16,6 +16,7 @@ enum { NAME_LIMIT = 256 };
 
 struct builder {
     const struct http_settings *settings;
+    const struct http_backend *backend;
     const struct exchange *exchange;
     struct headers headers;
 };
@@ -140,7 +141,7 @@ static struct text clients_host(const struct exchange *exchange)
 static struct text choose_host(const struct builder *builder)
 {
     const struct http_settings *settings = builder->settings;
-    struct text client = clients_host(builder->exchange), own = text_of(settings->authority);
+    struct text client = clients_host(builder->exchange), own = text_of(builder->backend->authority);
     if (strcmp(settings->host, "client") == 0)
         return client.length > 0 ? client : own;
     return strcmp(settings->host, "backend") == 0 ? own : text_of(settings->host);
@@ -209,9 +210,10 @@ static void add_told(struct builder *builder)
     }
 }
 
-struct headers http_headers(const struct http_settings *settings, const struct exchange *exchange)
+struct headers http_headers(const struct http_settings *settings, const struct http_backend *backend,
+                            const struct exchange *exchange)
 {
-    struct builder builder = {.settings = settings, .exchange = exchange};
+    struct builder builder = {.settings = settings, .backend = backend, .exchange = exchange};
     add(&builder, TEXT("Host"), choose_host(&builder));
     add_clients(&builder);
     add_via(&builder);

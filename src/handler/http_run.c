@@ -1,7 +1,6 @@
 /*
- * The start and the end of one request to a backend: what libcurl is told, what
- * it asks back, and what its results mean. When it has something to do is
- * http_pump.c's affair.
+ * One request to one backend: what libcurl is told, what it asks back, and what
+ * its results mean. When it has something to do is http_pump.c's affair.
  */
 #include "config.h"
 
@@ -10,15 +9,6 @@
 #include <sys/socket.h>
 
 #include "base/arena.h"
-#include "base/clock.h"
-
-bool http_run_fail(struct http_run *run, struct verdict verdict)
-{
-    if (!run->failed)
-        run->failure = verdict;
-    run->failed = true;
-    return false;
-}
 
 /* ---- what libcurl asks */
 
@@ -52,16 +42,6 @@ static int rewind_body(void *context, curl_off_t offset, int origin)
     return run->exchange->body.spooled || !run->body_read ? CURL_SEEKFUNC_OK : CURL_SEEKFUNC_FAIL;
 }
 
-/* RFC 9110, 9.2.2: a proxy must not send again what may have been carried out, by itself. */
-static bool is_idempotent(struct text method)
-{
-    static const char *const methods[] = {"GET", "HEAD", "OPTIONS", "PUT", "DELETE"};
-    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
-        if (text_equal(method, text_of(methods[i])))
-            return true;
-    return false;
-}
-
 /* A connection is there, and the request is about to be sent. Where the kept one was closed before a
  * byte of a reply, libcurl tries another. */
 static int allow_request(void *context, char *peer, char *local, int peer_port, int local_port)
@@ -69,7 +49,9 @@ static int allow_request(void *context, char *peer, char *local, int peer_port, 
     struct http_run *run = context;
     (void)peer, (void)local, (void)peer_port, (void)local_port;
     run->moved_at = run->now;
-    if (++run->tries == 1 || is_idempotent(run->exchange->request.method))
+    if (++run->tries > 1 || !run->reused)
+        backends_connected(&run->lease);
+    if (run->tries == 1 || backends_is_idempotent(run->exchange->request.method))
         return CURL_PREREQFUNC_OK;
     http_run_fail(run, FAULT(502, HTTP_NAME, "backend_unavailable",
                              "a kept connection was closed, and this method is not sent twice"));
@@ -93,7 +75,7 @@ static bool take_text(struct http_run *run, struct text line)
     else if (!http_reply_trailer(&run->reply, line))
         step = HTTP_REPLY_BROKEN;
     if (step == HTTP_REPLY_BROKEN)
-        return http_run_fail(run, FAULT(502, HTTP_NAME, "bad_reply", run->reply.fault));
+        return http_run_blame(run, FAULT(502, HTTP_NAME, "bad_reply", run->reply.fault));
     return step == HTTP_REPLY_MORE || take_head_end(run);
 }
 
@@ -102,6 +84,7 @@ static size_t take_line(char *data, size_t size, size_t count, void *context)
     struct http_run *run = context;
     size_t length = size * count;
     run->moved_at = run->now;
+    run->answers = true;
     if (run->failed)
         return length + 1;
     return take_text(run, (struct text){data, length}) ? length : length + 1;
@@ -145,33 +128,15 @@ static int take_note(CURL *easy, curl_infotype type, char *data, size_t size, vo
     if (curl_easy_setopt(easy, (option), (value)) != CURLE_OK)                                               \
     return false
 
-static bool set_place(const struct http_run *run, CURL *easy)
+/* How long connecting may take; 0 would be five minutes to libcurl. */
+static long time_to_connect(const struct http_run *run)
 {
-    const struct http_settings *settings = run->settings;
-    struct text target = http_target(settings, run->exchange);
-    SET(CURLOPT_URL, settings->origin);
-    SET(CURLOPT_REQUEST_TARGET, target.at);
-    SET(CURLOPT_UNIX_SOCKET_PATH, settings->socket);
-    SET(CURLOPT_PROTOCOLS_STR, settings->secure ? "https" : "http");
-    SET(CURLOPT_PROXY, ""); /* none from the environment */
-    SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
-    SET(CURLOPT_FOLLOWLOCATION, 0L);
-    SET(CURLOPT_HTTP09_ALLOWED, 0L);
-    SET(CURLOPT_HTTP_CONTENT_DECODING, 0L);
-    SET(CURLOPT_HTTP_VERSION,
-        (long)(settings->http2 && settings->secure ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
-    SET(CURLOPT_CONNECTTIMEOUT_MS, (long)settings->connect_timeout);
-    SET(CURLOPT_NOSIGNAL, 1L);
-    SET(CURLOPT_TCP_NODELAY, 1L);
-#if LIBCURL_VERSION_NUM >= 0x075700
-    SET(CURLOPT_QUICK_EXIT, 1L); /* a client that has gone does not wait for a name server */
-#endif
-    return true;
+    uint64_t until = run->began_at + run->settings->connect_timeout;
+    return until > run->now ? (long)(until - run->now) : 1;
 }
 
-static bool set_security(const struct http_run *run, CURL *easy)
+static bool set_authorities(CURL *easy, struct text ca)
 {
-    struct text ca = run->settings->ca;
     struct curl_blob blob = {(void *)(uintptr_t)ca.at, ca.length, CURL_BLOB_NOCOPY};
     SET(CURLOPT_SSL_VERIFYPEER, 1L);
     SET(CURLOPT_SSL_VERIFYHOST, 2L);
@@ -182,6 +147,34 @@ static bool set_security(const struct http_run *run, CURL *easy)
     SET(CURLOPT_CAPATH, NULL);
     SET(CURLOPT_CAINFO_BLOB, &blob);
     return true;
+}
+
+bool http_set_backend(CURL *easy, const struct http_backend *backend, struct curl_slist *addresses,
+                      const char *target)
+{
+    bool http2 = backend->secure && backend->settings->http2;
+    SET(CURLOPT_URL, backend->origin);
+    SET(CURLOPT_REQUEST_TARGET, target);
+    SET(CURLOPT_UNIX_SOCKET_PATH, backend->socket);
+    SET(CURLOPT_RESOLVE, addresses);
+    SET(CURLOPT_PROTOCOLS_STR, backend->secure ? "https" : "http");
+    SET(CURLOPT_PROXY, ""); /* none from the environment */
+    SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+    SET(CURLOPT_FOLLOWLOCATION, 0L);
+    SET(CURLOPT_HTTP09_ALLOWED, 0L);
+    SET(CURLOPT_HTTP_CONTENT_DECODING, 0L);
+    SET(CURLOPT_HTTP_VERSION, (long)(http2 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1));
+    SET(CURLOPT_NOSIGNAL, 1L);
+    SET(CURLOPT_TCP_NODELAY, 1L);
+    return set_authorities(easy, backend->settings->ca);
+}
+
+static bool set_place(const struct http_run *run, CURL *easy)
+{
+    const struct http_backend *backend = run->lease.target;
+    SET(CURLOPT_CONNECTTIMEOUT_MS, time_to_connect(run));
+    return http_set_backend(easy, backend, run->addresses,
+                            http_target(run->settings, backend, run->exchange).at);
 }
 
 /* These methods state the length of a body that is not there, too (RFC 9110, 8.6). */
@@ -242,7 +235,7 @@ static bool add_line(struct http_run *run, const char *line)
 static bool set_headers(struct http_run *run, CURL *easy)
 {
     struct arena *arena = run->exchange->arena;
-    struct headers headers = http_headers(run->settings, run->exchange);
+    struct headers headers = http_headers(run->settings, run->lease.target, run->exchange);
     bool good = add_line(run, "Expect:") && (headers_get(&headers, "accept") || add_line(run, "Accept:"));
     for (size_t i = 0; good && i < headers.count; i++) {
         struct text name = headers.items[i].name, value = text_trim(headers.items[i].value);
@@ -258,34 +251,14 @@ static bool set_headers(struct http_run *run, CURL *easy)
 static bool set_up(struct http_run *run)
 {
     CURL *easy = run->easy = curl_easy_init();
-    return easy && set_place(run, easy) && set_security(run, easy) && set_method(run, easy) &&
-           set_calls(run, easy) && set_headers(run, easy);
+    return easy && set_place(run, easy) && set_method(run, easy) && set_calls(run, easy) &&
+           set_headers(run, easy);
 }
 
-/* ---- start */
-
-struct http_run *http_run_start(const struct http_settings *settings, struct exchange *exchange,
-                                struct verdict *verdict)
+bool http_run_add(struct http_run *run)
 {
-    struct http_client *client = http_pool_take(settings->pool, verdict);
-    if (!client)
-        return NULL;
-    struct http_run *run = arena_alloc(exchange->arena, sizeof *run);
-    run->settings = settings;
-    run->exchange = exchange;
-    run->client = client;
-    run->side = (struct client_side){.exchange = exchange, .handler = HTTP_NAME};
-    run->relay = (struct relay){
-        .exchange = exchange, .handler = HTTP_NAME, .who = "the application", .most = settings->max_output};
-    run->reply = http_reply_new(exchange->arena);
-    run->now = run->moved_at = clock_milliseconds();
-    run->deadline = run->now + settings->timeout;
-    run->added = set_up(run) && curl_multi_add_handle(client->multi, run->easy) == CURLM_OK;
-    if (run->added)
-        return run;
-    *verdict = FAULT(500, HTTP_NAME, "internal_error", "libcurl cannot be set up");
-    http_run_stop(run);
-    return NULL;
+    run->added = set_up(run) && curl_multi_add_handle(run->client->multi, run->easy) == CURLM_OK;
+    return run->added;
 }
 
 /* ---- end */
@@ -296,13 +269,10 @@ static const char *reason(const struct http_run *run)
                         *run->error ? run->error : curl_easy_strerror(run->result));
 }
 
-static struct verdict verdict_of_result(const struct http_run *run)
+/* Whether something came that is no HTTP. */
+static bool is_strange(CURLcode result)
 {
-    switch (run->result) {
-    case CURLE_OK:
-        return FAULT(502, HTTP_NAME, "bad_reply", "the connection was closed inside the reply's head");
-    case CURLE_OPERATION_TIMEDOUT:
-        return FAULT(504, HTTP_NAME, "backend_timeout", reason(run));
+    switch (result) {
     case CURLE_WEIRD_SERVER_REPLY:
     case CURLE_BAD_FUNCTION_ARGUMENT: /* a folded line with none before it */
     case CURLE_UNSUPPORTED_PROTOCOL:  /* HTTP/0.9 */
@@ -310,10 +280,19 @@ static struct verdict verdict_of_result(const struct http_run *run)
 #if LIBCURL_VERSION_NUM >= 0x080600
     case CURLE_TOO_LARGE:
 #endif
-        return FAULT(502, HTTP_NAME, "bad_reply", reason(run));
+        return true;
     default:
-        return FAULT(502, HTTP_NAME, run->reply.size > 0 ? "bad_reply" : "backend_unavailable", reason(run));
+        return false;
     }
+}
+
+static struct verdict verdict_of_result(const struct http_run *run)
+{
+    if (run->result == CURLE_OK)
+        return FAULT(502, HTTP_NAME, "bad_reply", "the connection was closed inside the reply's head");
+    if (run->result == CURLE_OPERATION_TIMEDOUT)
+        return FAULT(504, HTTP_NAME, "backend_timeout", reason(run));
+    return FAULT(502, HTTP_NAME, run->answers ? "bad_reply" : "backend_unavailable", reason(run));
 }
 
 bool http_run_take_end(struct http_run *run)
@@ -321,7 +300,8 @@ bool http_run_take_end(struct http_run *run)
     run->done = run->whole = true;
     if (run->result == CURLE_OK && run->head_complete)
         return !run->failed;
-    return http_run_fail(run, verdict_of_result(run));
+    run->answers = run->answers || is_strange(run->result);
+    return http_run_blame(run, verdict_of_result(run));
 }
 
 /* A reply without a body does not show where it ends: some applications send one all the same. */
@@ -335,8 +315,9 @@ static bool is_reusable(const struct http_run *run)
 /* What libcurl has not read is still there; of TLS, that may be the connection's own. */
 static bool has_excess(const struct http_run *run, curl_socket_t connection)
 {
+    const struct http_backend *backend = run->lease.target;
     char byte;
-    return run->excess || (connection != CURL_SOCKET_BAD && !run->settings->secure &&
+    return run->excess || (connection != CURL_SOCKET_BAD && !backend->secure &&
                            recv(connection, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0);
 }
 
@@ -348,20 +329,22 @@ static void tell_excess(struct http_run *run, curl_socket_t connection)
         relay_tell_excess(&run->relay, run->reply.length);
 }
 
-void http_run_stop(struct http_run *run)
+struct backend_connection http_run_remove(struct http_run *run)
 {
     struct http_client *client = run->client;
-    if (!client)
-        return;
-    run->client = NULL;
+    curl_socket_t descriptor = CURL_SOCKET_BAD;
     bool reusable = is_reusable(run);
-    client->connection = CURL_SOCKET_BAD;
     if (reusable)
-        (void)curl_easy_getinfo(run->easy, CURLINFO_ACTIVESOCKET, &client->connection);
-    tell_excess(run, client->connection);
+        (void)curl_easy_getinfo(run->easy, CURLINFO_ACTIVESOCKET, &descriptor);
+    tell_excess(run, descriptor);
     if (run->added)
         reusable = curl_multi_remove_handle(client->multi, run->easy) == CURLM_OK && reusable;
     curl_easy_cleanup(run->easy);
     curl_slist_free_all(run->headers);
-    http_pool_give(run->settings->pool, client, reusable);
+    curl_slist_free_all(run->addresses);
+    run->client = NULL;
+    if (reusable && descriptor != CURL_SOCKET_BAD)
+        return (struct backend_connection){descriptor, client, http_client_free};
+    http_client_free(client);
+    return BACKEND_NO_CONNECTION;
 }

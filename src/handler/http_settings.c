@@ -8,7 +8,9 @@
 #include "handler/pass.h"
 
 #include <openssl/err.h>
+#include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <stdlib.h>
 #include <sys/un.h>
 
 #include "base/arena.h"
@@ -28,8 +30,9 @@ static bool decode_authorities(struct decoder *decoder, const struct node *node,
 }
 
 const struct field http_fields[] = {
-    {FIELD(FIELD_TEXT, http_settings, url, "url"), .required = true,
-     .help = "where the application listens: http://, https:// or unix:/PATH"},
+    {FIELD(FIELD_TEXTS, http_settings, backends.addresses, "url"), .required = true, .least = 1,
+     .help = "where the application listens: http://, https:// or unix:/PATH; a list for several"},
+    BACKENDS_FIELDS(http_settings, backends),
     {FIELD(FIELD_TEXT, http_settings, host, "host"), .fallback = "client",
      .help = "the Host it is told: client, backend, or a name"},
     {FIELD(FIELD_TEXT, http_settings, strip_prefix, "strip_prefix"),
@@ -50,9 +53,9 @@ const struct field http_fields[] = {
      .most = DURATION_MOST, .help = "how long it may go without a byte either way after that"},
     {FIELD(FIELD_SIZE, http_settings, max_output, "max_output"), .fallback = "4gb", .least = 1,
      .help = "the largest body of a reply"},
-    {FIELD(FIELD_NUMBER, http_settings, connections, "connections"), .fallback = "100", .least = 1,
-     .most = 100000, .help = "requests at once, and connections that are kept"},
-    {FIELD(FIELD_DURATION, http_settings, idle, "idle"), .fallback = "4s", .most = IDLE_MOST,
+    {FIELD(FIELD_NUMBER, http_settings, backends.connections, "connections"), .fallback = "100", .least = 1,
+     .most = 100000, .help = "requests at once to each, and connections that are kept"},
+    {FIELD(FIELD_DURATION, http_settings, backends.idle, "idle"), .fallback = "4s", .most = IDLE_MOST,
      .help = "how long a connection is kept without a request; 0: not at all"},
     {FIELD(FIELD_BOOL, http_settings, http2, "http2"), .fallback = "true",
      .help = "whether HTTP/2 is spoken where a https:// backend offers it"},
@@ -71,6 +74,12 @@ static const struct node *place(const struct node *node, const char *key)
     return value ? value : node;
 }
 
+/* The item of a list, or the only value. */
+static const struct node *item(const struct node *value, size_t index)
+{
+    return value->kind == NODE_LIST && index < value->count ? value->items[index] : value;
+}
+
 /* ---- url */
 
 /* libcurl would pass over what is no certificate, and then trust nobody. */
@@ -84,69 +93,141 @@ static bool has_certificate(struct text pem)
     return first != NULL;
 }
 
-static const char *read_socket(struct http_settings *settings, struct text path)
+static const char *read_socket(struct http_backend *backend, struct text path)
 {
     if (path.length == 0 || path.at[0] != '/')
         return "is no unix socket, expected unix: and an absolute path";
     if (path.length >= sizeof((struct sockaddr_un *)0)->sun_path)
         return "has a longer path than a unix socket can have";
-    settings->socket = path.at;
-    settings->authority = "localhost";
-    settings->origin = "http://localhost";
+    backend->socket = path.at;
+    backend->authority = "localhost";
+    backend->origin = "http://localhost";
     return NULL;
 }
 
-static const char *read_authority(struct http_settings *settings, struct text authority, struct arena *arena)
+static void read_name(struct http_backend *backend, const struct host *host, struct arena *arena)
+{
+    struct address address;
+    uint64_t port = backend->secure ? 443 : 80;
+    if (address_parse(host->name, &address))
+        return;
+    if (host->port.length > 0)
+        text_number(host->port, UINT16_MAX, &port);
+    const char *name = arena_copy(arena, host->name.at, host->name.length);
+    backend->name = host_name_new(name, (uint16_t)port, arena);
+    backend->looked_up = arena_printf(arena, "%s:%u", name, (unsigned)port);
+}
+
+static const char *read_authority(struct http_backend *backend, struct text authority, struct arena *arena)
 {
     struct host host;
-    if (text_find(authority, '@') < authority.length)
-        return "has a user or password, expected `headers: {Authorization: file:PATH}`";
     if (!host_parse(authority, arena, &host))
         return "has no host, expected one such as http://127.0.0.1:3000";
     struct text formatted = host_format(&host, arena);
-    settings->authority = arena_copy(arena, formatted.at, formatted.length);
-    settings->origin =
-        arena_printf(arena, "%s://%s", settings->secure ? "https" : "http", settings->authority);
+    backend->authority = arena_copy(arena, formatted.at, formatted.length);
+    backend->origin = arena_printf(arena, "%s://%s", backend->secure ? "https" : "http", backend->authority);
+    read_name(backend, &host, arena);
     return NULL;
 }
 
 /* http://HOST[:PORT][/PREFIX] */
-static const char *read_url(struct http_settings *settings, struct text url, struct arena *arena)
+static const char *read_url(struct http_backend *backend, struct text url, struct arena *arena)
 {
-    settings->secure = text_starts_with(url, TEXT("https://"));
-    if (!settings->secure && !text_starts_with(url, TEXT("http://")))
+    backend->secure = text_starts_with(url, TEXT("https://"));
+    if (!backend->secure && !text_starts_with(url, TEXT("http://")))
         return "is no address, expected http://, https:// or unix:/PATH";
-    struct text rest = text_from(url, settings->secure ? strlen("https://") : strlen("http://"));
+    struct text rest = text_from(url, backend->secure ? strlen("https://") : strlen("http://"));
     size_t slash = text_find(rest, '/');
     struct text path = text_from(rest, slash);
     if (text_find(url, '?') < url.length || text_find(url, '#') < url.length)
         return "has a query or a fragment, which requests bring themselves";
-    if (path.length > 0 && path_canonical(path, arena, &settings->prefix))
+    if (path.length > 0 && path_canonical(path, arena, &backend->prefix))
         return "has a path that no request can have";
-    while (text_ends_with(settings->prefix, TEXT("/")))
-        settings->prefix.length--;
-    return read_authority(settings, (struct text){rest.at, slash}, arena);
+    while (text_ends_with(backend->prefix, TEXT("/")))
+        backend->prefix.length--;
+    return read_authority(backend, (struct text){rest.at, slash}, arena);
 }
 
-static bool prepare_url(struct http_settings *settings, struct decoder *decoder, const struct node *node)
+struct making {
+    struct arena *arena;
+    const struct http_settings *settings;
+    const char *secure, *plain; /* manners */
+};
+
+static bool parse_backend(void *context, struct text text, struct backend_named *named, struct error *error)
 {
-    struct text url = text_of(settings->url);
-    const char *fault = NULL;
-    if (!settings->url)
-        return false; /* is a finding already */
+    const struct making *making = context;
+    struct http_backend *backend = arena_alloc(making->arena, sizeof *backend);
+    struct text url = {arena_copy(making->arena, text.at, text.length), text.length};
+    const char *fault;
+    *backend = (struct http_backend){.settings = making->settings};
     if (url.length > URL_LIMIT)
         fault = "is too long";
     else if (text_starts_with(url, TEXT("unix:")))
-        fault = read_socket(settings, text_from(url, strlen("unix:")));
+        fault = read_socket(backend, text_from(url, strlen("unix:")));
     else
-        fault = read_url(settings, url, decoder->arena);
-    return !fault || findings_add(decoder->findings, FINDING_ERROR, place(node, "url"), "%s", fault);
+        fault = read_url(backend, url, making->arena);
+    *named = (struct backend_named){.place = backend->socket ? url.at : backend->origin,
+                                    .manner = backend->secure ? making->secure : making->plain,
+                                    .target = backend,
+                                    .calls = &http_calls};
+    return !fault || error_set(error, "%s", fault);
+}
+
+/* A connection that was made for other authorities or another protocol is not for these settings. */
+static const char *manner_of(const struct http_settings *settings, struct arena *arena)
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned length = 0;
+    const char *manner = settings->http2 ? "https/2" : "https/1.1";
+    if (EVP_Digest(settings->ca.at, settings->ca.length, digest, &length, EVP_sha256(), NULL) != 1)
+        abort();
+    for (unsigned i = 0; settings->ca.length > 0 && i < length; i++)
+        manner = arena_printf(arena, "%s %02x", manner, digest[i]);
+    return manner;
+}
+
+static bool has_password(struct text url)
+{
+    size_t scheme = strlen("https://");
+    return text_starts_with(url, TEXT("http")) &&
+           text_find(url, '@') < scheme + text_find(text_from(url, scheme), '/');
+}
+
+/* Findings repeat other mistakes, but no password. */
+static bool check_passwords(const struct texts *urls, struct decoder *decoder, const struct node *value)
+{
+    bool good = true;
+    for (size_t i = 0; i < urls->count; i++)
+        if (has_password(urls->items[i]))
+            good = findings_add(decoder->findings, FINDING_ERROR, item(value, i),
+                                "has a user or password, expected `headers: {Authorization: file:PATH}`");
+    return good;
+}
+
+static bool prepare_backends(struct http_settings *settings, struct decoder *decoder, const struct node *node)
+{
+    bool good = check_passwords(&settings->backends.addresses, decoder, place(node, "url"));
+    if (!check_passwords(&settings->backends.backups, decoder, place(node, "backup")) || !good)
+        return false;
+    struct making making = {decoder->arena, settings, manner_of(settings, decoder->arena), HTTP_NAME};
+    settings->group = backends_prepare(decoder, &settings->backends, node, "url", parse_backend, &making);
+    return settings->group != NULL;
+}
+
+static bool is_any_secure(const struct backends *group)
+{
+    const struct http_backend *backend;
+    for (size_t i = 0; (backend = backends_target(group, i)); i++)
+        if (backend->secure)
+            return true;
+    return false;
 }
 
 static bool prepare_ca(const struct http_settings *settings, struct decoder *decoder, const struct node *node)
 {
     const struct node *ca = node->kind == NODE_MAP ? node_get(node, "ca_file") : NULL;
-    if (ca && settings->url && !settings->secure)
+    if (ca && settings->group && !is_any_secure(settings->group))
         return findings_add(decoder->findings, FINDING_ERROR, ca,
                             "there is no certificate to check, expected it with a https:// url only");
     return settings->ca.length == 0 || has_certificate(settings->ca) ||
@@ -206,7 +287,7 @@ static bool prepare_target(const struct http_settings *settings, struct decoder 
 bool http_prepare(void *target, struct decoder *decoder, const struct node *node)
 {
     struct http_settings *settings = target;
-    bool good = prepare_url(settings, decoder, node);
+    bool good = prepare_backends(settings, decoder, node);
     good = prepare_ca(settings, decoder, node) && good;
     good = prepare_host(settings, decoder, node) && good;
     good = prepare_target(settings, decoder, node) && good;
@@ -231,13 +312,22 @@ static bool is_loopback(const char *authority)
            (network_parse(TEXT("::1"), &loopback) && networks_hold(&networks, &address));
 }
 
+static void advise_url(const struct http_backend *backend, struct findings *findings, const struct node *node)
+{
+    if (!backend->secure && !backend->socket && !is_loopback(backend->authority))
+        findings_add(findings, FINDING_ADVICE, node,
+                     "whoever is on the way to this backend can read and change what passes, and who is "
+                     "calling; https:// would keep it");
+}
+
 void http_advise(const void *target, struct findings *findings, const struct node *node)
 {
     const struct http_settings *settings = target;
-    if (!settings->secure && !settings->socket && !is_loopback(settings->authority))
-        findings_add(findings, FINDING_ADVICE, place(node, "url"),
-                     "whoever is on the way to this backend can read and change what passes, and who is "
-                     "calling; https:// would keep it");
+    const struct http_backend *backend;
+    size_t own = settings->backends.addresses.count;
+    for (size_t i = 0; (backend = backends_target(settings->group, i)); i++)
+        advise_url(backend, findings,
+                   i < own ? item(place(node, "url"), i) : item(place(node, "backup"), i - own));
     if (settings->steering.count > 0)
         findings_add(findings, FINDING_ADVICE, place(node, "steering"),
                      "the application can have the web server send any file that it may read");

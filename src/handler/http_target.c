@@ -102,14 +102,15 @@ static void add_rewritten(struct bytes *path, struct text pattern, const struct 
         bytes_add_text(path, exchange->rest);
 }
 
-static struct text make_path(const struct http_settings *settings, const struct exchange *exchange)
+static struct text make_path(const struct http_settings *settings, struct text prefix,
+                             const struct exchange *exchange)
 {
     struct text path = exchange->request.path, strip = text_of(settings->strip_prefix);
-    size_t limit = settings->prefix.length + path.length + 1;
+    size_t limit = prefix.length + path.length + 1;
     if (settings->rewrite) /* a name may stand in it twice */
         limit += strlen(settings->rewrite) * (path.length + 1);
     struct bytes made = bytes_new(exchange->arena, limit);
-    bytes_add_text(&made, settings->prefix);
+    bytes_add_text(&made, prefix);
     if (settings->rewrite)
         add_rewritten(&made, text_of(settings->rewrite), exchange);
     else
@@ -131,12 +132,13 @@ static void add_query(struct bytes *target, struct text query)
     }
 }
 
-struct text http_target(const struct http_settings *settings, const struct exchange *exchange)
+struct text http_target(const struct http_settings *settings, const struct http_backend *backend,
+                        const struct exchange *exchange)
 {
     const struct request *request = &exchange->request;
     if (text_equal(request->path, TEXT("*")))
         return request->path;
-    struct text path = path_encode(make_path(settings, exchange), exchange->arena);
+    struct text path = path_encode(make_path(settings, backend->prefix, exchange), exchange->arena);
     struct bytes target = bytes_new(exchange->arena, path.length + 3 * request->query.length + 2);
     bytes_add_text(&target, path);
     if (request->has_query)

@@ -32,7 +32,8 @@ class Backend:
         self.scripts = scripts or {}
         self.requests, self.connections, self.lock = [], 0, threading.Lock()
         self.open = {}
-        self.listener = socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET)
+        family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        self.listener = socket.socket(socket.AF_UNIX if isinstance(address, str) else family)
         self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.listener.bind(address)
         if isinstance(address, str):

@@ -217,7 +217,7 @@ def test_names_are_found_in_the_sandbox(guard):
     for _ in range(3):
         assert ask(guard.address, uri="/app/name/x").status == 200
     reply = ask(guard.address, uri="/app/nowhere/x")
-    assert error(reply) == (502, "backend_unavailable") and "resolve" in logged(guard, reply)["detail"]
+    assert error(reply) == (502, "backend_unavailable") and "cannot look up" in logged(guard, reply)["detail"]
 
 
 def test_certificates(guard):

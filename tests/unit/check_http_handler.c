@@ -200,6 +200,11 @@ static struct http_settings *settings_of(const char *yaml, const char *path)
     return settings;
 }
 
+static const struct http_backend *first_of(const struct http_settings *settings)
+{
+    return backends_target(settings->group, 0);
+}
+
 struct target_case {
     const char *settings, *route, *path, *query, *rest, *id;
     const char *target;
@@ -232,7 +237,8 @@ START_TEST(targets)
     exchange.request.has_query = test->query != NULL;
     exchange.captures[0] = (struct capture){"id", text_of(test->id)};
     exchange.capture_count = 1;
-    struct text target = http_target(settings_of(test->settings, test->route), &exchange);
+    const struct http_settings *settings = settings_of(test->settings, test->route);
+    struct text target = http_target(settings, first_of(settings), &exchange);
     ck_assert_str_eq(target.at, test->target);
 }
 END_TEST
@@ -259,10 +265,12 @@ static void add(struct exchange *exchange, const char *name, const char *value)
 START_TEST(headers_of_nobody)
 {
     struct exchange exchange = exchange_of();
-    struct headers headers = http_headers(settings_of("{" URL "'}", NULL), &exchange);
+    struct http_settings *settings = settings_of("{" URL "'}", NULL);
+    struct headers headers = http_headers(settings, first_of(settings), &exchange);
     ck_assert_str_eq(list(&headers), "Host=h:1|" WAY);
     exchange.request.client = (struct address){0};
-    headers = http_headers(settings_of("{url: 'unix:/a'}", NULL), &exchange);
+    settings = settings_of("{url: 'unix:/a'}", NULL);
+    headers = http_headers(settings, first_of(settings), &exchange);
     ck_assert_str_eq(list(&headers), "Host=localhost|Via=1.1 fcgiguard|X-Forwarded-Proto=http|"
                                      "Forwarded=for=unknown;proto=http|X-Request-ID=the-id|");
 }
@@ -289,12 +297,12 @@ START_TEST(headers_of_a_caller)
     add(&exchange, "api-version", "1");
     add(&exchange, "x-kept", "1");
     struct http_settings *settings = settings_of("{" URL "'}", NULL);
-    struct headers headers = http_headers(settings, &exchange);
+    struct headers headers = http_headers(settings, first_of(settings), &exchange);
     ck_assert_str_eq(list(&headers), "Host=h:1|api-version=1|x-kept=1|" WAY);
     exchange.caller = &caller;
     exchange.version = &version;
     memcpy(exchange.nonce, "abc", sizeof "abc");
-    headers = http_headers(settings, &exchange);
+    headers = http_headers(settings, first_of(settings), &exchange);
     ck_assert_str_eq(list(&headers), "Host=h:1|x-kept=1|" WAY
                                      "Auth-Type=Bearer|Auth-Method=user|Auth-Roles=a b|API-Version=2|"
                                      "CSP-Nonce=abc|User-Email=a@b|Cookie=a=1|");
@@ -327,16 +335,64 @@ START_TEST(what_explain_tells)
 }
 END_TEST
 
+/* ================ backends */
+
+START_TEST(several_backends)
+{
+    struct exchange exchange = exchange_of();
+    exchange.request.path = TEXT("/a");
+    struct http_settings *settings =
+        settings_of("{url: ['http://h:1/x/', 'unix:/run/a'], backup: 'https://[::1]', host: backend}", NULL);
+    ck_assert_str_eq(handler_http.describe(settings, &exchange),
+                     "asks http://h:1 for /x/a, or unix:/run/a for /a, or https://[::1] for /a");
+    ck_assert(handler_http.needs_network(settings));
+    ck_assert(!handler_http.needs_caller(settings));
+    static const char *const hosts[] = {"h:1", "localhost", "[::1]"};
+    for (size_t i = 0; i < COUNT(hosts); i++) {
+        const struct headers headers = http_headers(settings, backends_target(settings->group, i), &exchange);
+        ck_assert(text_equal(*headers_get(&headers, "host"), text_of(hosts[i])));
+    }
+    settings = settings_of("{url: ['unix:/run/a', 'unix:/run/b'], balance: 'hash:caller'}", NULL);
+    ck_assert(!handler_http.needs_network(settings));
+    ck_assert(handler_http.needs_caller(settings));
+}
+END_TEST
+
+static const char *looked_up(const char *url)
+{
+    const struct http_backend *backend = first_of(settings_of(url, NULL));
+    ck_assert((backend->name != NULL) == (backend->looked_up != NULL));
+    return backend->name ? backend->looked_up : "nothing";
+}
+
+START_TEST(what_is_looked_up)
+{
+    ck_assert_str_eq(looked_up("'http://H.example.'"), "h.example:80");
+    ck_assert_str_eq(looked_up("'https://h.example/x'"), "h.example:443");
+    ck_assert_str_eq(looked_up("'https://h.example:8443'"), "h.example:8443");
+    ck_assert_str_eq(looked_up("'http://127.0.0.1:1'"), "nothing");
+    ck_assert_str_eq(looked_up("'http://[::1]'"), "nothing");
+    ck_assert_str_eq(looked_up("'unix:/a'"), "nothing");
+}
+END_TEST
+
 struct advice_case {
     const char *settings;
     size_t count;
 };
 
-static const struct advice_case advice_cases[] = {{"'http://127.0.0.1:1'", 0}, {"'http://127.9.9.9'", 0},
-                                                  {"'http://localhost'", 0},   {"'http://[::1]:8'", 0},
-                                                  {"'https://h'", 0},          {"'unix:/a'", 0},
-                                                  {"'http://h'", 1},           {"'http://10.0.0.1'", 1},
-                                                  {"'http://[::2]'", 1},       {"'http://localhost.x'", 1}};
+static const struct advice_case advice_cases[] = {{"'http://127.0.0.1:1'", 0},
+                                                  {"'http://127.9.9.9'", 0},
+                                                  {"'http://localhost'", 0},
+                                                  {"'http://[::1]:8'", 0},
+                                                  {"'https://h'", 0},
+                                                  {"'unix:/a'", 0},
+                                                  {"'http://h'", 1},
+                                                  {"'http://10.0.0.1'", 1},
+                                                  {"['http://h', 'https://h', 'http://g']", 2},
+                                                  {"{url: 'unix:/a', backup: ['http://h', 'unix:/b']}", 1},
+                                                  {"'http://[::2]'", 1},
+                                                  {"'http://localhost.x'", 1}};
 
 START_TEST(advice)
 {
@@ -360,6 +416,8 @@ int main(void)
     tcase_add_test(cases, headers_of_a_caller);
     tcase_add_test(cases, headers_that_are_ours);
     tcase_add_test(cases, what_explain_tells);
+    tcase_add_test(cases, several_backends);
+    tcase_add_test(cases, what_is_looked_up);
     tcase_add_loop_test(cases, advice, 0, COUNT(advice_cases));
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
