@@ -39,7 +39,7 @@ bool fastcgi_run_fail(struct fastcgi_run *run, struct verdict verdict)
 
 bool fastcgi_run_blame(struct fastcgi_run *run, enum backend_outcome outcome, struct verdict verdict)
 {
-    bool stale = run->reused && run->received == 0;
+    bool stale = run->reused && run->received == 0 && outcome != BACKEND_LATE;
     if (!run->failed && !stale)
         backends_failed(&run->lease, outcome, verdict.detail);
     return fastcgi_run_fail(run, verdict);

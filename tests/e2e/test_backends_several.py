@@ -255,8 +255,10 @@ def test_statuses(group):
     assert [ask(other.address, uri="/app/bad-b").status for _ in range(4)] == [200] * 4
 
 
-def test_all_are_out(group):
-    guard = group("ab", first_byte="200ms", health={"failures": 1, "out": "1h"})
+@pytest.mark.parametrize("kept", [False, True])
+def test_all_are_out(group, kept):
+    guard = group("ab", first_byte="200ms", keep=kept, health={"failures": 1, "out": "1h"})
+    assert spread(guard, 4) == {"a": 2, "b": 2}
     for _ in range(2):
         assert ask(guard.address, "POST", "/app/hang", b"").status == 504
     reply = ask(guard.address, uri="/app/who")
