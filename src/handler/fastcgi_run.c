@@ -250,6 +250,14 @@ static bool may_move(const struct fastcgi_run *run)
     return again && has_body_at_hand(run) && run->now < run->deadline;
 }
 
+bool fastcgi_run_accept(struct fastcgi_run *run, int status)
+{
+    run->again = AGAIN_IDEMPOTENT;
+    if (backends_answered(&run->lease, status) || !may_move(run))
+        return true;
+    return fastcgi_run_fail(run, FAULT(503, FASTCGI_NAME, "backend_unavailable", run->lease.reason));
+}
+
 static void leave_backend(struct fastcgi_run *run)
 {
     if (run->descriptor >= 0)

@@ -626,6 +626,23 @@ START_TEST(statuses)
 }
 END_TEST
 
+START_TEST(a_status_that_another_may_not_give)
+{
+    const struct exchange exchange = plain_exchange();
+    struct backends_rules *rules = rules_of("a b", 5);
+    rules->health.statuses[503 - 500] = true;
+    struct backends *group = group_of(rules);
+    struct backend_lease lease = lease_of(group, &exchange);
+    ck_assert_int_eq(take(&lease), BACKEND_PLACE);
+    ck_assert(backends_answered(&lease, 500));
+    ck_assert(!backends_answered(&lease, 503));
+    backends_give(&lease, BACKEND_NO_CONNECTION, 0);
+    ck_assert_int_eq(take(&lease), BACKEND_PLACE);
+    ck_assert(backends_answered(&lease, 503)); /* nobody is left */
+    backends_give(&lease, BACKEND_NO_CONNECTION, 0);
+}
+END_TEST
+
 START_TEST(slow_start_gives_a_tenth)
 {
     struct backends_rules *rules = rules_of("a b", 50);
@@ -1257,6 +1274,7 @@ static void add_group_tests(Suite *suite)
     tcase_add_test(groups, one_trial_at_a_time);
     tcase_add_test(groups, trials_are_for_what_can_be_repeated);
     tcase_add_test(groups, statuses);
+    tcase_add_test(groups, a_status_that_another_may_not_give);
     tcase_add_loop_test(groups, slow_start_gives_a_tenth, 0, 2);
     tcase_add_test(groups, slow_start_of_keys);
     tcase_add_test(groups, backups);
