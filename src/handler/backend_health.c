@@ -69,6 +69,9 @@ static enum backend_change count_failure(struct backend_health *health,
 {
     if (++health->failures < rules->failures)
         return BACKEND_SAME;
+    /* One that comes back only to fail again is left alone for longer each time. */
+    if (now - health->since >= rules->out)
+        health->pause = 0;
     pause_for_longer(health, rules);
     health->state = BACKEND_OUT;
     note_kind(health, outcome);
@@ -88,7 +91,7 @@ enum backend_change backend_health_report(struct backend_health *health,
         return BACKEND_SAME;
     if (outcome != BACKEND_GOOD)
         return count_failure(health, rules, outcome, now);
-    health->failures = health->pause = 0;
+    health->failures = 0;
     return tried ? come_back(health, now) : BACKEND_SAME;
 }
 

@@ -4,7 +4,8 @@
  * clock, takes no lock and knows no socket. Times are milliseconds of one clock.
  *
  * UP -> OUT after so many failures in a row; OUT -> TRIAL by one request, at the
- * earliest after a pause; TRIAL -> UP, or OUT again for twice the pause.
+ * earliest after a pause; TRIAL -> UP, or OUT again for twice the pause. So is one that fails again
+ * before it has been up for the longest pause.
  */
 #ifndef HANDLER_BACKEND_HEALTH_H
 #define HANDLER_BACKEND_HEALTH_H
@@ -34,7 +35,7 @@ struct backend_health {
     bool early;        /* the trial did not wait for its time */
     uint64_t failures; /* in a row */
     uint64_t since;    /* of being out, or of being up again */
-    uint64_t pause;    /* the last time out; 0: none since a success */
+    uint64_t pause;    /* the last time out; 0: there was none */
     uint64_t trial_at; /* while out: when a trial is due */
 };
 

@@ -286,17 +286,11 @@ void backends_connected(struct backend_lease *lease)
     tell(&news);
 }
 
-void backends_answered(struct backend_lease *lease, int status)
+/* Without waiting for its end: the rest of the reply may take a long time. */
+static void end_trial(struct backend_lease *lease)
 {
     struct backend *backend = lease->backend;
     struct news news = {0};
-    bool bad = status >= 500 && status <= 599 && lease->group->rules->health.statuses[status - 500];
-    lease->outcome = bad ? BACKEND_FAILED : BACKEND_GOOD;
-    if (bad)
-        lease->reason = arena_printf(lease->exchange->arena, "it answered with status %d", status);
-    if (!lease->trial)
-        return;
-    /* The rest of the reply may take a long time. */
     uint64_t now = clock_milliseconds();
     pthread_mutex_lock(&backend->registry->lock);
     settle(lease, now, &news);
@@ -304,6 +298,26 @@ void backends_answered(struct backend_lease *lease, int status)
     pthread_mutex_unlock(&backend->registry->lock);
     lease->outcome = BACKEND_UNTOLD;
     tell(&news);
+}
+
+static bool may_ask_another(const struct backend_lease *lease)
+{
+    struct backend_registry *registry = lease->group->registry;
+    pthread_mutex_lock(&registry->lock);
+    bool may = may_retry(lease) && backends_another_is_up(lease, clock_milliseconds());
+    pthread_mutex_unlock(&registry->lock);
+    return may;
+}
+
+bool backends_answered(struct backend_lease *lease, int status)
+{
+    bool bad = status >= 500 && status <= 599 && lease->group->rules->health.statuses[status - 500];
+    lease->outcome = bad ? BACKEND_FAILED : BACKEND_GOOD;
+    if (bad)
+        lease->reason = arena_printf(lease->exchange->arena, "it answered with status %d", status);
+    if (lease->trial)
+        end_trial(lease);
+    return !bad || !may_ask_another(lease);
 }
 
 void backends_give(struct backend_lease *lease, struct backend_connection connection, uint64_t idle)

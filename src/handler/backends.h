@@ -158,8 +158,9 @@ enum backend_place backends_take(struct backend_lease *, uint64_t deadline);
 /* A new connection has been made, and may show that a backend is back. Costs nothing else. */
 void backends_connected(struct backend_lease *);
 
-/* The reply's status has come: counts for the backend, or against it where the policy says so. */
-void backends_answered(struct backend_lease *, int status);
+/* The reply's status has come: counts for the backend, or against it where the policy says so. False if it
+ * does, and a backend is in service that may be asked instead. */
+bool backends_answered(struct backend_lease *, int status);
 
 /* The backend has failed, if it is not the connection that was kept which has. The reason must live until
  * the lease is given back. Counts then; it may be called after backends_answered(). */

@@ -170,3 +170,8 @@ enum choice backends_choose(const struct backend_lease *lease, uint64_t now, siz
     *member = longest_out(group, last);
     return CHOICE_PLACE;
 }
+
+bool backends_another_is_up(const struct backend_lease *lease, uint64_t now)
+{
+    return look(lease, now).up != 0;
+}

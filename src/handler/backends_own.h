@@ -71,6 +71,9 @@ enum choice { CHOICE_PLACE, CHOICE_WAIT, CHOICE_NONE };
  * are full. One that is not up then is to have its trial. */
 enum choice backends_choose(const struct backend_lease *, uint64_t now, size_t *member);
 
+/* Whether one of those that it has not tried is in service. */
+bool backends_another_is_up(const struct backend_lease *, uint64_t now);
+
 uint64_t backends_hash(struct text);
 
 /* ---- backends_kept.c */

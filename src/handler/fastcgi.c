@@ -111,7 +111,7 @@ static void *fastcgi_begin(const void *settings, struct exchange *exchange, stru
     if (!run)
         return NULL;
     struct cgi_reply reply = cgi_reply_new(exchange->arena);
-    while (!read_head(run, &reply)) {
+    while (!read_head(run, &reply) || !fastcgi_run_accept(run, reply.status)) {
         if (!fastcgi_run_move(run)) {
             *verdict = run->failure;
             fastcgi_run_stop(run);
@@ -119,7 +119,6 @@ static void *fastcgi_begin(const void *settings, struct exchange *exchange, stru
         }
         reply = cgi_reply_new(exchange->arena);
     }
-    backends_answered(&run->lease, reply.status);
     exchange->reply = (struct reply){
         .status = reply.status, .headers = reply.headers, .length = reply.length, .from_handler = true};
     return run;

@@ -104,6 +104,10 @@ bool fastcgi_run_fail(struct fastcgi_run *, struct verdict);
 /* The same where it is the backend that has failed: at once, or BACKEND_LATE. */
 bool fastcgi_run_blame(struct fastcgi_run *, enum backend_outcome, struct verdict);
 
+/* Whether the reply with this status is the answer. Otherwise the run has failed, and another backend may
+ * have a better one. */
+bool fastcgi_run_accept(struct fastcgi_run *, int status);
+
 /* Of a run that has failed before it answered: whether the request was made ready again, for another
  * backend that has a place for it and takes a connection. */
 bool fastcgi_run_move(struct fastcgi_run *);

@@ -39,7 +39,7 @@ bool fastcgi_run_fail(struct fastcgi_run *run, struct verdict verdict)
 
 bool fastcgi_run_blame(struct fastcgi_run *run, enum backend_outcome outcome, struct verdict verdict)
 {
-    bool stale = run->reused && run->received == 0;
+    bool stale = run->reused && run->received == 0 && outcome != BACKEND_LATE;
     if (!run->failed && !stale)
         backends_failed(&run->lease, outcome, verdict.detail);
     return fastcgi_run_fail(run, verdict);
@@ -253,6 +253,14 @@ static bool may_move(const struct fastcgi_run *run)
 {
     bool again = run->again == AGAIN_ANY || (run->again == AGAIN_IDEMPOTENT && run->lease.repeatable);
     return again && has_body_at_hand(run) && run->now < run->deadline;
+}
+
+bool fastcgi_run_accept(struct fastcgi_run *run, int status)
+{
+    run->again = AGAIN_IDEMPOTENT;
+    if (backends_answered(&run->lease, status) || !may_move(run))
+        return true;
+    return fastcgi_run_fail(run, FAULT(503, FASTCGI_NAME, "backend_unavailable", run->lease.reason));
 }
 
 static void leave_backend(struct fastcgi_run *run)

@@ -248,15 +248,28 @@ def test_one_that_is_overloaded(group):
 
 def test_statuses(group):
     guard = group("ab", health={"failures": 2, "statuses": [503]})
-    statuses = [ask(guard.address, uri="/app/bad-b").status for _ in range(20)]
-    assert statuses.count(503) == 2  # each was given to its client
-    assert "status 503" in told(guard, "backend_out", "b")[0]
+    assert {who(guard, script="bad-b") for _ in range(20)} == {"a"}
+    assert guard.apps["b"].asked("bad-b") >= 2 and "status 503" in told(guard, "backend_out", "b")[0]
     other = group("cd")
     assert [ask(other.address, uri="/app/bad-b").status for _ in range(4)] == [200] * 4
 
 
-def test_all_are_out(group):
-    guard = group("ab", first_byte="200ms", health={"failures": 1, "out": "1h"})
+def test_a_status_of_the_only_one(group):
+    guard = group("b", health={"failures": 1000, "statuses": [503]})
+    assert [ask(guard.address, uri="/app/bad-b").status for _ in range(4)] == [503] * 4
+    assert guard.apps["b"].asked("bad-b") == 4
+
+
+def test_a_status_of_what_may_have_been_carried_out(group):
+    guard = group("ab", health={"failures": 1000, "statuses": [503]})
+    statuses = [ask(guard.address, "POST", "/app/bad-b", b"abc").status for _ in range(10)]
+    assert statuses.count(503) == 5 and guard.apps["a"].asked("bad-b") == 5
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_all_are_out(group, kept):
+    guard = group("ab", first_byte="200ms", keep=kept, health={"failures": 1, "out": "1h"})
+    assert spread(guard, 4) == {"a": 2, "b": 2}
     for _ in range(2):
         assert ask(guard.address, "POST", "/app/hang", b"").status == 504
     reply = ask(guard.address, uri="/app/who")

@@ -101,9 +101,24 @@ START_TEST(pauses_double_up_to_out)
         {9900, BEGIN, false, BACKEND_TRIAL, 0},
         {9950, GOOD, true, BACKEND_UP, 0},
         /* As if nothing had been. */
-        {9960, FAILED, false, BACKEND_UP, 0},
-        {9960, FAILED, false, BACKEND_UP, 0},
-        {9960, FAILED, false, BACKEND_OUT, 10460},
+        {12950, FAILED, false, BACKEND_UP, 0},
+        {12950, FAILED, false, BACKEND_UP, 0},
+        {12950, FAILED, false, BACKEND_OUT, 13450},
+    };
+    walk(steps, COUNT(steps));
+}
+END_TEST
+
+START_TEST(one_that_comes_and_goes)
+{
+    static const struct health_step steps[] = {
+        {0, FAILED, false, BACKEND_UP, 0},        {0, FAILED, false, BACKEND_UP, 0},
+        {0, FAILED, false, BACKEND_OUT, 500},     {500, BEGIN, false, BACKEND_TRIAL, 0},
+        {500, GOOD, true, BACKEND_UP, 0},         {1000, GOOD, false, BACKEND_UP, 0},
+        {1500, FAILED, false, BACKEND_UP, 0},     {1500, FAILED, false, BACKEND_UP, 0},
+        {1500, FAILED, false, BACKEND_OUT, 2500}, {2500, BEGIN, false, BACKEND_TRIAL, 0},
+        {2500, GOOD, true, BACKEND_UP, 0},        {5499, FAILED, false, BACKEND_UP, 0},
+        {5499, FAILED, false, BACKEND_UP, 0},     {5499, FAILED, false, BACKEND_OUT, 7499},
     };
     walk(steps, COUNT(steps));
 }
@@ -174,7 +189,7 @@ struct event {
 
 struct model {
     enum backend_state state;
-    uint64_t failures, pauses, at;
+    uint64_t failures, pauses, at, back;
     bool refuses, quick, early;
 };
 
@@ -199,8 +214,9 @@ static struct model replay(const struct event *events, size_t count, const struc
         } else if (event->step == CONNECTED && m.state == BACKEND_TRIAL && m.refuses) {
             m.state = BACKEND_UP;
             m.failures = rules->failures - 1;
+            m.back = event->now;
         } else if (m.state == BACKEND_TRIAL && event->trial && event->step == GOOD) {
-            m = (struct model){.state = BACKEND_UP};
+            m = (struct model){.state = BACKEND_UP, .pauses = m.pauses, .back = event->now};
         } else if (m.state == BACKEND_TRIAL && event->trial && event->step != CONNECTED) {
             m.state = BACKEND_OUT;
             m.pauses += bad && !m.early;
@@ -209,12 +225,13 @@ static struct model replay(const struct event *events, size_t count, const struc
             m.refuses = bad ? event->step == REFUSED : m.refuses;
             m.quick = bad ? event->step != LATE : m.quick;
         } else if (m.state == BACKEND_UP && event->step == GOOD) {
-            m.failures = m.pauses = 0;
+            m.failures = 0;
         } else if (m.state == BACKEND_UP && bad && ++m.failures == rules->failures) {
             m.state = BACKEND_OUT;
             m.refuses = event->step == REFUSED;
             m.quick = event->step != LATE;
-            m.at = event->now + pause_after(++m.pauses, rules->out);
+            m.pauses = event->now - m.back < rules->out ? m.pauses + 1 : 1;
+            m.at = event->now + pause_after(m.pauses, rules->out);
         }
     }
     return m;
@@ -623,6 +640,23 @@ START_TEST(statuses)
         ck_assert_int_eq(view_of("a").state, all[i] == 503 ? BACKEND_OUT : BACKEND_UP);
     }
     ck_assert_str_eq(view_of("a").reason, "it answered with status 503");
+}
+END_TEST
+
+START_TEST(a_status_that_another_may_not_give)
+{
+    const struct exchange exchange = plain_exchange();
+    struct backends_rules *rules = rules_of("a b", 5);
+    rules->health.statuses[503 - 500] = true;
+    struct backends *group = group_of(rules);
+    struct backend_lease lease = lease_of(group, &exchange);
+    ck_assert_int_eq(take(&lease), BACKEND_PLACE);
+    ck_assert(backends_answered(&lease, 500));
+    ck_assert(!backends_answered(&lease, 503));
+    backends_give(&lease, BACKEND_NO_CONNECTION, 0);
+    ck_assert_int_eq(take(&lease), BACKEND_PLACE);
+    ck_assert(backends_answered(&lease, 503)); /* nobody is left */
+    backends_give(&lease, BACKEND_NO_CONNECTION, 0);
 }
 END_TEST
 
@@ -1257,6 +1291,7 @@ static void add_group_tests(Suite *suite)
     tcase_add_test(groups, one_trial_at_a_time);
     tcase_add_test(groups, trials_are_for_what_can_be_repeated);
     tcase_add_test(groups, statuses);
+    tcase_add_test(groups, a_status_that_another_may_not_give);
     tcase_add_loop_test(groups, slow_start_gives_a_tenth, 0, 2);
     tcase_add_test(groups, slow_start_of_keys);
     tcase_add_test(groups, backups);
@@ -1289,6 +1324,7 @@ static Suite *backends_suite(void)
     TCase *health = tcase_create("health");
     tcase_add_test(health, failures_in_a_row);
     tcase_add_test(health, pauses_double_up_to_out);
+    tcase_add_test(health, one_that_comes_and_goes);
     tcase_add_test(health, one_that_refuses);
     tcase_add_test(health, an_early_trial_that_finds_worse);
     tcase_add_test(health, slow_start);
