@@ -216,6 +216,14 @@ int backend_address_connect(const struct backend_address *address, uint64_t dead
     return address->name ? connect_name(address, deadline, error) : connect_to(address, deadline, error);
 }
 
+bool backend_address_reach(const struct backend_address *address, uint64_t deadline, struct error *error)
+{
+    int descriptor = backend_address_connect(address, deadline, error);
+    if (descriptor >= 0)
+        (void)close(descriptor);
+    return descriptor >= 0;
+}
+
 bool backend_address_is_at(const struct backend_address *address, int descriptor, uint64_t deadline)
 {
     return !address->name || host_name_leads_to(address->name, descriptor, deadline);

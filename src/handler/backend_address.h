@@ -36,6 +36,9 @@ bool backend_address_needs_network(const struct backend_address *);
  * name server, up to the deadline. */
 bool backend_address_is_at(const struct backend_address *, int descriptor, uint64_t deadline);
 
+/* Whether it takes a connection, which is closed at once. As backend_address_connect(). */
+bool backend_address_reach(const struct backend_address *, uint64_t deadline, struct error *);
+
 /* A connected socket, non-blocking and close-on-exec; -1 with an error, whose number is
  * ETIMEDOUT where `deadline` (clock_milliseconds) was reached. */
 int backend_address_connect(const struct backend_address *, uint64_t deadline, struct error *);

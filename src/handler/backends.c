@@ -426,13 +426,3 @@ size_t backends_look(struct backend_registry *registry, struct backend_view *vie
     pthread_mutex_unlock(&registry->lock);
     return count;
 }
-
-bool backends_in_service(const struct backends *group)
-{
-    bool any = false;
-    pthread_mutex_lock(&group->registry->lock);
-    for (size_t i = 0; i < group->count; i++)
-        any = any || group->members[i].backend->health.state == BACKEND_UP;
-    pthread_mutex_unlock(&group->registry->lock);
-    return any;
-}

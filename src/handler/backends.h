@@ -95,6 +95,9 @@ struct backend_calls {
     enum backend_outcome (*probe)(const void *target, const struct backend_watch_rules *,
                                   struct backend_connection *, struct error *);
 
+    /* Whether it takes a connection, which is closed; false with an error. */
+    bool (*reach)(const void *target, uint64_t deadline, struct error *);
+
     /* A new connection, or none with an error. NULL: the handler has no `warm`. */
     struct backend_connection (*open)(const void *target, uint64_t deadline, struct error *);
 };
@@ -107,6 +110,9 @@ struct backend_named {
     const void *target; /* what the handler needs to reach it, in the arena */
     const struct backend_calls *calls;
 };
+
+/* The file's registry, which is made where there is none yet. */
+struct backend_registry *backends_registry(struct decoder *);
 
 /* Makes a group of what the rules say, with findings at `key` and `backup` of the section. `parse` is the
  * handler's: false with an error that ends a sentence which begins with the text. NULL with findings. */
@@ -195,8 +201,9 @@ struct backend_view {
 /* Fills at most `room` views; how many backends there are. The registry may be NULL: none. */
 size_t backends_look(struct backend_registry *, struct backend_view *, size_t room);
 
-/* Whether a group has a backend in service, backups included. */
-bool backends_in_service(const struct backends *);
+/* Whether each group has a backend that takes a connection or, where it is probed, is in service. Waits for
+ * each as long as `patience` (milliseconds). False with an error that names one. */
+bool backends_reach(const struct backend_registry *, uint64_t patience, struct error *);
 
 /* In a process that serves, once it is confined: starts a thread for each backend that is probed, or has warm
  * connections; they end with the process. The registry may be NULL: none. False with an error. */

@@ -36,6 +36,7 @@ struct backend {
 struct backend_registry {
     struct arena *arena;
     struct backend *first;
+    struct backends *groups;
 
     pthread_mutex_t lock;
     struct waiter *waiting; /* who waits longest is the first */
@@ -53,6 +54,7 @@ struct member {
 };
 
 struct backends {
+    struct backends *next;
     struct backend_registry *registry;
     const struct backends_rules *rules;
     size_t count, own; /* the first of them are `address`, the rest `backup` */

@@ -98,7 +98,7 @@ bool backends_need_caller(const struct backends_rules *rules)
 
 /* ---- the registry */
 
-static struct backend_registry *registry_of(struct decoder *decoder)
+struct backend_registry *backends_registry(struct decoder *decoder)
 {
     pthread_condattr_t attributes;
     if (decoder->backends)
@@ -222,14 +222,18 @@ struct backends *backends_prepare(
 {
     struct backends *group = arena_alloc(decoder->arena, sizeof *group);
     const struct making making = {decoder, group, parse, context};
-    group->registry = registry_of(decoder);
+    group->registry = backends_registry(decoder);
     group->rules = rules;
     group->reserve = rules->retry_budget > 0 ? RESERVE_MOST : 0;
     bool good = check_warm(decoder, rules, section);
     good = add_all(&making, &rules->addresses, value_of(section, key)) && good;
     group->own = group->count;
     good = add_all(&making, &rules->backups, value_of(section, "backup")) && good;
-    return good && group->own > 0 ? group : NULL;
+    if (!good || group->own == 0)
+        return NULL;
+    group->next = group->registry->groups;
+    group->registry->groups = group;
+    return group;
 }
 
 const void *backends_target(const struct backends *group, size_t index)

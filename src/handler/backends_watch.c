@@ -97,6 +97,31 @@ static bool warm_up(struct backend *backend)
     return !good && connection.descriptor >= 0;
 }
 
+/* ---- whether they are there */
+
+/* Only a request shows that one that is out and not probed is back, and none may come before it is told to
+ * be ready: so that it takes connections is enough. */
+static bool reaches(struct backend *backend, uint64_t patience, struct error *error)
+{
+    if (backend->probing)
+        return is_up(backend) || error_set(error, "%.120s is out of service", backend->place);
+    return backend->calls->reach(backend->target, clock_milliseconds() + patience, error);
+}
+
+bool backends_reach(const struct backend_registry *registry, uint64_t patience, struct error *error)
+{
+    bool all = true;
+    for (const struct backends *group = registry->groups; group && all; group = group->next) {
+        struct error causes = {0};
+        all = false;
+        for (size_t i = 0; i < group->count && !all; i++)
+            all = reaches(group->members[i].backend, patience, &causes);
+        if (!all)
+            error_set(error, "%s", causes.message);
+    }
+    return all;
+}
+
 /* ---- the thread */
 
 static void *watch(void *argument)

@@ -188,4 +188,10 @@ static struct backend_connection fastcgi_open(const void *target, uint64_t deadl
     return (struct backend_connection){.descriptor = backend_address_connect(target, deadline, error)};
 }
 
-const struct backend_calls fastcgi_calls = {.probe = fastcgi_probe, .open = fastcgi_open};
+static bool fastcgi_reach(const void *target, uint64_t deadline, struct error *error)
+{
+    return backend_address_reach(target, deadline, error);
+}
+
+const struct backend_calls fastcgi_calls = {
+    .probe = fastcgi_probe, .reach = fastcgi_reach, .open = fastcgi_open};

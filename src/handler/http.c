@@ -72,14 +72,13 @@ static void *begin(const void *rules, struct exchange *exchange, struct verdict 
     struct http_run *run = http_run_start(rules, exchange, verdict);
     if (!run)
         return NULL;
-    while (!http_pump_head(run)) {
+    while (!http_pump_head(run) || !http_run_accept(run)) {
         if (http_run_move(run))
             continue;
         *verdict = run->failure;
         http_run_stop(run);
         return NULL;
     }
-    backends_answered(&run->lease, run->reply.status);
     exchange->reply = (struct reply){.status = run->reply.status,
                                      .headers = run->reply.headers,
                                      .length = run->reply.length,

@@ -10,10 +10,10 @@
 
 #include <curl/curl.h>
 
+#include "handler/backend_address.h"
 #include "handler/backends.h"
 #include "handler/client_side.h"
 #include "handler/handler.h"
-#include "handler/host_name.h"
 #include "handler/http_reply.h"
 #include "handler/relay.h"
 
@@ -41,12 +41,12 @@ struct http_settings {
 /* One of `url` or `backup`. */
 struct http_backend {
     const struct http_settings *settings;
-    const char *origin;     /* "http://127.0.0.1:3000" */
-    const char *socket;     /* of a unix socket; NULL: there is none */
-    const char *authority;  /* its own Host */
-    struct host_name *name; /* NULL: there is nothing to look up */
-    const char *looked_up;  /* "example.com:80", with a name */
-    struct text prefix;     /* of paths, decoded, without a slash at its end */
+    const char *origin;    /* "http://127.0.0.1:3000" */
+    const char *socket;    /* of a unix socket; NULL: there is none */
+    const char *authority; /* its own Host */
+    struct backend_address address;
+    const char *looked_up; /* "example.com:80", with a name */
+    struct text prefix;    /* of paths, decoded, without a slash at its end */
     bool secure;
 };
 
@@ -134,6 +134,7 @@ struct http_run {
     uint64_t moved_at; /* when a byte last went to the backend or came from it */
 
     bool failed, blamed;    /* the second: by the backend */
+    bool rejected;          /* its reply is one that another backend may better */
     struct verdict failure; /* once the head is sent, its detail alone counts */
 };
 
@@ -156,6 +157,10 @@ enum backend_outcome http_outcome(CURL *, CURLcode);
  * list is the caller's. */
 struct curl_slist *http_addresses(const struct http_backend *, uint64_t deadline, struct arena *,
                                   struct error *);
+
+/* Whether the reply, whose head is complete, is the answer. Otherwise the run has failed, and another
+ * backend may have a better one. */
+bool http_run_accept(struct http_run *);
 
 /* Ends the request whatever its state, and gives its place back; once is enough. */
 void http_run_stop(struct http_run *);

@@ -77,7 +77,7 @@ static enum backend_outcome http_probe(const void *target, const struct backend_
     struct curl_slist *addresses =
         http_addresses(backend, clock_milliseconds() + rules->timeout, arena, error);
     enum backend_outcome outcome = BACKEND_LATE;
-    if (addresses || !backend->name)
+    if (addresses || !backend->address.name)
         outcome = ask(backend, rules, addresses, arena, error);
     /* It was not used, and the application counts for how long. */
     http_client_free(connection->owner);
@@ -87,4 +87,9 @@ static enum backend_outcome http_probe(const void *target, const struct backend_
     return outcome;
 }
 
-const struct backend_calls http_calls = {.probe = http_probe};
+static bool http_reach(const void *target, uint64_t deadline, struct error *error)
+{
+    return backend_address_reach(&((const struct http_backend *)target)->address, deadline, error);
+}
+
+const struct backend_calls http_calls = {.probe = http_probe, .reach = http_reach};

@@ -93,29 +93,27 @@ static bool has_certificate(struct text pem)
     return first != NULL;
 }
 
-static const char *read_socket(struct http_backend *backend, struct text path)
+static const char *read_socket(struct http_backend *backend, struct text url, struct arena *arena)
 {
-    if (path.length == 0 || path.at[0] != '/')
-        return "is no unix socket, expected unix: and an absolute path";
-    if (path.length >= sizeof((struct sockaddr_un *)0)->sun_path)
-        return "has a longer path than a unix socket can have";
-    backend->socket = path.at;
+    struct error error = {0};
+    if (!backend_address_parse(url, arena, &backend->address, &error))
+        return arena_printf(arena, "%s", error.message);
+    backend->socket = backend->address.at.unix_path.sun_path;
     backend->authority = "localhost";
     backend->origin = "http://localhost";
     return NULL;
 }
 
-static void read_name(struct http_backend *backend, const struct host *host, struct arena *arena)
+static const char *read_address(struct http_backend *backend, const struct host *host, struct arena *arena)
 {
-    struct address address;
-    uint64_t port = backend->secure ? 443 : 80;
-    if (address_parse(host->name, &address))
-        return;
-    if (host->port.length > 0)
-        text_number(host->port, UINT16_MAX, &port);
-    const char *name = arena_copy(arena, host->name.at, host->name.length);
-    backend->name = host_name_new(name, (uint16_t)port, arena);
-    backend->looked_up = arena_printf(arena, "%s:%u", name, (unsigned)port);
+    struct error error = {0};
+    struct text port = host->port.length > 0 ? host->port : backend->secure ? TEXT("443") : TEXT("80");
+    const char *bracket = text_find(host->name, ':') < host->name.length ? "[]" : "";
+    backend->looked_up = arena_printf(arena, "%.1s%.*s%.1s:%.*s", bracket, TEXT_ARGUMENTS(host->name),
+                                      *bracket ? bracket + 1 : "", TEXT_ARGUMENTS(port));
+    return backend_address_parse(text_of(backend->looked_up), arena, &backend->address, &error)
+               ? NULL
+               : "has a host that cannot be one, expected one such as http://127.0.0.1:3000";
 }
 
 static const char *read_authority(struct http_backend *backend, struct text authority, struct arena *arena)
@@ -126,8 +124,7 @@ static const char *read_authority(struct http_backend *backend, struct text auth
     struct text formatted = host_format(&host, arena);
     backend->authority = arena_copy(arena, formatted.at, formatted.length);
     backend->origin = arena_printf(arena, "%s://%s", backend->secure ? "https" : "http", backend->authority);
-    read_name(backend, &host, arena);
-    return NULL;
+    return read_address(backend, &host, arena);
 }
 
 /* http://HOST[:PORT][/PREFIX] */
@@ -164,7 +161,7 @@ static bool parse_backend(void *context, struct text text, struct backend_named 
     if (url.length > URL_LIMIT)
         fault = "is too long";
     else if (text_starts_with(url, TEXT("unix:")))
-        fault = read_socket(backend, text_from(url, strlen("unix:")));
+        fault = read_socket(backend, url, making->arena);
     else
         fault = read_url(backend, url, making->arena);
     *named = (struct backend_named){.place = backend->socket ? url.at : backend->origin,

@@ -60,7 +60,7 @@ struct curl_slist *http_addresses(const struct http_backend *backend, uint64_t d
 {
     struct host_addresses found;
     char text[INET6_ADDRSTRLEN];
-    if (!backend->name || !host_name_find(backend->name, deadline, &found, error))
+    if (!backend->address.name || !host_name_find(backend->address.name, deadline, &found, error))
         return NULL;
     struct bytes line = bytes_new(arena, 2048);
     bytes_add_text(&line, text_of(backend->looked_up));
@@ -92,7 +92,7 @@ static bool find_addresses(struct http_run *run, const struct http_backend *back
                                         : FAULT(502, HTTP_NAME, "backend_unavailable", detail));
     }
     run->now = clock_milliseconds();
-    if (run->reused && !host_name_leads_to(backend->name, run->lease.connection.descriptor, until)) {
+    if (run->reused && !host_name_leads_to(backend->address.name, run->lease.connection.descriptor, until)) {
         http_client_free(run->client);
         run->client = http_client_new();
         run->reused = false;
@@ -123,7 +123,7 @@ static bool begin_try(struct http_run *run)
     run->reused = run->client != NULL;
     if (!run->client)
         run->client = http_client_new();
-    bool good = run->client && (!backend->name || find_addresses(run, backend));
+    bool good = run->client && (!backend->address.name || find_addresses(run, backend));
     return (good && http_run_add(run)) ||
            http_run_fail(run, FAULT(500, HTTP_NAME, "internal_error", "libcurl cannot be set up"));
 }
@@ -139,7 +139,17 @@ static bool is_body_at_hand(const struct http_run *run)
 static bool may_move(const struct http_run *run)
 {
     bool again = run->tries == 0 || backends_is_idempotent(run->exchange->request.method);
-    return run->blamed && again && !run->answers && is_body_at_hand(run) && run->now < run->deadline;
+    return (run->rejected || (run->blamed && !run->answers)) && again && is_body_at_hand(run) &&
+           run->now < run->deadline;
+}
+
+bool http_run_accept(struct http_run *run)
+{
+    if (backends_answered(&run->lease, run->reply.status) ||
+        !backends_is_idempotent(run->exchange->request.method) || !is_body_at_hand(run))
+        return true;
+    run->rejected = true;
+    return http_run_fail(run, FAULT(503, HTTP_NAME, "backend_unavailable", run->lease.reason));
 }
 
 bool http_run_move(struct http_run *run)

@@ -145,7 +145,7 @@ static const char *describe(const void *opaque, const struct exchange *exchange)
     case RESPOND_LIVE:
         return "answers that it is alive";
     case RESPOND_READY:
-        return "answers whether the store can be reached";
+        return "answers whether the store and backends can be reached";
     case RESPOND_FIXED:
         return describe_content(settings, exchange);
     case RESPOND_REDIRECT:

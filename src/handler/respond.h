@@ -67,7 +67,8 @@ struct respond_settings {
     struct respond_target target;
     int query; /* 0: drop, 1: keep */
 
-    const struct limits *limits; /* with the counters, once they are open; NULL: there are none */
+    struct backend_registry *backends; /* of the file; they are there once all of it is read */
+    const struct limits *limits;       /* with the counters, once they are open; NULL: there are none */
     struct respond_checks *checks;
 };
 

@@ -13,8 +13,9 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "handler/backends.h"
 
-enum { KEPT_MS = 1000, ANSWER_MOST = 1024 };
+enum { KEPT_MS = 1000, ANSWER_MOST = 1024, BACKEND_PATIENCE_MS = 500 };
 
 enum state { STATE_UNUSED, STATE_OK, STATE_FAILED };
 
@@ -43,6 +44,18 @@ static bool uses_keys(const struct respond_settings *settings)
     return settings->methods && settings->methods->store;
 }
 
+static bool reaches_backends(const struct respond_settings *settings, struct arena *arena,
+                             struct error *error)
+{
+    (void)arena;
+    return backends_reach(settings->backends, BACKEND_PATIENCE_MS, error);
+}
+
+static bool uses_backends(const struct respond_settings *settings)
+{
+    return backends_look(settings->backends, NULL, 0) > 0;
+}
+
 static const struct part {
     const char *name;
     bool (*is_used)(const struct respond_settings *);
@@ -50,6 +63,7 @@ static const struct part {
 } parts[] = {
     {"limits", uses_counters, counts},
     {"keys", uses_keys, finds_keys},
+    {"backends", uses_backends, reaches_backends},
 };
 enum { PARTS = sizeof parts / sizeof *parts };
 

@@ -5,6 +5,7 @@
  */
 #include "config.h"
 
+#include "handler/backends.h"
 #include "handler/respond.h"
 
 #include <jansson.h>
@@ -238,6 +239,7 @@ bool respond_prepare(void *target, struct decoder *decoder, const struct node *n
         settings->kind = RESPOND_FIXED;
     settings->methods = decoder->auth;
     settings->limits = decoder->limits;
+    settings->backends = backends_registry(decoder);
     bool good = check_keys(decoder, node, settings->kind);
     switch ((enum respond_kind)settings->kind) {
     case RESPOND_KEYS:

@@ -244,12 +244,21 @@ def test_a_budget_of_retries(group):
 
 def test_statuses(group):
     guard = group("ab", health={"failures": 2, "statuses": [503]})
-    statuses = [ask(guard.address, uri="/app/bad-b").status for _ in range(20)]
-    assert statuses.count(503) == 2  # each was given to its client
+    assert [ask(guard.address, uri="/app/bad-b").status for _ in range(20)] == [200] * 20
     assert "status 503" in told_of(guard, "backend_out")[0]
     other = group("ab")
     assert [ask(other.address, uri="/app/bad-b").status for _ in range(4)].count(503) == 2
     assert not other.entries(event="backend_out")
+
+
+def test_a_status_of_the_only_one(group):
+    guard = group("b", health={"failures": 1000, "statuses": [503]})
+    assert [ask(guard.address, uri="/app/bad-b").status for _ in range(4)] == [503] * 4
+
+
+def test_a_status_of_what_may_have_been_carried_out(group):
+    guard = group("ab", health={"failures": 1000, "statuses": [503]})
+    assert [ask(guard.address, "POST", "/app/bad-b", b"abc").status for _ in range(10)].count(503) == 5
 
 
 def test_backup(group):

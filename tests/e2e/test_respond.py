@@ -12,6 +12,7 @@ import urllib.parse
 import pytest
 
 import harness
+import scripted
 import servers
 from records import ask
 from test_examples import placed
@@ -159,7 +160,7 @@ routes:
   - {path: /ready, respond: ready}
 """)
     program = harness.installed("fcgiguard", folder)
-    for path, told in (("/go/a%20b", "answers 308 and sends on to /new/a%20b"), ("/ready", "answers whether the store can be reached"),
+    for path, told in (("/go/a%20b", "answers 308 and sends on to /new/a%20b"), ("/ready", "answers whether the store and backends can be reached"),
                        ("/gone", "answers 410 with 4 bytes of text/plain; charset=utf-8")):
         result = harness.run([program, "explain", "-c", file, "GET", path], env=harness.clean_environment())
         assert told in result.stdout, result.stdout + result.stderr
@@ -236,6 +237,34 @@ def test_ready_without_the_file(start_guard, folder):
     wait_state(guard, limits="ok", keys="ok")
     logged = [entry["message"].partition(":")[0] for entry in guard.entries(event="not_ready")]
     assert logged == ["limits", "keys"], logged
+
+
+@pytest.mark.parametrize("kind", ["fastcgi", "http"])
+def test_ready_without_backends(start_guard, folder, kind):
+    """One of a group is enough, each group needs one, and whoever was out is asked all the same."""
+    apps = [scripted.Scripted(str(folder.writable("apps") / f"{kind}-{name}.sock"), {}) for name in "abc"]
+    place = {"fastcgi": "address", "http": "url"}[kind]
+    try:
+        guard = start_guard({"defaults": {"auth": "none"}, "routes": [
+            {"path": "/ready", "respond": "ready"}, {"path": "/live", "respond": "live"},
+            {"path": "/two", kind: {place: [f"unix:{app.path}" for app in apps[:2]], "health": {"failures": 1, "out": "1h"}}},
+            {"path": "/one", kind: f"unix:{apps[2].path}"}]})
+        wait_state(guard, backends="ok")
+        apps[0].close()
+        assert state(guard) == {"backends": "ok"}
+        apps[1].close()
+        wait_state(guard, backends="failed")
+        assert ask(guard.address, uri="/two").status == 502
+        apps[1].listen()
+        wait_state(guard, backends="ok")
+        apps[2].close()
+        wait_state(guard, backends="failed")
+        assert {entry["message"].partition(":")[0] for entry in guard.entries(event="not_ready")} == {"backends"}
+        apps[0].listen()
+        apps[2].listen()
+    finally:
+        for app in apps:
+            app.stop()
 
 
 @pytest.mark.skipif(not shutil.which("redis-server"), reason="redis-server is not installed")
