@@ -5,12 +5,13 @@
 #include "config.h"
 
 #include <assert.h>
+#include <stddef.h>
 #include <unistd.h>
 
 #include "cli/command.h"
 #include "cli/init.h"
 
-enum { FIRST_OPTION = 256, OPTIONS_LIMIT = 24 };
+enum { FIRST_OPTION = 256, OPTIONS_LIMIT = 32 };
 
 static int refuse(const struct init_option *option, const char *reason)
 {
@@ -21,10 +22,12 @@ static int read_options(int argc, char **argv, struct init_answers *answers, boo
                         struct arena *arena)
 {
     struct option options[OPTIONS_LIMIT] = {{"defaults", no_argument, NULL, 'd'}};
+    size_t count = 1;
     assert(init_option_count + 2 <= OPTIONS_LIMIT);
     for (size_t i = 0; i < init_option_count; i++)
-        options[i + 1] =
-            (struct option){init_options[i].name, required_argument, NULL, FIRST_OPTION + (int)i};
+        if (!init_options[i].only_asked)
+            options[count++] =
+                (struct option){init_options[i].name, required_argument, NULL, FIRST_OPTION + (int)i};
     for (int result; (result = getopt_long(argc, argv, ":", options, NULL)) != -1;) {
         if (result == 'd') {
             *defaults = true;
@@ -46,11 +49,19 @@ static int read_options(int argc, char **argv, struct init_answers *answers, boo
 /* What nobody is asked for, and what options mean together. */
 static int check_options(struct init_answers *answers)
 {
+    init_imply(answers);
     if (!answers->certificate != !answers->key)
         return command_misused(&init_command, "--certificate and --key go together");
-    for (size_t i = 0; answers->auth && i < init_option_count; i++)
-        if (*init_answer(&init_options[i], answers) && !init_option_applies(&init_options[i], answers))
-            return refuse(&init_options[i], "this does not go with the kind of --auth");
+    for (size_t i = 0; i < init_option_count; i++) {
+        const struct init_option *option = &init_options[i];
+        if (!*init_answer(option, answers) || init_option_applies(option, answers))
+            continue;
+        if (option->other == offsetof(struct init_answers, handler))
+            return command_misused(&init_command, "--%s: this does not go with --%s", option->name,
+                                   answers->handler);
+        if (answers->auth)
+            return refuse(option, "this does not go with the kind of --auth");
+    }
     return EXIT_GOOD;
 }
 
@@ -61,7 +72,7 @@ static int take_defaults(struct init_answers *answers, bool defaults, struct are
         const char **answer = init_answer(option, answers);
         if (*answer || !option->question || !init_option_applies(option, answers))
             continue;
-        if (defaults && option->fallback)
+        if ((defaults || option->only_asked) && option->fallback)
             *answer = option->fallback(answers, arena);
         if (!*answer)
             return refuse(option, defaults
@@ -125,7 +136,9 @@ static int init(int argc, char **argv)
 const struct command init_command = {
     .name = "init",
     .usage =
-        "[--server lighttpd|nginx|apache|caddy] [--exec PROGRAM|FOLDER] [--host NAME]\n"
+        "[--server lighttpd|nginx|apache|caddy] [--host NAME]\n"
+        "               [--exec PROGRAM|FOLDER | --fastcgi ADDRESS --root FOLDER [--script FILE] | --http "
+        "URL]\n"
         "               [--auth none|api_key|jwt|jwks] [--jwks-url URL] [--issuer TEXT] [--audience TEXT]\n"
         "               [--path /PATH/] [--listen [ADDRESS:]PORT] [--certificate FILE --key FILE]\n"
         "               [--socket PATH] [--user NAME] [--group NAME] [--directory FOLDER] [--defaults]",

@@ -12,8 +12,8 @@
 
 /* What the command line or a person has said; NULL: nothing. Each was judged. */
 struct init_answers {
-    const char *server, *exec, *auth, *jwks_url, *issuer, *audience, *host, *path, *listen, *certificate,
-        *key, *socket, *user, *group, *directory;
+    const char *server, *handler, *exec, *fastcgi, *root, *script, *http, *auth, *jwks_url, *issuer,
+        *audience, *host, *path, *listen, *certificate, *key, *socket, *user, *group, *directory;
 };
 
 /* One of them: an option and, where it has a question, what is asked without it. */
@@ -22,7 +22,9 @@ struct init_option {
     size_t member;    /* its offset in the answers */
     const char *question;
     const char *choices;   /* the words it can be, with "|" between them, or NULL */
-    const char *only_with; /* the words of `auth` that it goes with, likewise, or NULL */
+    const char *only_with; /* the words of another one that it goes with, likewise, or NULL */
+    size_t other;          /* the offset of that */
+    bool only_asked;       /* there is no option: others imply it */
     /* What is in brackets; NULL where nothing can be proposed. */
     const char *(*fallback)(const struct init_answers *, struct arena *);
     /* What the answer should have been; NULL where it fits. */
@@ -39,6 +41,9 @@ const char **init_answer(const struct init_option *, struct init_answers *);
 /* Whether a word is one of those with "|" between them. */
 bool init_is_choice(const char *choices, const char *word);
 
+/* What other options imply of the one that is only asked. */
+void init_imply(struct init_answers *);
+
 /* Whether an option has a meaning with the answers so far. */
 bool init_option_applies(const struct init_option *, const struct init_answers *);
 
@@ -51,7 +56,8 @@ bool init_ask(struct init_answers *, struct arena *, struct error *);
 
 /* Where all of it is. */
 struct init_place {
-    const char *folder, *socket, *exec, *certificate, *key; /* absolute; the last two may be NULL */
+    const char *folder, *socket, *exec, *root, *certificate,
+        *key; /* absolute; but for two NULL where not said */
     bool exec_is_folder;
     const char *user; /* whom all runs as where this is root, else NULL */
     uid_t uid;

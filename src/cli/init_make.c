@@ -62,11 +62,24 @@ static const char *when(bool condition)
 
 /* ---- values */
 
+static const char *settings_of(const struct job *job)
+{
+    const struct init_answers *answers = job->answers;
+    if (answers->http)
+        return arena_printf(job->arena, "\"%s\"", answers->http);
+    if (answers->exec)
+        return arena_printf(job->arena, "{%s: %s}", job->place.exec_is_folder ? "root" : "program",
+                            job->place.exec);
+    return arena_printf(job->arena, "{address: \"%s\", root: %s%s%s}", answers->fastcgi, job->place.root,
+                        answers->script ? ", script: " : "", answers->script ? answers->script : "");
+}
+
 static void set_answers(struct job *job)
 {
     const struct init_answers *answers = job->answers;
-    set(job, "EXEC", job->place.exec);
-    set(job, "EXEC_KEY", job->place.exec_is_folder ? "root" : "program");
+    set(job, "HANDLER", answers->handler);
+    set(job, "SETTINGS", settings_of(job));
+    set(job, "FASTCGI", when(answers->fastcgi != NULL));
     set(job, "HOST", answers->host);
     set(job, "NONE", when(strcmp(answers->auth, "none") == 0));
     set(job, "AUTH", when(strcmp(answers->auth, "none") != 0));

@@ -149,6 +149,48 @@ static const char *claim_fault(const char *value)
                : "expected a name or an address, of letters, digits and : / . _ ~ ? = & % + @ -";
 }
 
+/* A port, or a socket; who may use it is for fcgiguard to find out when it serves. */
+static const char *fastcgi_fault(const char *value)
+{
+    struct text text = text_of(value);
+    struct arena *arena = arena_new();
+    struct host host = {0};
+    bool is_socket = text_starts_with(text, TEXT("unix:"));
+    bool good = is_socket ? !socket_fault(value + strlen("unix:"))
+                          : split_host(value, &host, arena) && host.name.length > 0 && host.port.length > 0;
+    arena_free(arena);
+    return good ? NULL : "expected an address such as unix:/run/php/php-fpm.sock or 127.0.0.1:9000";
+}
+
+static const char *root_fault(const char *value)
+{
+    struct stat status;
+    if (!is_file_name(value))
+        return "expected the path of a folder, of letters, digits and / . _ + -, at most 200";
+    return stat(value, &status) == 0 && S_ISDIR(status.st_mode) ? NULL : "expected a folder that is there";
+}
+
+static const char *script_fault(const char *value)
+{
+    struct text rest = text_of(value), segment;
+    bool good = is_file_name(value) && text_ends_with(rest, TEXT(".php"));
+    while (good && text_next(&rest, '/', &segment))
+        good = segment.length > 0 && segment.at[0] != '.';
+    return good ? NULL : "expected a script beneath --root such as index.php";
+}
+
+static const char *http_fault(const char *value)
+{
+    struct text text = text_of(value);
+    struct arena *arena = arena_new();
+    struct host host = {0};
+    size_t prefix = text_starts_with(text, TEXT("https://")) ? strlen("https://") : strlen("http://");
+    bool good = (prefix == strlen("https://") || text_starts_with(text, TEXT("http://"))) &&
+                split_host(value + prefix, &host, arena) && host.name.length > 0;
+    arena_free(arena);
+    return good ? NULL : "expected an address such as http://127.0.0.1:3000, without a path";
+}
+
 /* ---- what is proposed */
 
 /* One that is installed, as Debian does it. */
@@ -172,6 +214,37 @@ static const char *exec_fallback(const struct init_answers *answers, struct aren
     (void)answers;
     (void)arena;
     return exec_fault(folder) ? NULL : folder;
+}
+
+static const char *handler_fallback(const struct init_answers *answers, struct arena *arena)
+{
+    (void)answers;
+    (void)arena;
+    return "exec";
+}
+
+/* As Debian links the one of the default version. */
+static const char *fastcgi_fallback(const struct init_answers *answers, struct arena *arena)
+{
+    static const char address[] = "unix:/run/php/php-fpm.sock";
+    (void)answers;
+    (void)arena;
+    return access(address + strlen("unix:"), F_OK) == 0 ? address : NULL;
+}
+
+static const char *root_fallback(const struct init_answers *answers, struct arena *arena)
+{
+    static const char folder[] = "/var/www/html";
+    (void)answers;
+    (void)arena;
+    return root_fault(folder) ? NULL : folder;
+}
+
+static const char *http_fallback(const struct init_answers *answers, struct arena *arena)
+{
+    (void)answers;
+    (void)arena;
+    return "http://127.0.0.1:3000";
 }
 
 static const char *auth_fallback(const struct init_answers *answers, struct arena *arena)
@@ -205,25 +278,39 @@ static const char *audience_fallback(const struct init_answers *answers, struct 
 /* ---- all of them */
 
 #define MEMBER(member_) offsetof(struct init_answers, member_)
+#define OTHER(member_)  .other = MEMBER(member_)
 
 const struct init_option init_options[] = {
-    {"server", MEMBER(server), "Web server", "lighttpd|nginx|apache|caddy", NULL, server_fallback, NULL},
-    {"exec", MEMBER(exec), "CGI program, or a folder of them", NULL, NULL, exec_fallback, exec_fault},
-    {"host", MEMBER(host), "Host that clients ask for", NULL, NULL, host_fallback, host_fault},
-    {"auth", MEMBER(auth), "How callers say who they are", "none|api_key|jwt|jwks", NULL, auth_fallback,
-     NULL},
-    {"jwks-url", MEMBER(jwks_url), "Address of the issuer's keys", NULL, "jwks", NULL, jwks_url_fault},
-    {"issuer", MEMBER(issuer), "Issuer of tokens (iss)", NULL, "jwt|jwks", issuer_fallback, claim_fault},
-    {"audience", MEMBER(audience), "For whom tokens are (aud)", NULL, "jwt|jwks", audience_fallback,
-     claim_fault},
-    {"path", MEMBER(path), NULL, NULL, NULL, NULL, path_fault},
-    {"listen", MEMBER(listen), NULL, NULL, NULL, NULL, listen_fault},
-    {"certificate", MEMBER(certificate), NULL, NULL, NULL, NULL, file_fault},
-    {"key", MEMBER(key), NULL, NULL, NULL, NULL, file_fault},
-    {"socket", MEMBER(socket), NULL, NULL, NULL, NULL, socket_fault},
-    {"user", MEMBER(user), NULL, NULL, NULL, NULL, user_fault},
-    {"group", MEMBER(group), NULL, NULL, NULL, NULL, group_fault},
-    {"directory", MEMBER(directory), NULL, NULL, NULL, NULL, directory_fault},
+    {"server", MEMBER(server), "Web server", .choices = "lighttpd|nginx|apache|caddy",
+     .fallback = server_fallback},
+    {"handler", MEMBER(handler), "What answers requests", .choices = "exec|fastcgi|http",
+     .fallback = handler_fallback, .only_asked = true},
+    {"exec", MEMBER(exec), "CGI program, or a folder of them", .only_with = "exec", OTHER(handler),
+     .fallback = exec_fallback, .fault = exec_fault},
+    {"fastcgi", MEMBER(fastcgi), "Where php-fpm or another application listens", .only_with = "fastcgi",
+     OTHER(handler), .fallback = fastcgi_fallback, .fault = fastcgi_fault},
+    {"root", MEMBER(root), "Folder of its scripts", .only_with = "fastcgi", OTHER(handler),
+     .fallback = root_fallback, .fault = root_fault},
+    {"script", MEMBER(script), NULL, .only_with = "fastcgi", OTHER(handler), .fault = script_fault},
+    {"http", MEMBER(http), "Address of the HTTP application", .only_with = "http", OTHER(handler),
+     .fallback = http_fallback, .fault = http_fault},
+    {"host", MEMBER(host), "Host that clients ask for", .fallback = host_fallback, .fault = host_fault},
+    {"auth", MEMBER(auth), "How callers say who they are", .choices = "none|api_key|jwt|jwks",
+     .fallback = auth_fallback},
+    {"jwks-url", MEMBER(jwks_url), "Address of the issuer's keys", .only_with = "jwks", OTHER(auth),
+     .fault = jwks_url_fault},
+    {"issuer", MEMBER(issuer), "Issuer of tokens (iss)", .only_with = "jwt|jwks", OTHER(auth),
+     .fallback = issuer_fallback, .fault = claim_fault},
+    {"audience", MEMBER(audience), "For whom tokens are (aud)", .only_with = "jwt|jwks", OTHER(auth),
+     .fallback = audience_fallback, .fault = claim_fault},
+    {"path", MEMBER(path), .fault = path_fault},
+    {"listen", MEMBER(listen), .fault = listen_fault},
+    {"certificate", MEMBER(certificate), .fault = file_fault},
+    {"key", MEMBER(key), .fault = file_fault},
+    {"socket", MEMBER(socket), .fault = socket_fault},
+    {"user", MEMBER(user), .fault = user_fault},
+    {"group", MEMBER(group), .fault = group_fault},
+    {"directory", MEMBER(directory), .fault = directory_fault},
 };
 const size_t init_option_count = sizeof init_options / sizeof *init_options;
 
@@ -243,7 +330,18 @@ bool init_is_choice(const char *choices, const char *word)
 
 bool init_option_applies(const struct init_option *option, const struct init_answers *answers)
 {
-    return !option->only_with || (answers->auth && init_is_choice(option->only_with, answers->auth));
+    const char *other = *(const char *const *)((const char *)answers + option->other);
+    return !option->only_with || (other && init_is_choice(option->only_with, other));
+}
+
+void init_imply(struct init_answers *answers)
+{
+    if (answers->exec)
+        answers->handler = "exec";
+    else if (answers->fastcgi || answers->root || answers->script)
+        answers->handler = "fastcgi";
+    else if (answers->http)
+        answers->handler = "http";
 }
 
 const char *init_fault(const struct init_option *option, const char *answer, struct arena *arena)

@@ -99,6 +99,13 @@ static bool check_folder(const struct init_place *place, struct arena *arena, st
                      place->user, folder.root);
 }
 
+/* Where scripts are looked for. */
+static bool check_root(const struct init_place *place, struct error *error)
+{
+    return !place->user || user_can_enter(place->user, place->root) ||
+           error_set(error, "--root: the user \"%s\" cannot enter %.150s", place->user, place->root);
+}
+
 static bool check_exec(const struct init_place *place, struct error *error)
 {
     struct program program = {.changes_user = place->user != NULL, .uid = place->uid};
@@ -134,11 +141,12 @@ bool init_find_place(const struct init_answers *answers, struct init_place *plac
             error, "%.150s is too long for a socket, expected --socket with a path of at most 107 letters",
             place->socket);
     place->exec = absolute(answers->exec, arena, error);
+    place->root = absolute(answers->root, arena, error);
     place->certificate = absolute(answers->certificate, arena, error);
     place->key = absolute(answers->key, arena, error);
     if (error->set)
         return false;
-    place->exec_is_folder = stat(place->exec, &status) == 0 && S_ISDIR(status.st_mode);
+    place->exec_is_folder = place->exec && stat(place->exec, &status) == 0 && S_ISDIR(status.st_mode);
     return find_user(answers->user, place, error) && check_folder(place, arena, error) &&
-           check_exec(place, error);
+           (!place->exec || check_exec(place, error)) && (!place->root || check_root(place, error));
 }

@@ -250,7 +250,8 @@ static bool prepare(void *settings, struct decoder *decoder, const struct node *
 static void advise(const void *settings, struct findings *findings, const struct node *node)
 {
     const struct body_rules *rules = settings;
-    if (rules->reading.max > LARGE)
+    const struct node *max = node_get(node, "max");
+    if (rules->reading.max > LARGE && (!max || max->parent == node))
         findings_add(
             findings, FINDING_ADVICE, node,
             "bodies of more than 100mb are let through, and a few of them at once fill memory or disk");
@@ -267,8 +268,11 @@ static struct verdict check(const void *settings, struct exchange *exchange)
     if (length > 0 && (uint64_t)length > rules->reading.max)
         return DENY(413, "body", "body_too_large", "its Content-Length is over body.max");
     struct verdict verdict = PASS;
+    if (exchange->previews)
+        verdict.detail =
+            arena_printf(exchange->arena, "at most %llu bytes", (unsigned long long)rules->reading.max);
     if (!rules->of_operation || body_is_empty(&exchange->body))
-        return PASS;
+        return verdict;
     const struct content_media *media = content_find_media(&rules->reading, exchange, &verdict);
     exchange->type_named = media && media->kind == CONTENT_RAW && media_range_width(&media->range) == 0;
     return verdict;
@@ -311,11 +315,15 @@ static struct verdict check_content(const void *settings, struct exchange *excha
     return verdict;
 }
 
+/* What is described is of one body; how much is read of any is not. */
+static const char *const kept[] = {"max", "inflated", "depth", "values", "string", NULL};
+
 const struct guard guard_body = {
     .name = "body",
     .help = "how large a request's body may be, and what it may be",
     .stage = ON_HEAD,
     .always = true,
+    .kept = kept,
     .section = {sizeof(struct body_rules), fields},
     .prepare = prepare,
     .check = check,

@@ -62,6 +62,20 @@ static const struct field fields[] = {
     {0},
 };
 
+static bool prepare(void *settings, struct decoder *decoder, const struct node *node)
+{
+    static const char *const others[] = {"origins", "same_site", "strict"};
+    const struct csrf_rules *rules = settings;
+    bool good = true;
+    for (size_t i = 0; rules->policy == CSRF_OFF && i < sizeof others / sizeof *others; i++) {
+        const struct node *other = node_get(node, others[i]);
+        if (other && other->parent == node)
+            good = findings_add_key(decoder->findings, FINDING_ERROR, other,
+                                    "this has no effect, as the `policy` is off");
+    }
+    return good;
+}
+
 static bool is_among(const struct origin_pattern *items, size_t count, struct text origin)
 {
     for (size_t i = 0; i < count; i++)
@@ -164,10 +178,14 @@ void *csrf_bind(const void *settings, const struct cors *cors, struct arena *are
     return rules;
 }
 
+static const char *const kept[] = {"policy", "strict", NULL};
+
 const struct guard guard_csrf = {
     .name = "csrf",
     .help = "whether a page of another origin made a browser send a request",
     .stage = ON_HEAD,
+    .kept = kept,
     .section = {sizeof(struct csrf_rules), fields},
+    .prepare = prepare,
     .check = check,
 };

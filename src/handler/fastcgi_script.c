@@ -27,13 +27,15 @@ static bool has_extension(const struct script_rules *rules, struct text path)
     return rules->extensions.count == 0 && path.length > 0 && path.at[path.length - 1] != '/';
 }
 
-enum there { THERE_FILE, THERE_OTHER, THERE_NOTHING, THERE_UNKNOWN /* with errno */ };
+enum there { THERE_FILE, THERE_OTHER, THERE_NOTHING, THERE_CLOSED, THERE_UNKNOWN /* with errno */ };
 
 static enum there look(int root, struct text name, struct arena *arena)
 {
     struct stat status;
     const char *path = arena_copy(arena, name.at + 1, name.length - 1);
     int file = beneath_open(root, path, O_PATH);
+    if (file < 0 && errno == EACCES) /* which paths lead there is the client's choice */
+        return THERE_CLOSED;
     if (file < 0)
         return errno == ENOENT || errno == ENOTDIR || errno == EXDEV || errno == ELOOP ||
                        errno == ENAMETOOLONG
@@ -71,6 +73,10 @@ static enum script_found search(const struct script_rules *rules, struct text pa
         if (there == THERE_FILE) {
             *script = (struct script){name, text_from(path, end)};
             return SCRIPT_FOUND;
+        }
+        if (there == THERE_CLOSED) {
+            *detail = arena_printf(arena, "a folder on the way may not be searched, beneath %s", rules->root);
+            return SCRIPT_NOT_FOUND;
         }
         if (there == THERE_NOTHING) /* nor is anything beneath it */
             break;

@@ -84,10 +84,15 @@ static bool prepare_backends(struct fastcgi_settings *settings, struct decoder *
     return settings->group != NULL;
 }
 
+static bool has_control(struct text text)
+{
+    return !text_is_printable(text) || text_find(text, '\t') < text.length;
+}
+
 static bool is_file_name(const char *name)
 {
     struct text text = text_of(name);
-    return text_find(text, '/') == text.length && !text_equal(text, TEXT(".")) &&
+    return !has_control(text) && text_find(text, '/') == text.length && !text_equal(text, TEXT(".")) &&
            !text_equal(text, TEXT(".."));
 }
 
@@ -95,19 +100,33 @@ static bool is_file_name(const char *name)
 static bool is_inner_path(const char *path)
 {
     struct text rest = text_of(path), segment;
-    bool good = rest.length > 0 && rest.at[rest.length - 1] != '/';
+    bool good = rest.length > 0 && rest.at[rest.length - 1] != '/' && !has_control(rest);
     while (text_next(&rest, '/', &segment))
         good =
             good && segment.length > 0 && !text_equal(segment, TEXT(".")) && !text_equal(segment, TEXT(".."));
     return good;
 }
 
+/* Of the one that is written: where the default does not fit, folders have no index. */
+static bool check_index(const struct script_rules *rules, struct decoder *decoder, const struct node *node)
+{
+    const struct node *index = node->kind == NODE_MAP ? node_get(node, "index") : NULL;
+    struct text name = text_of(rules->index);
+    bool fits = !index || rules->extensions.count == 0;
+    if (rules->index && !is_file_name(rules->index))
+        return findings_add(decoder->findings, FINDING_ERROR, place_of(node, "index"),
+                            "is not the name of a file");
+    for (size_t i = 0; !fits && i < rules->extensions.count; i++) {
+        struct text extension = rules->extensions.items[i];
+        fits = extension.length == 0 || (name.length > extension.length && text_ends_with(name, extension));
+    }
+    return fits || findings_add(decoder->findings, FINDING_ERROR, index,
+                                "\"%s\" has none of the extensions, so it would never be run", rules->index);
+}
+
 static bool check_names(const struct script_rules *rules, struct decoder *decoder, const struct node *node)
 {
-    bool good = true;
-    if (rules->index && !is_file_name(rules->index))
-        good = findings_add(decoder->findings, FINDING_ERROR, place_of(node, "index"),
-                            "is not the name of a file");
+    bool good = check_index(rules, decoder, node);
     if (rules->script && !is_inner_path(rules->script))
         good = findings_add(decoder->findings, FINDING_ERROR, place_of(node, "script"),
                             "is no path beneath root, expected one such as index.php");

@@ -8,10 +8,12 @@
 
 #include "data/decode.h"
 
-/* Whether every name of the section's key `pass` may be handed on. False with findings. */
+/* Whether every name of the section's key `pass` may be handed on, and is there once. False with
+ * findings. */
 bool pass_check(const struct texts *, struct decoder *, const struct node *section);
 
-/* Whether every name of the section's key `steering` is one of a header. False with findings. */
+/* Whether every name of the section's key `steering` is that of a header that steers some web server
+ * (header_steers()), and is there once. False with findings. */
 bool steering_check(const struct texts *, struct decoder *, const struct node *section);
 
 /* Where the n-th text of a list under a key stands, for findings; a list of one may be written as

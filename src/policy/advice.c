@@ -191,6 +191,62 @@ static void advise_csrf(const struct loader *loader, const struct route *route)
                    "none of that");
 }
 
+static bool holds(const struct node *list, const struct node *item)
+{
+    if (list->kind != NODE_LIST)
+        return list->kind == NODE_SCALAR && item->kind == NODE_SCALAR && text_equal(list->text, item->text);
+    for (size_t i = 0; i < list->count; i++)
+        if (list->items[i]->kind == NODE_SCALAR && text_equal(list->items[i]->text, item->text))
+            return true;
+    return false;
+}
+
+/* What a map or list of a route that names others leaves out; to say `none` is a decision. */
+static void advise_replaced(const struct loader *loader, const struct node *own, const struct node *before)
+{
+    static const char reason[] =
+        "this takes the place of the defaults', so \"%.*s\" is not asked for here; repeat it where it is";
+    bool maps = own->kind == NODE_MAP && before->kind == NODE_MAP;
+    if (!maps &&
+        (before->kind != NODE_LIST || own->kind == NODE_MAP || says(own->parent, own->name.at, TEXT("none"))))
+        return;
+    for (size_t i = 0; i < before->count; i++) {
+        const struct node *item = before->items[i];
+        struct text name = maps ? item->name : item->text;
+        if (maps ? !node_get(own, name.at) && !text_equal(name, TEXT("mode"))
+                 : item->kind == NODE_SCALAR && !holds(own, item))
+            findings_add_key(findings_of(loader), FINDING_ADVICE, own, reason, TEXT_ARGUMENTS(name));
+    }
+}
+
+static bool counts_all(const struct route *route)
+{
+    const struct limit_uses *uses = rules_of(route, "limits")->rules;
+    for (size_t i = 0; uses && i < uses->count; i++)
+        if (uses->items[i]->count == COUNT_ALL && !uses->items[i]->slots)
+            return true;
+    return false;
+}
+
+static void advise_dropped(const struct loader *loader, const struct node *map)
+{
+    static const char *const keys[] = {"claims", "match", "reject"};
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        const struct node *own = node_get(map, keys[i]), *before = node_get(loader->defaults, keys[i]);
+        if (own && before)
+            advise_replaced(loader, own, before);
+    }
+}
+
+static void advise_limits(const struct loader *loader, const struct route *route)
+{
+    const struct node *limits = node_get(route->node, "limits");
+    if (limits && node_get(loader->defaults, "limits") && rules_of(route, "limits")->rules &&
+        !counts_all(route) && !says(route->node, "limits", TEXT("none")))
+        findings_add_key(findings_of(loader), FINDING_ADVICE, limits,
+                         "this takes the place of the defaults' limits, and none of it counts all requests");
+}
+
 static void advise_route(const struct loader *loader, const struct route *route)
 {
     advise_csrf(loader, route);
@@ -200,6 +256,7 @@ static void advise_route(const struct loader *loader, const struct route *route)
         route_tell(findings_of(loader), FINDING_ADVICE, route, "path",
                    "TRACE and CONNECT are no methods for programs");
     advise_hidden(loader, route);
+    advise_limits(loader, route);
 }
 
 /* A client's Host then decides where the redirect leads, for others, too, where
@@ -267,8 +324,10 @@ void advice_give(const struct loader *loader)
     version_rules_advise(loader);
     if (loader->defaults)
         advise_keys(loader, loader->defaults);
-    for (size_t i = 0; loader->routes && i < loader->routes->count; i++)
+    for (size_t i = 0; loader->routes && i < loader->routes->count; i++) {
         advise_keys(loader, loader->routes->items[i]);
+        advise_dropped(loader, loader->routes->items[i]);
+    }
     for (size_t i = 0; i < loader->policy->route_count; i++)
         advise_route(loader, &loader->policy->routes[i]);
 }

@@ -96,11 +96,27 @@ static void advise_named(const struct policy *policy, const struct cors *cors, s
         findings_add_key(findings, FINDING_ADVICE, cors->node, "no route names it");
 }
 
+/* Who is refused where nobody says anything is only not told to scripts here. */
+static void advise_enforce(const struct loader *loader)
+{
+    const struct policy *policy = loader->policy;
+    const struct cors *before = policy->cors ? policy->cors->cors : NULL;
+    for (size_t i = 0; before && before->enforce && i < policy->route_count; i++) {
+        const struct route *route = &policy->routes[i];
+        const struct node *own = node_get(route->node, "cors");
+        if (own && route->cors && !route->cors->cors->enforce)
+            findings_add_key(loader->decoder.findings, FINDING_ADVICE, own,
+                             "the defaults' `cors` refuses other origins, and this only hides replies from "
+                             "their scripts");
+    }
+}
+
 void cors_advice_give(const struct loader *loader)
 {
     const struct policy *policy = loader->policy;
     struct findings *findings = loader->decoder.findings;
     const struct cors *told_headers = NULL, *told_plain = NULL;
+    advise_enforce(loader);
     for (size_t i = 0; i < policy->cors_all.count; i++)
         advise_named(policy, policy->cors_all.items[i], findings);
     for (size_t i = 0; i < policy->route_count; i++) {

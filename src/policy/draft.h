@@ -10,8 +10,8 @@ struct draft {
     struct route route;
     const char *operation; /* the key, in the place of `path` */
     int mode;
-    const struct node *headers, *errors; /* what route.headers and route.errors were made from */
-    struct texts reject;                 /* guards by name */
+    const struct node *headers, *errors, *cookies; /* what those of the route were made from */
+    struct texts reject;                           /* guards by name */
 };
 
 /* Reads the keys of a map into a draft; those of guards that an OpenAPI document has a say in, where

@@ -86,6 +86,49 @@ static const struct node *merge_maps(const struct node *under, const struct node
     return merged;
 }
 
+static struct node *copy_node(const struct node *node, const struct node *parent, struct arena *arena)
+{
+    struct node *copy = arena_alloc(arena, sizeof *copy);
+    *copy = *node;
+    copy->parent = parent;
+    return copy;
+}
+
+/* A section's node as a map, of which a short form says the first key. */
+static struct node *spell_out(const struct node *node, const struct section *section, size_t room,
+                              struct arena *arena)
+{
+    struct node *map = copy_node(node, node->parent, arena);
+    bool is_map = node->kind == NODE_MAP;
+    map->kind = NODE_MAP;
+    map->count = is_map ? node->count : 1;
+    map->items = arena_array(arena, map->count + room, sizeof *map->items);
+    for (size_t i = 0; i < map->count; i++)
+        map->items[i] = copy_node(is_map ? node->items[i] : node, map, arena);
+    if (!is_map)
+        map->items[0]->name = text_of(section->fields->key);
+    return map;
+}
+
+/* `over`, and of `kept` what it leaves to `under`: those have another parent. */
+static const struct node *keep_keys(const struct node *under, const struct node *over,
+                                    const char *const *kept, const struct section *section,
+                                    struct arena *arena)
+{
+    size_t room = 0;
+    while (kept && kept[room])
+        room++;
+    if (!under || !over || room == 0 || over == under || over->kind == NODE_NULL || under->kind == NODE_NULL)
+        return over;
+    const struct node *defaults = spell_out(under, section, 0, arena);
+    struct node *merged = spell_out(over, section, room, arena);
+    size_t own = merged->count;
+    for (size_t i = 0; i < room; i++)
+        if (!node_get(merged, kept[i]) && node_get(defaults, kept[i]))
+            merged->items[merged->count++] = (struct node *)node_get(defaults, kept[i]);
+    return merged->count > own ? merged : over;
+}
+
 static bool decode_headers(struct decoder *decoder, const struct node *node, void *member)
 {
     struct draft *draft = member; /* its row's offset is 0 */
@@ -97,6 +140,19 @@ static bool decode_headers(struct decoder *decoder, const struct node *node, voi
     draft->headers = merged;
     secure_headers_advise(decoder->findings, node, &draft->route.headers);
     return true;
+}
+
+/* What is spared from them is not taken from the defaults' map. */
+static const char *const kept_of_cookies[] = {"secure", "http_only", "same_site", NULL};
+
+static void decode_cookies(struct decoder *decoder, const struct field *field, const struct node *node,
+                           struct draft *draft)
+{
+    const struct node *merged =
+        node->kind == NODE_MAP && draft->cookies && draft->cookies->kind == NODE_MAP
+            ? keep_keys(draft->cookies, node, kept_of_cookies, &cookie_section, decoder->arena)
+            : node;
+    draft->cookies = decode_field(decoder, field, merged, draft) ? merged : NULL;
 }
 
 /* As with `headers`, a map changes single keys of the defaults' one. */
@@ -247,6 +303,8 @@ static void decode_guard(struct loader *loader, size_t place, const struct node 
         *extended = extend_section(&guard->section, decoder->arena);
     char *rules = arena_alloc(decoder->arena, extended->section.size);
     size_t errors = decoder->findings->errors;
+    if (to->rules) /* or what it has is told already */
+        node = keep_keys(to->node, node, guard->kept, &guard->section, decoder->arena);
     *to = (struct guard_rules){.node = node};
     bool good = decode_section(decoder, &extended->section, node, rules);
     /* A wrong key does not hide what else is wrong. */
@@ -357,6 +415,8 @@ static void apply_key(struct loader *loader, struct draft *draft, const struct n
                          "the OpenAPI document names the methods of its operations");
     else if (field && strcmp(field->key, "errors") == 0)
         decode_errors(&loader->decoder, field, item, draft);
+    else if (field && strcmp(field->key, "cookies") == 0)
+        decode_cookies(&loader->decoder, field, item, draft);
     else if (field && !(keys == DRAFT_DEFAULTS && field < route_fields + OWN_FIELDS))
         decode_field(&loader->decoder, field, item, draft);
     else if (guard < GUARDS_LIMIT && keys == DRAFT_OPERATION && is_of_operations(guard))

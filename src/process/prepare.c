@@ -114,7 +114,8 @@ static bool prepare_index(const struct program *program, struct decoder *decoder
     bool fits = program->extensions.count == 0;
     if (!program->index)
         return true;
-    if (text_find(index, '/') < index.length || text_equal(index, TEXT(".")) || text_equal(index, TEXT("..")))
+    if (!text_is_printable(index) || text_find(index, '\t') < index.length ||
+        text_find(index, '/') < index.length || text_equal(index, TEXT(".")) || text_equal(index, TEXT("..")))
         return findings_add(decoder->findings, FINDING_ERROR, place(node, "index"),
                             "is not the name of a file");
     for (size_t i = 0; i < program->extensions.count; i++)

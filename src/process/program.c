@@ -157,6 +157,8 @@ static int cannot_open_beneath(const char *path, struct error *error)
         (void)refuse(error, "%.160s leads out of the root", path);
     else if (errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG)
         (void)not_found(error, "there is no such script");
+    else if (errno == EACCES) /* which paths lead there is the client's choice, and no fault to be told */
+        (void)not_found(error, "a folder on the way may not be searched");
     else
         error_set_errno(error, "cannot open %.160s beneath the root", path);
     return -1;

@@ -27,6 +27,7 @@ struct reading {
     struct arena *arena;
     bool reports;
     bool text; /* it is the header's: where a finding is does not say of which directive it is */
+    struct text preset;
     struct part parts[DIRECTIVES_LIMIT];
     size_t count;
 };
@@ -109,6 +110,8 @@ static struct part *begin_part(struct reading *reading, struct text name, const 
     return part;
 }
 
+static bool read_preset(struct reading *, const struct node *map, const struct node *item);
+
 /* ---- the map */
 
 /* In a list between brackets YAML reads `https:` as the key of a map. */
@@ -161,11 +164,19 @@ static bool read_directive(struct reading *reading, const struct node *node)
     return good && check_part(reading, part);
 }
 
+static bool is_preset(const struct node *node)
+{
+    return text_equal(node->name, TEXT("preset"));
+}
+
 static bool read_map(struct reading *reading, const struct node *node)
 {
     bool good = true;
     for (size_t i = 0; i < node->count; i++)
-        good = read_directive(reading, node->items[i]) && good;
+        good = (is_preset(node->items[i]) || read_directive(reading, node->items[i])) && good;
+    for (size_t i = 0; i < node->count; i++)
+        if (is_preset(node->items[i]))
+            good = read_preset(reading, node, node->items[i]) && good;
     if (good && reading->count == 0)
         return fault(reading, node, "there is no directive, expected one such as default-src");
     return good;
@@ -210,6 +221,36 @@ static bool read_text(struct reading *reading, const struct node *node)
     return good;
 }
 
+/* ---- the preset's, of which a map says what is otherwise */
+
+static bool names(const struct node *map, struct text directive)
+{
+    for (size_t i = 0; i < map->count; i++)
+        if (text_equal_ignore_case(map->items[i]->name, directive))
+            return true;
+    return false;
+}
+
+static bool read_preset(struct reading *reading, const struct node *map, const struct node *item)
+{
+    struct text rest = reading->preset, piece, words, name;
+    bool good = true;
+    if (is_word(item, "false"))
+        return true;
+    if (!is_word(item, "true"))
+        return fault(reading, item, "this does not fit, expected true or false");
+    if (rest.length == 0)
+        return fault(reading, item, "the preset of `headers` has no policy to begin with");
+    while (text_next(&rest, ';', &piece)) {
+        words = piece;
+        next_word(&words, &name);
+        const struct directive *directive = directive_find(name);
+        if (!names(map, name) && !(reading->reports && directive->enforced))
+            good = read_piece(reading, map, piece) && good;
+    }
+    return good;
+}
+
 static bool read_policy(struct reading *reading, const struct node *node)
 {
     reading->text = node->kind == NODE_SCALAR;
@@ -236,10 +277,12 @@ static struct text write_policy(struct reading *reading)
     return bytes_text(&value);
 }
 
-bool content_policy_decode(struct decoder *decoder, const struct node *node, bool reports, struct text *value)
+bool content_policy_decode(struct decoder *decoder, const struct node *node, struct text preset, bool reports,
+                           struct text *value)
 {
     struct reading *reading = arena_alloc(decoder->arena, sizeof *reading);
-    *reading = (struct reading){.findings = decoder->findings, .arena = decoder->arena, .reports = reports};
+    *reading = (struct reading){
+        .findings = decoder->findings, .arena = decoder->arena, .reports = reports, .preset = preset};
     if (!read_policy(reading, node))
         return false;
     *value = node->kind == NODE_MAP ? write_policy(reading) : node->text;
@@ -315,11 +358,13 @@ static void advise_rest(struct reading *reading, const struct part *scripts)
                "a <base> could turn where a page's own scripts come from; expected base-uri: none");
 }
 
-void content_policy_advise(struct findings *findings, const struct node *node, bool reports)
+void content_policy_advise(struct findings *findings, const struct node *node, struct text preset,
+                           bool reports)
 {
     struct findings unheard = findings_new(findings->arena, findings->file);
     struct reading *reading = arena_alloc(findings->arena, sizeof *reading);
-    *reading = (struct reading){.findings = &unheard, .arena = findings->arena, .reports = reports};
+    *reading = (struct reading){
+        .findings = &unheard, .arena = findings->arena, .reports = reports, .preset = preset};
     if (!read_policy(reading, node))
         return;
     reading->findings = findings;

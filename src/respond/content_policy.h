@@ -9,11 +9,13 @@
 #include "data/decode.h"
 
 /* Decodes one. Whatever a browser would ignore, or read as something else than
- * was meant, is a finding. `reports`: it is of the header that only reports. */
-bool content_policy_decode(struct decoder *, const struct node *, bool reports, struct text *value);
+ * was meant, is a finding. `preset`: the text that a map with `preset: true` begins with; empty: there is
+ * none. `reports`: it is of the header that only reports. */
+bool content_policy_decode(struct decoder *, const struct node *, struct text preset, bool reports,
+                           struct text *value);
 
 /* Adds advice on a policy that has been decoded: what is legal and protects from little. */
-void content_policy_advise(struct findings *, const struct node *, bool reports);
+void content_policy_advise(struct findings *, const struct node *, struct text preset, bool reports);
 
 /* Whether a value has a place for a nonce. */
 bool content_policy_has_nonce(struct text value);

@@ -300,10 +300,11 @@ bool header_value_is_policy(struct text name)
            text_equal_ignore_case(name, TEXT(CONTENT_POLICY_REPORTS));
 }
 
-bool header_value_decode(struct decoder *decoder, const struct node *node, struct text *value)
+bool header_value_decode(struct decoder *decoder, const struct node *node, struct text policy,
+                         struct text *value)
 {
     if (header_value_is_policy(node->name))
-        return content_policy_decode(decoder, node, is(node, CONTENT_POLICY_REPORTS), value);
+        return content_policy_decode(decoder, node, policy, is(node, CONTENT_POLICY_REPORTS), value);
     if (is(node, TRANSPORT_SECURITY) && node->kind == NODE_MAP)
         return build_transport(decoder, node, value);
     if (is(node, CLEAR_SITE_DATA) && (node->kind == NODE_LIST || node->kind == NODE_SCALAR))
@@ -322,10 +323,10 @@ bool header_value_decode(struct decoder *decoder, const struct node *node, struc
     return header ? check_words(decoder, node, header) : true;
 }
 
-void header_value_advise(struct findings *findings, const struct node *node)
+void header_value_advise(struct findings *findings, const struct node *node, struct text policy)
 {
     if (header_value_is_policy(node->name))
-        content_policy_advise(findings, node, is(node, CONTENT_POLICY_REPORTS));
+        content_policy_advise(findings, node, policy, is(node, CONTENT_POLICY_REPORTS));
     else if (is(node, PERMISSIONS_POLICY))
         permissions_advise(findings, node);
 }

@@ -15,8 +15,9 @@
 #define CLEAR_SITE_DATA        "Clear-Site-Data"
 
 /* Decodes the value of the header that the node is named after: one line of text, which for
- * headers that are known must be a value that browsers know, and a map or list for some. */
-bool header_value_decode(struct decoder *, const struct node *, struct text *value);
+ * headers that are known must be a value that browsers know, and a map or list for some.
+ * `policy`: the preset's policy of content; empty: it has none. */
+bool header_value_decode(struct decoder *, const struct node *, struct text policy, struct text *value);
 
 /* Whether it is the name of a policy of content, enforced or only reported. */
 bool header_value_is_policy(struct text name);
@@ -26,7 +27,7 @@ bool header_value_is_policy(struct text name);
 struct text header_value_word(struct text name, struct text value);
 
 /* Adds advice on a value that has been decoded. */
-void header_value_advise(struct findings *, const struct node *);
+void header_value_advise(struct findings *, const struct node *, struct text policy);
 
 /* Strict-Transport-Security (RFC 6797, 6.1), as a browser reads it. */
 struct transport_security {

@@ -89,6 +89,8 @@ static bool apply_preset(struct decoder *decoder, const struct node *node, struc
             continue;
         for (const struct preset_header *header = presets[i]; header->name; header++)
             headers_add(&headers->set, decoder->arena, text_of(header->name), text_of(header->value));
+        const struct text *policy = headers_get(&headers->set, CONTENT_POLICY);
+        headers->policy = policy ? *policy : (struct text){0};
         if (presets[i] != off)
             headers->remove = (struct texts){telling, sizeof telling / sizeof *telling};
         headers->caching = presets[i] != off;
@@ -139,7 +141,7 @@ static bool apply_header(struct decoder *decoder, const struct node *node, struc
         return true;
     }
     struct text value;
-    if (!header_value_decode(decoder, node, &value))
+    if (!header_value_decode(decoder, node, headers->policy, &value))
         return false;
     headers_set(&headers->set, decoder->arena, name, value);
     return true;
@@ -214,7 +216,7 @@ void secure_headers_advise(struct findings *findings, const struct node *node,
         if (is_off(item) || text_equal(item->name, TEXT("preset")))
             continue;
         header_name_advise(findings, item);
-        header_value_advise(findings, item);
+        header_value_advise(findings, item, headers->policy);
         if (!has_endpoints(&headers->set) && reports_to(&headers->set, item->name))
             findings_add(findings, FINDING_ADVICE, item,
                          "where this reports to is in no Reporting-Endpoints, unless the handler sends one");

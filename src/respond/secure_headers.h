@@ -10,6 +10,7 @@
 struct secure_headers {
     struct headers set;  /* in policies of content, 'nonce' is the place of a reply's nonce */
     struct texts remove; /* names, lower case; Server and X-Powered-By with every preset but off */
+    struct text policy;  /* the preset's Content-Security-Policy; empty: it has none */
     bool nonces;         /* some of `set` have such a place */
     bool caching;        /* replies that are for one caller say so, with every preset but off */
     bool cache_given;    /* the policy has a Cache-Control, be it off, and nothing else is said */

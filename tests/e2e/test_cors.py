@@ -124,6 +124,29 @@ def test_every_reply(front, target, method, headers, body, status):
             assert varies(reply) == ["accept-encoding", "cookie", "origin"]
 
 
+UNREAD = [({"headers": {"Origin": APP, "X": "a" * 100000}}, "head_too_large"), ({"headers": {"Origin": APP}, "more": [("A", "b")] * 500}, "request_invalid"),
+          ({"headers": {"Origin": APP, **{f"X-{i}": "a" for i in range(200)}}}, "headers_too_many")]
+
+
+@pytest.mark.parametrize("words, code", UNREAD, ids=[case[1] for case in UNREAD])
+def test_origin_of_what_was_not_read(start_guard, folder, programs, words, code):
+    """It is not known; where all may read, nobody has to know it."""
+    rules = policy(folder, programs)
+    for cors, allowed in (("web", None), ("public", "*")):
+        guard = start_guard({**rules, "defaults": {**rules["defaults"], "cors": cors}})
+        reply = ask(guard.address, **{"uri": "/app/plain", **words})
+        assert json.loads(reply.body)["error"] == code
+        assert granted(reply).get("allow-origin") == allowed
+        assert ("origin" in varies(reply)) == (allowed is None)
+
+
+def test_origin_of_what_has_no_route(guard):
+    for uri, code in (("/%00", "path_nul"), ("/nowhere", "route_not_found")):
+        reply = ask(guard.address, uri=uri, headers={"Origin": APP})
+        assert json.loads(reply.body)["error"] == code
+        read_by(APP, reply)
+
+
 def test_limited(front):
     headers = {"Origin": APP, "X-Test": front.kind}
     assert front.fetch("/app/limited", headers=headers).status == 200

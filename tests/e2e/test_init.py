@@ -15,6 +15,8 @@ import subprocess
 import pytest
 
 import harness
+import http_backend
+import php_fpm
 import servers
 from conftest import needs_root
 from test_jwks import ONE, Provider, authority  # noqa: F401, a fixture
@@ -52,11 +54,11 @@ def shell(command):
 class Site:
     """A web server and fcgiguard, as init wrote them, started as it said."""
 
-    def __init__(self, folder, program, script, server, kind, provider):
-        self.server, self.kind, self.name = server, kind, f"{server}-{kind}"
+    def __init__(self, folder, program, handler, server, kind, provider, name=None, probe="/api/x"):
+        self.server, self.kind, self.name, self.probe = server, kind, name or f"{server}-{kind}", probe
         self.port = harness.free_port()
         self.directory = folder / self.name
-        options = ["--server", server, "--exec", script, "--host", HOST, "--auth", kind, "--directory", self.directory,
+        options = ["--server", server, *handler, "--host", HOST, "--auth", kind, "--directory", self.directory,
                    "--listen", f"127.0.0.1:{self.port}", *self.own_options(folder, provider)]
         done = init(program, *options)
         assert done.returncode == 0, done.stderr
@@ -117,7 +119,7 @@ class Site:
         self.processes.append(harness.Process(shlex.split(self.commands[-1]), self.log, environment=harness.clean_environment(),
                                               cwd="/"))
         self.start_server(folder)
-        harness.wait_until(lambda: self.fetch("/api/x")[0] not in (0, 502, 503), 30, f"{self.name} serves")
+        harness.wait_until(lambda: self.fetch(self.probe)[0] not in (0, 502, 503), 30, f"{self.name} serves")
 
     def start_server(self, folder):
         file = self.directory / FILES[self.server]
@@ -166,7 +168,7 @@ def provider(authority):  # noqa: F811
 
 @pytest.fixture(scope="module", params=[f"{server}-{kind}" for server in SERVERS for kind in KINDS])
 def site(request, folder, program, script, provider):
-    started = Site(folder, program, script, *request.param.split("-"), provider)
+    started = Site(folder, program, ["--exec", script], *request.param.split("-"), provider)
     yield started
     started.stop()
     assert not harness.REPORTS.search(started.processes[0].text()), started.processes[0].text()
@@ -263,6 +265,85 @@ def test_policy_is_short_and_explained(site):
     for file in site.directory.iterdir():
         if file.is_file() and "certificate" not in file.name:
             assert "@" not in file.read_text().replace("@ -", ""), file
+
+
+# ---- applications that listen by themselves
+
+@pytest.fixture(scope="module")
+def fpm(folder):
+    started = php_fpm.Fpm(folder)
+    yield started
+    started.stop()
+
+
+def site_of(request, folder, program, handler, name, **more):
+    started = Site(folder, program, handler, request.param, "none", None, name=f"{request.param}-{name}", **more)
+    request.addfinalizer(started.stop)
+    return started
+
+
+@pytest.fixture(scope="module", params=SERVERS)
+def php_site(request, folder, program, fpm):
+    return site_of(request, folder, program, ["--fastcgi", fpm.address, "--root", fpm.root], "php")
+
+
+@pytest.fixture(scope="module", params=SERVERS)
+def front_site(request, folder, program, fpm):
+    return site_of(request, folder, program, ["--fastcgi", fpm.address, "--root", fpm.root, "--script", "index.php"], "front")
+
+
+@pytest.fixture(scope="module", params=SERVERS)
+def http_site(request, folder, program):
+    backend = http_backend.Backend()
+    request.addfinalizer(backend.stop)
+    started = site_of(request, folder, program, ["--http", backend.url, "--path", "/canary/"], "http", probe="/canary/x")
+    started.backend = backend
+    return started
+
+
+def test_php_is_served(php_site):
+    status, head, body = php_site.fetch("/api/hello.php")
+    assert (status, body) == (200, "hello") and "strict-transport-security: " in head and "x-request-id: " in head
+    assert php_site.fetch("/api/sub/")[2] == "sub"
+    status, _, body = php_site.fetch("/api/told.php", *JSON, '{"title": "milk"}')
+    told = json.loads(body)["server"]
+    assert status == 200 and (told["SCRIPT_NAME"], told["REMOTE_ADDR"], told["HTTPS"]) == ("/api/told.php", "127.0.0.1", "on")
+
+
+def test_php_is_guarded(php_site):
+    assert error(php_site.fetch("/api/told.php", *JSON, '{"title": 1}')) == (400, "validation_error")
+    assert error(php_site.fetch("/api/hello.php", "-X", "PUT")) == (405, "method_not_allowed")
+
+
+@pytest.mark.parametrize("path", ["/api/secret.txt", "/api/upload.jpg", "/api/upload.jpg/x.php", "/api/none.php"])
+def test_only_scripts_are_served(php_site, path):
+    """Neither their text nor any other file, by fcgiguard or by the web server."""
+    status, _, body = php_site.fetch(path)
+    assert status == 404 and "EXECUTED" not in body and "<?php" not in body
+
+
+@pytest.mark.parametrize("path", ["/hello.php", "/secret.txt", "/"])
+def test_files_are_not_the_web_servers(php_site, path):
+    status, _, body = php_site.fetch(path)
+    assert status in (403, 404) and "<?php" not in body
+
+
+def test_front_controller_gets_all(front_site):
+    for path in ("/api/", "/api/notes/7", "/api/hello.php"):
+        assert front_site.fetch(path)[::2] == (200, "index -"), path
+    assert front_site.fetch("/other")[0] in (403, 404)
+
+
+def test_http_application_is_served(http_site):
+    status, head, body = http_site.fetch("/canary/hello")
+    assert (status, body) == (200, "hello") and "strict-transport-security: " in head
+    request = http_site.backend.requests[-1]
+    assert request.line == "GET /canary/hello HTTP/1.1" and request.get("X-Forwarded-For") == "127.0.0.1"
+    before = len(http_site.backend.requests)
+    assert error(http_site.fetch("/canary/hello", *JSON, '{"title": 1}')) == (400, "validation_error")
+    assert http_site.fetch("/other")[0] in (403, 404) and len(http_site.backend.requests) == before
+    http_site.fetch("/canary/milk", *JSON, '{"title": "milk"}')
+    assert json.loads(http_site.backend.requests[-1].body) == {"title": "milk"}
 
 
 # ---- what is written, without a server
@@ -365,6 +446,26 @@ def test_bad_value_is_refused(program, script, directory, name, value):
     assert done.returncode == 2 and not done.stdout, done.stderr
     assert re.match(rf"fcgiguard: init: --{name}: (expected [^\n]+|only root can [^\n]+)\nusage: ", done.stderr), done.stderr
     assert not directory.exists() and left(script.parent) == ["api.sh"]
+
+
+@pytest.mark.parametrize("arguments, said", [
+    (["--fastcgi", "unix:x.sock", "--root", "/srv"], "--fastcgi: expected an address"), (["--fastcgi", "localhost"], "--fastcgi: expected"),
+    (["--fastcgi", "unix:/a b"], "--fastcgi: expected"), (["--fastcgi", 'unix:/a"b'], "--fastcgi: expected"), (["--fastcgi", ""], "--fastcgi: expected"),
+    (["--fastcgi", "127.0.0.1:9000"], "--root: this is needed"), (["--root", "/tmp"], "--fastcgi: this is needed"),
+    (["--fastcgi", "127.0.0.1:9000", "--root", "/nowhere"], "--root: expected a folder that is there"),
+    (["--fastcgi", "127.0.0.1:9000", "--root", "/etc/passwd"], "--root: expected a folder that is there"),
+    (["--fastcgi", "127.0.0.1:9000", "--root", "/tmp", "--script", "../x.php"], "--script: expected"),
+    (["--fastcgi", "127.0.0.1:9000", "--root", "/tmp", "--script", "/x.php"], "--script: expected"),
+    (["--fastcgi", "127.0.0.1:9000", "--root", "/tmp", "--script", "x.txt"], "--script: expected"),
+    (["--http", "127.0.0.1:3000"], "--http: expected"), (["--http", "http://"], "--http: expected"), (["--http", "http://a/b"], "--http: expected"),
+    (["--http", "ftp://a"], "--http: expected"), (["--http", 'http://a"b'], "--http: expected"),
+    (["--http", "http://a", "--root", "/tmp"], "does not go with --"), (["--http", "http://a", "--exec", "/bin/true"], "--http: this does not go with --exec"),
+    (["--handler", "http"], '"--handler" is not known'),
+], ids=str)
+def test_bad_handlers_are_refused(program, directory, arguments, said):
+    done = init(program, "--server", "nginx", "--host", "a.example", "--auth", "none", *arguments, "--directory", directory)
+    assert done.returncode == 2 and said in done.stderr and not done.stdout, done.stderr
+    assert not directory.exists()
 
 
 def test_options_that_do_not_go_together(program, script, directory):
@@ -598,6 +699,7 @@ def test_dialogue(program, script, directory):
     talk.answer("Web server (lighttpd, nginx, apache, caddy) [lighttpd]", "iis")
     talk.wait("This does not fit: expected lighttpd, nginx, apache or caddy.")
     talk.answer("Web server", " nginx ")
+    talk.answer("What answers requests (exec, fastcgi, http) [exec]", "")
     talk.answer("CGI program", "/nowhere")
     talk.wait("expected a program or a folder that is there")
     talk.answer("CGI program", str(script))
@@ -614,6 +716,31 @@ def test_dialogue(program, script, directory):
     assert lines[0].startswith("openssl req ") and lines[-1] == f"{program} serve -c {directory}/policy.yaml"
     text = (directory / "policy.yaml").read_text()
     assert 'jwks_url: "https://login.example.com/keys"' in text and 'audience: "notes"' in text and "hosts: [api.example.com]" in text
+
+
+def test_dialogue_of_php(program, directory):
+    directory.mkdir()
+    talk = Dialogue(program, "--directory", directory)
+    talk.answer("Web server", "nginx")
+    talk.answer("What answers requests", "php")
+    talk.wait("This does not fit: expected exec, fastcgi or http.")
+    talk.answer("What answers requests", "fastcgi")
+    talk.answer("Where php-fpm or another application listens", "unix:/run/php/php-fpm.sock")
+    talk.answer("Folder of its scripts", str(directory))
+    talk.answer("Host that clients ask for", "api.example.com")
+    talk.answer("How callers say who they are", "none")
+    status, _, seen = talk.end()
+    assert status == 0 and seen.endswith("2 routes, no errors\n"), seen
+    assert f'fastcgi: {{address: "unix:/run/php/php-fpm.sock", root: {directory}}}' in (directory / "policy.yaml").read_text()
+
+
+def test_dialogue_of_http(program, directory):
+    talk = Dialogue(program, "--directory", directory, "--server", "nginx", "--host", "a.example", "--auth", "none")
+    talk.answer("What answers requests", "http")
+    talk.answer("Address of the HTTP application [http://127.0.0.1:3000]", "")
+    status, _, seen = talk.end()
+    assert status == 0 and seen.endswith("2 routes, no errors\n"), seen
+    assert 'http: "http://127.0.0.1:3000"' in (directory / "policy.yaml").read_text()
 
 
 def test_dialogue_asks_only_what_no_option_says(program, script, directory):
@@ -647,6 +774,6 @@ def test_dialogue_without_an_end(program, script, directory, typed):
 def test_dialogue_interrupted(program, directory, which):
     talk = Dialogue(program, "--directory", directory)
     talk.answer("Web server", "caddy")
-    talk.wait("CGI program")
+    talk.wait("What answers requests")
     status, output, _ = talk.end(which)
     assert status == -which and not output and not directory.exists()

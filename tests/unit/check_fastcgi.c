@@ -237,6 +237,29 @@ START_TEST(scripts_by_other_rules)
 }
 END_TEST
 
+/* As a user whom modes stop. */
+START_TEST(closed_folders_have_no_scripts)
+{
+    static const char *const paths[] = {"/sub/a.php", "/sub/", "/sub/index.php/x"};
+    static struct text extension = TEXT(".php");
+    const char *sub = arena_printf(arena, "%s/sub", root), *detail = NULL;
+    const struct script_rules rules = {
+        .root = root, .index = "index.php", .extensions = {&extension, 1}, .check = true};
+    bool is_root = geteuid() == 0;
+    struct script script;
+    ck_assert(chmod(root, 0755) == 0 && chmod(sub, 0) == 0);
+    ck_assert(!is_root || seteuid(65534) == 0);
+    for (size_t i = 0; i < COUNT(paths); i++) {
+        enum script_found found = fastcgi_script_find(&rules, text_of(paths[i]), arena, &script, &detail);
+        ck_assert_msg(found == SCRIPT_NOT_FOUND, "%s: %d", paths[i], found);
+        ck_assert(strstr(detail, "may not be searched"));
+    }
+    ck_assert_int_eq(fastcgi_script_find(&rules, TEXT("/a.php"), arena, &script, &detail), SCRIPT_FOUND);
+    ck_assert(!is_root || seteuid(0) == 0);
+    ck_assert_int_eq(chmod(sub, 0700), 0);
+}
+END_TEST
+
 /* ================ addresses */
 
 struct address_case {
@@ -319,6 +342,7 @@ static Suite *fastcgi_suite(void)
     TCase *found = add_case(suite, "scripts", make_root, remove_root);
     tcase_add_test(found, scripts);
     tcase_add_test(found, scripts_by_other_rules);
+    tcase_add_test(found, closed_folders_have_no_scripts);
     TCase *named = add_case(suite, "addresses", set_up, tear_down);
     tcase_add_loop_test(named, addresses, 0, COUNT(address_cases));
     tcase_add_test(named, path_that_is_too_long);

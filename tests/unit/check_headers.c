@@ -303,6 +303,55 @@ static const struct {
     {"Cross-Origin-Resource-Policy", "same-origin; report-to=\"x\"", ": browsers do not know"},
 };
 
+#define HELMET_REST                                                                                          \
+    "base-uri 'self'; font-src 'self' https: data:; form-action 'self'; frame-ancestors 'self'; "
+
+static const struct {
+    const char *headers, *name, *made; /* `made` NULL: `name` is in the finding */
+} begun_values[] = {
+    {"{preset: helmet, Content-Security-Policy: {preset: true, img-src: [self, 'https:']}}",
+     "content-security-policy",
+     "img-src 'self' https:; default-src 'self'; " HELMET_REST
+     "object-src 'none'; script-src 'self'; script-src-attr 'none'; style-src 'self' https: 'unsafe-inline'; "
+     "upgrade-insecure-requests"},
+    {"{preset: helmet, Content-Security-Policy: {style-src: false, upgrade-insecure-requests: off, preset: "
+     "true}}",
+     "content-security-policy",
+     "default-src 'self'; " HELMET_REST "img-src 'self' data:; object-src 'none'; script-src 'self'; "
+     "script-src-attr 'none'"},
+    {"{Content-Security-Policy: {preset: true}}", "content-security-policy",
+     "default-src 'none'; frame-ancestors 'none'"},
+    {"{preset: nginx, Content-Security-Policy: {preset: true, script-src: [self, nonce]}}",
+     "content-security-policy", "script-src 'self' 'nonce'; default-src 'self'"},
+    {"{preset: nginx, Content-Security-Policy: {preset: false, img-src: self}}", "content-security-policy",
+     "img-src 'self'"},
+    {"{preset: helmet, Content-Security-Policy-Report-Only: {preset: true, default-src: none, report-to: x}}",
+     "content-security-policy-report-only",
+     "default-src 'none'; report-to x; " HELMET_REST
+     "img-src 'self' data:; object-src 'none'; script-src 'self'; "
+     "script-src-attr 'none'; style-src 'self' https: 'unsafe-inline'"},
+    {"{preset: off, Content-Security-Policy: {preset: true, img-src: self}}", "has no policy to begin with",
+     NULL},
+    {"{preset: helmet, Content-Security-Policy: {preset: helmet}}", "expected true or false", NULL},
+    {"{preset: nginx, Content-Security-Policy: {preset: true, default-src: false}}", "there is no directive",
+     NULL},
+};
+
+START_TEST(policies_begin_with_the_presets)
+{
+    struct secure_headers headers;
+    bool good = decode(begun_values[_i].headers, &headers, false);
+    ck_assert_msg(good == (begun_values[_i].made != NULL), "%s: %s", begun_values[_i].headers, told);
+    if (!good) {
+        ck_assert_msg(strstr(told, begun_values[_i].name) != NULL, "%s", told);
+        return;
+    }
+    const struct text *value = headers_get(&headers.set, begun_values[_i].name);
+    ck_assert(value);
+    ck_assert_str_eq(string(*value), begun_values[_i].made);
+}
+END_TEST
+
 START_TEST(values_are_refused)
 {
     struct secure_headers headers;
@@ -894,6 +943,7 @@ int main(void)
     Suite *suite = suite_create("headers");
     TCase *cases = tcase_create("headers");
     tcase_add_checked_fixture(cases, set_up, tear_down);
+    ADD_TABLE(policies_begin_with_the_presets, begun_values);
     ADD_TABLE(values_are_made, good_values);
     ADD_TABLE(values_are_refused, bad_values);
     ADD_TABLE(risks_are_told, advices);

@@ -14,6 +14,7 @@
 static size_t router_steps;
 #define ROUTER_COUNT() ((void)router_steps++)
 /* Included, not linked, so that its steps can be counted. */
+#include "guard/csrf.h"
 #include "policy/route.c"
 
 enum { FILES_LIMIT = 128, FILE_LIMIT = 64 * 1024, MUTATIONS = 1000, RELOADS = 2000 };
@@ -101,6 +102,14 @@ static const struct guard_rules *rules_of(const struct route *route, const char 
     for (size_t i = 0; guards[i]; i++)
         if (strcmp(guards[i]->name, name) == 0)
             return &route->guards[i];
+    ck_abort_msg("there is no guard %s", name);
+}
+
+static const struct guard *guard_of(const char *name)
+{
+    for (size_t i = 0; guards[i]; i++)
+        if (strcmp(guards[i]->name, name) == 0)
+            return guards[i];
     ck_abort_msg("there is no guard %s", name);
 }
 
@@ -425,6 +434,132 @@ START_TEST(own_keys_replace_defaults)
     ck_assert_ptr_eq(same->handler->program(same->settings), policy->programs[0]);
     ck_assert_ptr_eq(own->handler->program(own->settings), policy->programs[1]);
     policy_free(policy);
+}
+END_TEST
+
+static char *errors_of(const char *content)
+{
+    struct policy *policy = parse(content);
+    char *errors = printed(policy, FINDING_ERROR);
+    policy_free(policy);
+    return errors;
+}
+
+static struct verdict judge_length(const struct route *route, int64_t length)
+{
+    struct exchange exchange = {.request.content_length = length};
+    const struct guard_rules *body = rules_of(route, "body");
+    return guard_of("body")->check(body->rules, &exchange);
+}
+
+START_TEST(limits_of_bodies_are_kept)
+{
+    static const char *const bodies[] = {"{fields: {a: string}}", "{depth: 8, fields: {a: string}}",
+                                         "{mode: enforce}"};
+    static const char *const defaults[] = {"10kb", "{max: 10kb}", "{max: 10kb, depth: 4}"};
+    for (size_t i = 0; i < sizeof bodies / sizeof *bodies; i++)
+        for (size_t j = 0; j < sizeof defaults / sizeof *defaults; j++) {
+            char content[400];
+            snprintf(
+                content, sizeof content,
+                "defaults: {auth: none, exec: /usr/bin/true, body: %s}\nroutes:\n"
+                "  - {path: /a, body: %s}\n  - {path: /b, body: 20kb}\n  - {path: /c, body: {max: 20kb}}\n",
+                defaults[j], bodies[i]);
+            struct policy *policy = parse_good(content);
+            ck_assert_int_eq(judge_length(&policy->routes[0], 10240).kind, VERDICT_PASS);
+            ck_assert_int_eq(judge_length(&policy->routes[0], 10241).status, 413);
+            for (size_t k = 1; k < 3; k++) {
+                ck_assert_int_eq(judge_length(&policy->routes[k], 20480).kind, VERDICT_PASS);
+                ck_assert_int_eq(judge_length(&policy->routes[k], 20481).status, 413);
+            }
+            policy_free(policy);
+        }
+}
+END_TEST
+
+START_TEST(what_keeps_out_is_kept)
+{
+    struct policy *policy = parse_good(
+        "defaults: {auth: none, exec: /usr/bin/true, addresses: {allow: 10.0.0.0/8, deny: 10.9.0.0/16},\n"
+        "           csrf: {policy: on, strict: true}, cookies: {same_site: strict, script: [a]}}\n"
+        "routes:\n"
+        "  - {path: /a, addresses: {deny: 10.1.0.0/16}, csrf: {origins: https://a.example},\n"
+        "     cookies: {script: [b]}}\n"
+        "  - {path: /b, addresses: 192.0.2.0/24, csrf: off, cookies: true}\n");
+    static const struct {
+        size_t route;
+        const char *address;
+        enum verdict_kind kind;
+    } cases[] = {
+        {0, "10.2.0.1", VERDICT_PASS}, {0, "192.0.2.1", VERDICT_DENY}, {0, "10.1.0.1", VERDICT_DENY},
+        {0, "10.9.0.1", VERDICT_PASS}, {1, "192.0.2.1", VERDICT_PASS}, {1, "10.2.0.1", VERDICT_DENY},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct exchange exchange = {0};
+        const struct guard_rules *rules = rules_of(&policy->routes[cases[i].route], "addresses");
+        ck_assert(address_parse(text_of(cases[i].address), &exchange.request.client));
+        ck_assert_int_eq(guard_of("addresses")->check(rules->rules, &exchange).kind, cases[i].kind);
+    }
+    const struct route *route = &policy->routes[0];
+    const struct guard_rules *csrf = rules_of(route, "csrf");
+    ck_assert(csrf->rules && !csrf_is_auto(csrf->rules));
+    struct exchange unsaid = {.request.method = TEXT("POST")};
+    ck_assert_int_eq(guard_of("csrf")->check(csrf->rules, &unsaid).kind, VERDICT_DENY);
+    ck_assert_int_eq(route->cookies.same_site, SAME_SITE_STRICT);
+    ck_assert_uint_eq(route->cookies.script.count, 1);
+    ck_assert(text_equal(route->cookies.script.items[0], TEXT("b")));
+    ck_assert_ptr_null(rules_of(&policy->routes[1], "csrf")->rules);
+    ck_assert_int_eq(policy->routes[1].cookies.same_site, SAME_SITE_LAX);
+    policy_free(policy);
+}
+END_TEST
+
+START_TEST(csrf_that_is_off_says_nothing_else)
+{
+    char *errors = errors_of("defaults: {auth: none, exec: /usr/bin/true, csrf: off}\n"
+                             "routes:\n  - {path: /a, csrf: {strict: true}}\n");
+    ck_assert_msg(strstr(errors, "routes[0].csrf.strict: this has no effect") != NULL, "%s", errors);
+    free(errors);
+}
+END_TEST
+
+START_TEST(what_is_left_out_of_defaults_is_told)
+{
+    static const char head[] =
+        "store: sqlite:/tmp/guard.db\n"
+        "limits: {general: {rate: 9/1m}, login: {rate: 5/1m, count: failures}}\n"
+        "auth: {user: {api_key: {header: X-Key}}}\n"
+        "defaults: {auth: user, exec: /usr/bin/true, claims: {tenant: acme}, limits: general,\n"
+        "           reject: [operators, markup], cors: {origins: https://a.example, enforce: true}}\n"
+        "routes:\n";
+    static const struct {
+        const char *route, *word; /* NULL: nothing */
+    } cases[] = {
+        {"claims: {plan: pro}", "routes[0].claims: this takes the place of the defaults', so \"tenant\""},
+        {"claims: {plan: pro, tenant: b}", NULL},
+        {"reject: [operators]", "routes[0].reject: this takes the place of the defaults', so \"markup\""},
+        {"reject: none", NULL},
+        {"reject: [markup, operators]", NULL},
+        {"limits: login", "none of it counts all requests"},
+        {"limits: [general, login]", NULL},
+        {"limits: 7/1m", NULL},
+        {"limits: none", NULL},
+        {"cors: {origins: https://b.example}", "only hides replies from their scripts"},
+        {"cors: {origins: https://b.example, enforce: true}", NULL},
+        {"cors: off", NULL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char content[800];
+        snprintf(content, sizeof content, "%s  - {path: /a, %s}\n", head, cases[i].route);
+        struct policy *policy = parse_good(content);
+        char *advice = printed(policy, FINDING_ADVICE);
+        ck_assert_msg(cases[i].word
+                          ? strstr(advice, cases[i].word) != NULL
+                          : strstr(advice, "takes the place") == NULL && strstr(advice, "hides") == NULL,
+                      "%s:\n%s", cases[i].route, advice);
+        free(advice);
+        policy_free(policy);
+    }
 }
 END_TEST
 
@@ -989,6 +1124,10 @@ int main(void)
     tcase_add_test(values, headers_merge);
     tcase_add_test(values, modes_of_guards_and_routes);
     tcase_add_test(values, relative_files_start_at_the_policy);
+    tcase_add_test(values, limits_of_bodies_are_kept);
+    tcase_add_test(values, what_keeps_out_is_kept);
+    tcase_add_test(values, csrf_that_is_off_says_nothing_else);
+    tcase_add_test(values, what_is_left_out_of_defaults_is_told);
     tcase_add_test(values, advice_names_risks);
     tcase_add_test(values, every_key_is_described_once);
     TCase *routes = new_group(suite, "routes");

@@ -562,6 +562,28 @@ START_TEST(open_walks_beneath_the_root)
 }
 END_TEST
 
+/* As a user whom modes stop. */
+START_TEST(closed_folders_have_no_scripts)
+{
+    static const char *const paths[] = {"/shop", "/shop/", "/shop/index.cgi", "/shop/deep/buy.cgi/x",
+                                        "/in.cgi"};
+    struct program program = root_program();
+    bool is_root = geteuid() == 0;
+    ck_assert_int_eq(chmod(path_of("root/shop"), 0), 0);
+    ck_assert(!is_root || seteuid(65534) == 0);
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        struct error error = {0};
+        char resolved[PATH_MAX];
+        size_t used;
+        ck_assert_int_eq(program_open(&program, text_of(paths[i]), resolved, &used, &error), -1);
+        ck_assert_msg(error.number == ENOENT && strstr(error.message, "may not be searched"), "%s: %s",
+                      paths[i], error.message);
+    }
+    ck_assert(!is_root || seteuid(0) == 0);
+    ck_assert_int_eq(chmod(path_of("root/shop"), 0755), 0);
+}
+END_TEST
+
 START_TEST(open_refuses_odd_names)
 {
     struct program program = root_program();
@@ -2430,6 +2452,7 @@ static void add_program(Suite *suite)
     TCase *opening = tcase_create("program");
     tcase_add_checked_fixture(opening, make_folder, remove_folder);
     tcase_add_test(opening, open_walks_beneath_the_root);
+    tcase_add_test(opening, closed_folders_have_no_scripts);
     tcase_add_test(opening, open_refuses_odd_names);
     tcase_add_test(opening, open_without_index_or_extensions);
     tcase_add_test(opening, open_judges_owners);
