@@ -89,6 +89,7 @@ static const struct head_case head_cases[] = {
     BAD("status of two digits", "HTTP/1.1 20\r\n\r\n", "no status"),
     BAD("status of four digits", "HTTP/1.1 2000 OK\r\n\r\n", "no status"),
     BAD("status 101", "HTTP/1.1 101 Switching\r\n\r\n", "another protocol"),
+    BAD("status 407", "HTTP/1.1 407 No\r\n\r\n", "credentials"),
     BAD("two lengths", START "Content-Length: 1\r\nContent-Length: 1\r\n\r\n", "second Content-Length"),
     BAD("a list of lengths", START "Content-Length: 1, 1\r\n\r\n", "not a number"),
     BAD("length and coding", START "Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", "together"),
