@@ -10,7 +10,7 @@
 #include "base/arena.h"
 #include "handler/excerpt.h"
 
-enum { STATUS_DIGITS = 3, SWITCHING_PROTOCOLS = 101 };
+enum { STATUS_DIGITS = 3, SWITCHING_PROTOCOLS = 101, PROXY_AUTHENTICATION = 407 };
 
 struct http_reply http_reply_new(struct arena *arena)
 {
@@ -58,6 +58,8 @@ static enum http_reply_step take_status(struct http_reply *reply, struct text li
                       excerpt(reply->arena, line));
     if (status == SWITCHING_PROTOCOLS)
         return broken(reply, "it changes to another protocol, which nobody has asked for");
+    if (status == PROXY_AUTHENTICATION) /* RFC 9110, 11.7.1: for the next client, and no other has them */
+        return broken(reply, "it wants credentials of us as of a client of a proxy (407)");
     reply->status = (int)status;
     reply->started = true;
     return HTTP_REPLY_MORE;

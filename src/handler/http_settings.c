@@ -236,8 +236,13 @@ static bool prepare_ca(const struct http_settings *settings, struct decoder *dec
 static bool prepare_host(const struct http_settings *settings, struct decoder *decoder,
                          const struct node *node)
 {
+    static const char *const words[] = {"client", "backend"};
     struct host host;
     struct text name = text_of(settings->host);
+    for (size_t i = 0; settings->host && i < sizeof words / sizeof *words; i++)
+        if (text_equal_ignore_case(name, text_of(words[i])) && !text_equal(name, text_of(words[i])))
+            return findings_add(decoder->findings, FINDING_ERROR, place(node, "host"),
+                                "is no host; did you mean \"%s\"?", words[i]);
     return !settings->host || host_parse(name, decoder->arena, &host) ||
            findings_add(decoder->findings, FINDING_ERROR, place(node, "host"),
                         "is no host, expected client, backend, or a name such as app.example.com");
@@ -262,7 +267,7 @@ static bool prepare_header(struct http_settings *settings, struct decoder *decod
                             TEXT_ARGUMENTS(pair->name));
     if (text_equal(lower, TEXT("host")))
         return findings_add(decoder->findings, FINDING_ERROR, pair->node, "this is what `host` says");
-    if (http_header_is_ours(lower))
+    if (http_header_is_ours(header_of_variable(lower, decoder->arena))) /* to many, X_Y is X-Y */
         return findings_add(decoder->findings, FINDING_ERROR, pair->node,
                             "fcgiguard sets or removes this header itself");
     if (headers_get(&settings->set, lower.at))

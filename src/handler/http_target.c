@@ -120,6 +120,19 @@ static struct text make_path(const struct http_settings *settings, struct text p
     return bytes_text(&made);
 }
 
+/* Servlet containers drop ";x" from a segment before they decode the path and route by it: they would
+ * serve another path than was judged. Encoded it is a character like any other. */
+static void add_path(struct bytes *target, struct text path)
+{
+    while (path.length > 0) {
+        struct text piece = {path.at, text_find(path, ';')};
+        bytes_add_text(target, piece);
+        if (piece.length < path.length)
+            bytes_add_text(target, TEXT("%3B"));
+        path = text_from(path, piece.length + 1);
+    }
+}
+
 /* A blank would end the target (RFC 9112, 3.2), and some servers end it at bytes past ASCII. */
 static void add_query(struct bytes *target, struct text query)
 {
@@ -139,8 +152,8 @@ struct text http_target(const struct http_settings *settings, const struct http_
     if (text_equal(request->path, TEXT("*")))
         return request->path;
     struct text path = path_encode(make_path(settings, backend->prefix, exchange), exchange->arena);
-    struct bytes target = bytes_new(exchange->arena, path.length + 3 * request->query.length + 2);
-    bytes_add_text(&target, path);
+    struct bytes target = bytes_new(exchange->arena, 3 * (path.length + request->query.length) + 2);
+    add_path(&target, path);
     if (request->has_query)
         bytes_add(&target, "?", 1);
     add_query(&target, request->query);

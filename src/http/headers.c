@@ -195,11 +195,19 @@ bool header_is_list(struct text name)
 static const char *const steering[] = {"x-sendfile", "x-sendfile2",  "x-sendfile-", "x-lighttpd-",
                                        "x-accel-",   "x-litespeed-", "x-reproxy-"};
 
-/* RFC 9110, 7.6.1; Status is the head's own; Variable-* would become the
- * environment of another program (FastCGI specification, 6.3). */
-static const char *const of_connection[] = {"connection", "keep-alive", "proxy-connection",
-                                            "te",         "trailer",    "transfer-encoding",
-                                            "upgrade",    "status",     "variable-"};
+/* RFC 9110, 7.6.1, and 11.7: what a proxy says to its own client only; Status is the head's own; Variable-*
+ * would become the environment of another program (FastCGI specification, 6.3). */
+static const char *const of_connection[] = {"connection",
+                                            "keep-alive",
+                                            "proxy-connection",
+                                            "proxy-authenticate",
+                                            "proxy-authentication-info",
+                                            "te",
+                                            "trailer",
+                                            "transfer-encoding",
+                                            "upgrade",
+                                            "status",
+                                            "variable-"};
 
 static bool is_among(struct text name, const char *const names[], size_t count)
 {

@@ -382,6 +382,14 @@ def test_answers_by_chunks_before_the_body_is_read(guard, backend):
     over.set()
 
 
+def test_asks_for_credentials_as_a_proxy(guard, backend):
+    backend.scripts["407"] = [b"HTTP/1.1 407 No\r\nProxy-Authenticate: Basic realm=x\r\nContent-Length: 0\r\n\r\n"]
+    assert error(ask(guard.address, uri="/app/h/407")) == (502, "bad_reply")
+    backend.scripts["proxy"] = [OK + b"Proxy-Authenticate: a\r\nProxy-Authentication-Info: b\r\nContent-Length: 2\r\n\r\nok"]
+    reply = ask(guard.address, uri="/app/h/proxy")
+    assert reply.body == b"ok" and not [name for name, _ in reply.headers if name.startswith("Proxy-")]
+
+
 def test_larger_than_max_output(guard, backend):
     backend.scripts["large"] = whole(b"Content-Length: 101", body=b"x" * 101)
     assert error(ask(guard.address, uri="/app/small/large")) == (502, "bad_reply")
@@ -469,7 +477,8 @@ TARGETS = {
     "/app/h/canary/%61%20b%25": "/canary/a%20b%25",
     "/app/h/canary/%c3%a9?q=%20+%zz&a[]=1": "/canary/%C3%A9?q=%20+%zz&a[]=1",
     "/app/h/canary/x?": "/canary/x?",
-    "/app/h/canary/a;b=1,c@d:e": "/canary/a;b=1,c@d:e",
+    "/app/h/canary/a;b=1,c@d:e?f;g": "/canary/a%3Bb=1,c@d:e?f;g",
+    "/app/h/canary/admin;x/users%3b": "/canary/admin%3Bx/users%3B",
     "/app/h": "/", "/app/h/": "/",
     "/app/plain/a": "/base/app/plain/a",
     "/app/fixed/a%20b/c/d?e=f": "/v2/a%20b/x/c/d?e=f",
