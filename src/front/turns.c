@@ -12,7 +12,7 @@
 /* Whoever is woken wants the lock first of all: it is free by then. */
 void turns_call(struct front *front)
 {
-    bool has_work = front->queue_first || !front->led;
+    bool has_work = front->queue_first || front->leaders == 0;
     bool parked = front->parked > 0, may_run = front->active < front->processors;
     pthread_mutex_unlock(&front->lock);
     if (has_work && parked && may_run)
@@ -54,6 +54,14 @@ struct connection *turns_next(struct turn *turn)
     return connection;
 }
 
+/* With the lock held. */
+void turns_leave_lead(struct turn *turn)
+{
+    if (turn->leads)
+        turn->front->leaders--;
+    turn->leads = false;
+}
+
 /* The exchange begins to wait for a handler or a body: another thread's turn. */
 void turns_wait(struct exchange *exchange)
 {
@@ -65,9 +73,7 @@ void turns_wait(struct exchange *exchange)
     pthread_mutex_lock(&front->lock);
     assert(front->active > 0);
     front->active--;
-    if (turn->leads)
-        front->led = false;
-    turn->leads = false;
+    turns_leave_lead(turn);
     /* These few are let in whatever the queue's limit is: they were accepted. */
     for (struct connection *connection; (connection = turns_next(turn));)
         put(front, connection);
@@ -98,7 +104,7 @@ static struct connection *dequeue(struct front *front)
 bool turns_need_relief(struct front *front)
 {
     pthread_mutex_lock(&front->lock);
-    bool needed = !front->led && (front->parked == 0 || front->active >= front->processors);
+    bool needed = front->leaders == 0 && (front->parked == 0 || front->active >= front->processors);
     pthread_mutex_unlock(&front->lock);
     return needed;
 }
@@ -114,8 +120,9 @@ static void find(struct turn *turn)
             front->active++;
             return;
         }
-        if (may_run && !front->led) {
-            turn->leads = front->led = true;
+        if (may_run && front->leaders < (turn->stands_by ? 2 : 1)) {
+            turn->leads = true;
+            front->leaders++;
             return;
         }
         front->parked++;
@@ -135,11 +142,10 @@ void turns_find(struct turn *turn)
 }
 
 /* With the lock held. */
-void turns_end(const struct turn *turn)
+void turns_end(struct turn *turn)
 {
     struct front *front = turn->front;
-    if (turn->leads)
-        front->led = false;
+    turns_leave_lead(turn);
     if (turn->waits)
         return;
     assert(front->active > 0);
