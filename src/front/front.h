@@ -33,6 +33,7 @@ struct front {
     struct connection *queue_first, *queue_last;
     size_t queued, open, used; /* used: slots of the table ever taken */
     size_t parked;             /* threads without work */
+    size_t called;             /* those of them that have been woken, and do not run yet */
     size_t active;             /* threads that run, as far as they have not begun to wait for a handler */
     size_t leaders;            /* threads that wait for events, or will when they have answered */
 };

@@ -12,10 +12,13 @@
 /* Whoever is woken wants the lock first of all: it is free by then. */
 void turns_call(struct front *front)
 {
-    bool has_work = front->queue_first || front->leaders == 0;
-    bool parked = front->parked > 0, may_run = front->active < front->processors;
+    bool has_work = front->queued + (front->leaders == 0) > front->called;
+    bool parked = front->parked > 0;
+    bool calls =
+        has_work && front->parked > front->called && front->active + front->called < front->processors;
+    front->called += calls;
     pthread_mutex_unlock(&front->lock);
-    if (has_work && parked && may_run)
+    if (calls)
         pthread_cond_signal(&front->work);
     else if (has_work && !parked)
         events_ring(front->alarm); /* the keeper where nobody leads, else the leader */
@@ -128,6 +131,8 @@ static void find(struct turn *turn)
         front->parked++;
         pthread_cond_wait(&front->work, &front->lock);
         front->parked--;
+        if (front->called > 0)
+            front->called--;
     }
 }
 
