@@ -206,11 +206,10 @@ static void take_away(struct variables *variables, struct text name)
 {
     size_t kept = 0;
     for (size_t i = 0; i < variables->count; i++) {
-        struct text variable = text_of(variables->items[i]);
-        bool same = variable.length > name.length && variable.at[name.length] == '=' &&
-                    text_starts_with(variable, name);
+        char *variable = variables->items[i];
+        bool same = strncmp(variable, name.at, name.length) == 0 && variable[name.length] == '=';
         if (!same)
-            variables->items[kept++] = variables->items[i];
+            variables->items[kept++] = variable;
     }
     variables->count = kept;
     variables->items[kept] = NULL;

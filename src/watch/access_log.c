@@ -112,9 +112,16 @@ static void begin(struct line *line, enum severity severity, const char *event,
                   const struct exchange *exchange)
 {
     char time[CLOCK_RFC3339_SIZE];
-    line->length = (size_t)snprintf(
-        line->at, sizeof line->at, "{\"time\":\"%s\",\"level\":\"%s\",\"event\":\"%s\",\"requestId\":\"%s\"",
-        clock_rfc3339(clock_wall_milliseconds(), time), severity_name(severity), event, exchange->id);
+    line->length = 0;
+    add_word(line, "{\"time\":\"");
+    add_word(line, clock_rfc3339(clock_wall_milliseconds(), time));
+    add_word(line, "\",\"level\":\"");
+    add_word(line, severity_name(severity));
+    add_word(line, "\",\"event\":\"");
+    add_word(line, event);
+    add_word(line, "\",\"requestId\":\"");
+    add_word(line, exchange->id);
+    add_word(line, "\"");
 }
 
 static void end(struct line *line, enum severity severity)
