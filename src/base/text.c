@@ -98,6 +98,16 @@ bool text_number(struct text text, uint64_t limit, uint64_t *number)
     return true;
 }
 
+struct text text_digits(uint64_t number, char buffer[TEXT_DIGITS])
+{
+    size_t from = TEXT_DIGITS;
+    do {
+        buffer[--from] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    return (struct text){buffer + from, TEXT_DIGITS - from};
+}
+
 int text_hex_value(char byte)
 {
     if (byte >= '0' && byte <= '9')

@@ -84,6 +84,10 @@ struct text text_lower(struct arena *, struct text);
  * empty, holds another character or is over `limit`. */
 bool text_number(struct text, uint64_t limit, uint64_t *number);
 
+/* The digits of a number, in `buffer`. */
+enum { TEXT_DIGITS = 20 };
+struct text text_digits(uint64_t number, char buffer[TEXT_DIGITS]);
+
 /* The value of a hexadecimal digit of either case; -1 for any other byte. */
 int text_hex_value(char);
 

@@ -108,14 +108,12 @@ static void add_about_request(struct variables *variables)
 static void add_about_body(struct variables *variables)
 {
     const struct exchange *exchange = variables->exchange;
-    char digits[24];
+    char digits[TEXT_DIGITS];
     int64_t length = exchange->request.content_length;
     if (exchange->body.spooled)
         length = body_length(&exchange->body);
-    if (length >= 0) {
-        int written = snprintf(digits, sizeof digits, "%lld", (long long)length);
-        variables_add(variables, TEXT("CONTENT_LENGTH"), (struct text){digits, (size_t)written});
-    }
+    if (length >= 0)
+        variables_add(variables, TEXT("CONTENT_LENGTH"), text_digits((uint64_t)length, digits));
     add_known(variables, "CONTENT_TYPE", exchange->request.content_type);
 }
 
