@@ -7,19 +7,9 @@
 
 #include "base/arena.h"
 
-struct text text_of(const char *string)
-{
-    return (struct text){string, string ? strlen(string) : 0};
-}
-
 static char lower(char c)
 {
     return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
-}
-
-bool text_equal(struct text a, struct text b)
-{
-    return a.length == b.length && (a.length == 0 || memcmp(a.at, b.at, a.length) == 0);
 }
 
 bool texts_have(const struct texts *texts, struct text text)
@@ -48,11 +38,6 @@ bool texts_have_ignore_case(const struct texts *texts, struct text text)
     return false;
 }
 
-bool text_starts_with(struct text text, struct text prefix)
-{
-    return text.length >= prefix.length && text_equal((struct text){text.at, prefix.length}, prefix);
-}
-
 bool text_ends_with(struct text text, struct text suffix)
 {
     return text.length >= suffix.length && text_equal(text_from(text, text.length - suffix.length), suffix);
@@ -72,13 +57,6 @@ struct text text_trim(struct text text)
     return text;
 }
 
-struct text text_from(struct text text, size_t from)
-{
-    if (from >= text.length)
-        return (struct text){text.at ? text.at + text.length : NULL, 0};
-    return (struct text){text.at + from, text.length - from};
-}
-
 struct text text_cut(struct text text, size_t limit)
 {
     if (text.length <= limit)
@@ -96,12 +74,6 @@ bool text_next(struct text *rest, char separator, struct text *piece)
     *piece = (struct text){rest->at, length};
     *rest = text_from(*rest, length + 1);
     return true;
-}
-
-size_t text_find(struct text text, char byte)
-{
-    const char *found = text.length ? memchr(text.at, byte, text.length) : NULL;
-    return found ? (size_t)(found - text.at) : text.length;
 }
 
 struct text text_lower(struct arena *arena, struct text text)
@@ -126,6 +98,16 @@ bool text_number(struct text text, uint64_t limit, uint64_t *number)
     return true;
 }
 
+struct text text_digits(uint64_t number, char buffer[TEXT_DIGITS])
+{
+    size_t from = TEXT_DIGITS;
+    do {
+        buffer[--from] = (char)('0' + number % 10);
+        number /= 10;
+    } while (number > 0);
+    return (struct text){buffer + from, TEXT_DIGITS - from};
+}
+
 int text_hex_value(char byte)
 {
     if (byte >= '0' && byte <= '9')
@@ -140,8 +122,8 @@ int text_hex_value(char byte)
 /* One bit for each ASCII character of "!#$%&'*+-.^_`|~", the digits and the letters. */
 static bool is_token_character(unsigned char c)
 {
-    static const uint64_t low = UINT64_C(0x03ff6cfa00000000), high = UINT64_C(0x57ffffffc7fffffe);
-    return c < 128 && ((c < 64 ? low >> c : high >> (c - 64)) & 1);
+    static const uint64_t sets[4] = {UINT64_C(0x03ff6cfa00000000), UINT64_C(0x57ffffffc7fffffe)};
+    return sets[c / 64] >> c % 64 & 1;
 }
 
 bool text_is_token(struct text text)

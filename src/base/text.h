@@ -1,6 +1,8 @@
 /*
  * Text: a run of bytes somebody else owns, with its length. It may hold NUL
  * bytes and need not end in one. Comparisons that ignore case fold ASCII only.
+ * What is here in full is called so often, and mostly with a literal, that the
+ * call would be most of its cost.
  */
 #ifndef BASE_TEXT_H
 #define BASE_TEXT_H
@@ -28,22 +30,38 @@ struct texts {
 #define TEXT_ARGUMENTS(t) ((int)(t).length), ((t).at ? (t).at : "")
 
 /* The text of a NUL-terminated string; NULL gives the empty text. */
-struct text text_of(const char *string);
+static inline struct text text_of(const char *string)
+{
+    return (struct text){string, string ? strlen(string) : 0};
+}
 
-bool text_equal(struct text, struct text);
+static inline bool text_equal(struct text a, struct text b)
+{
+    return a.length == b.length && (a.length == 0 || memcmp(a.at, b.at, a.length) == 0);
+}
 
 /* Whether one of them is this text. */
 bool texts_have(const struct texts *, struct text);
 bool texts_have_ignore_case(const struct texts *, struct text);
 bool text_equal_ignore_case(struct text, struct text);
-bool text_starts_with(struct text, struct text prefix);
+
+static inline bool text_starts_with(struct text text, struct text prefix)
+{
+    return text.length >= prefix.length && text_equal((struct text){text.at, prefix.length}, prefix);
+}
+
 bool text_ends_with(struct text, struct text suffix);
 
 /* Without the spaces and tabs at both ends (RFC 9110, 5.6.3: OWS). */
 struct text text_trim(struct text);
 
 /* The part from `from` on; empty when `from` is past the end. */
-struct text text_from(struct text, size_t from);
+static inline struct text text_from(struct text text, size_t from)
+{
+    if (from >= text.length)
+        return (struct text){text.at ? text.at + text.length : NULL, 0};
+    return (struct text){text.at + from, text.length - from};
+}
 
 /* Takes the next piece before `separator` off the front of `rest`; false when
  * nothing is left. "a,,b" gives "a", "" and "b"; the empty text gives nothing. */
@@ -53,7 +71,11 @@ bool text_next(struct text *rest, char separator, struct text *piece);
 struct text text_cut(struct text, size_t limit);
 
 /* The index of the first `byte`, or the length when there is none. */
-size_t text_find(struct text, char byte);
+static inline size_t text_find(struct text text, char byte)
+{
+    const char *found = text.length ? memchr(text.at, byte, text.length) : NULL;
+    return found ? (size_t)(found - text.at) : text.length;
+}
 
 /* A lower-case copy (ASCII), NUL-terminated, in the arena. */
 struct text text_lower(struct arena *, struct text);
@@ -61,6 +83,10 @@ struct text text_lower(struct arena *, struct text);
 /* A decimal number without sign, blanks or leading "+"; false when it is
  * empty, holds another character or is over `limit`. */
 bool text_number(struct text, uint64_t limit, uint64_t *number);
+
+/* The digits of a number, in `buffer`. */
+enum { TEXT_DIGITS = 20 };
+struct text text_digits(uint64_t number, char buffer[TEXT_DIGITS]);
 
 /* The value of a hexadecimal digit of either case; -1 for any other byte. */
 int text_hex_value(char);

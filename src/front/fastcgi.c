@@ -3,10 +3,11 @@
  * that holds the listening socket and every connection without a request under
  * way, reads, and answers what needs no waiting itself, so that such a request
  * is never handed from thread to thread. Before it waits for a handler or a
- * body, it lets another thread lead; no more run at once than there are
- * processors. When every thread waits, the keeper (the first thread) reads in
- * their place: it queues what is complete and refuses what the queue cannot
- * hold. It also keeps the deadlines and takes the signals.
+ * body, it lets another thread lead. Waking one costs more than the rest of that
+ * turn, so a thread that has waited stands by: it waits for events beside the one
+ * that leads. No more run at once than there are processors, but for that one. When every thread waits, the
+ * keeper (the first thread) reads in their place: it queues what is complete and refuses what the queue
+ * cannot hold. It also keeps the deadlines and takes the signals.
  */
 #include "config.h"
 
@@ -44,7 +45,7 @@ static void lead(struct turn *turn, struct intake **spare)
     front->active++;
     /* As many as it could take: there is work for two. */
     if (count == LEADER_EVENTS) {
-        turn->leads = front->led = false;
+        turns_leave_lead(turn);
         turns_call(front);
     } else {
         pthread_mutex_unlock(&front->lock);
@@ -55,9 +56,10 @@ static void *thread_main(void *argument)
 {
     struct front *front = argument;
     struct intake *spare = NULL;
+    bool waited = false;
     pthread_mutex_lock(&front->lock);
     for (;;) {
-        struct turn turn = {.front = front};
+        struct turn turn = {.front = front, .stands_by = waited};
         turns_find(&turn);
         bool was_queued = turn.batch != NULL;
         if (turn.leads)
@@ -72,6 +74,7 @@ static void *thread_main(void *argument)
         }
         pthread_mutex_lock(&front->lock);
         turns_end(&turn);
+        waited = turn.waits;
     }
     intake_free(spare);
     return NULL;
@@ -91,7 +94,7 @@ static struct text tell_status(void *teller, struct arena *arena)
                                    .threads = front->threads,
                                    .draining = atomic_load(&front->limits.stopping)};
     pthread_mutex_lock(&front->lock);
-    counts.busy = front->threads - front->parked - front->led;
+    counts.busy = front->threads - front->parked - front->leaders;
     counts.queued = front->queued;
     counts.connections = front->open;
     pthread_mutex_unlock(&front->lock);

@@ -33,14 +33,16 @@ struct front {
     struct connection *queue_first, *queue_last;
     size_t queued, open, used; /* used: slots of the table ever taken */
     size_t parked;             /* threads without work */
+    size_t called;             /* those of them that have been woken, and do not run yet */
     size_t active;             /* threads that run, as far as they have not begun to wait for a handler */
-    bool led;                  /* a thread waits for events, or will when it has answered */
+    size_t leaders;            /* threads that wait for events, or will when they have answered */
 };
 
 /* A thread's place among the others while it serves. */
 struct turn {
     struct front *front;
     bool leads, waits;
+    bool stands_by;           /* it may wait for events beside one that leads */
     struct connection *batch; /* complete requests it will answer next, unless it has to wait */
 };
 
@@ -72,7 +74,8 @@ struct connection *places_accept(struct front *);
 /* turns.c: whose turn it is. Those marked so are called with the lock held; the first two release it. */
 void turns_find(struct turn *);               /* locked: a queued request, the lead, or neither: it is over */
 void turns_call(struct front *);              /* locked: lets another thread run where there is work for it */
-void turns_end(const struct turn *);          /* locked */
+void turns_end(struct turn *);                /* locked */
+void turns_leave_lead(struct turn *);         /* locked */
 void turns_wait(struct exchange *);           /* the exchange begins to wait: another thread's turn */
 struct connection *turns_next(struct turn *); /* of its batch */
 bool turns_queue(struct front *, struct connection *); /* false: the queue is full */

@@ -4,12 +4,39 @@
  */
 #include "config.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "front/intake.h"
 
 enum { HEAD_KEPT = 64 * 1024 }; /* a larger head buffer is not kept for the next request */
+
+/* What no thread has in `spare`: who reads many connections at once takes more than it gives back. */
+enum { STOCK_LIMIT = 32 };
+static struct {
+    pthread_mutex_t lock;
+    struct intake *items[STOCK_LIMIT];
+    size_t count;
+} stock = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static struct intake *take_from_stock(void)
+{
+    pthread_mutex_lock(&stock.lock);
+    struct intake *intake = stock.count > 0 ? stock.items[--stock.count] : NULL;
+    pthread_mutex_unlock(&stock.lock);
+    return intake;
+}
+
+static bool put_in_stock(struct intake *intake)
+{
+    pthread_mutex_lock(&stock.lock);
+    bool room = stock.count < STOCK_LIMIT;
+    if (room)
+        stock.items[stock.count++] = intake;
+    pthread_mutex_unlock(&stock.lock);
+    return room;
+}
 
 static void fatal_memory(void)
 {
@@ -65,7 +92,7 @@ void intake_begin(struct intake *intake, const struct connection_limits *limits)
 struct intake *intake_take(struct connection *connection, const struct connection_limits *limits,
                            struct intake **spare)
 {
-    struct intake *intake = *spare;
+    struct intake *intake = *spare ? *spare : take_from_stock();
     *spare = NULL;
     if (!intake) {
         /* The buffers need not be cleared. */
@@ -121,12 +148,15 @@ void intake_release(struct connection *connection, struct intake **spare)
     connection->intake = NULL;
     if (!intake)
         return;
-    if (*spare || intake->head_capacity > HEAD_KEPT) {
+    if (intake->head_capacity > HEAD_KEPT) {
         intake_free(intake);
         return;
     }
     wipe(intake);
     /* A spool that was used may be large, and its file is on a disk. */
     spool_close(&intake->spool);
-    *spare = intake;
+    if (!*spare)
+        *spare = intake;
+    else if (!put_in_stock(intake))
+        intake_free(intake);
 }

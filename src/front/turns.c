@@ -12,10 +12,13 @@
 /* Whoever is woken wants the lock first of all: it is free by then. */
 void turns_call(struct front *front)
 {
-    bool has_work = front->queue_first || !front->led;
-    bool parked = front->parked > 0, may_run = front->active < front->processors;
+    bool has_work = front->queued + (front->leaders == 0) > front->called;
+    bool parked = front->parked > 0;
+    bool calls =
+        has_work && front->parked > front->called && front->active + front->called < front->processors;
+    front->called += calls;
     pthread_mutex_unlock(&front->lock);
-    if (has_work && parked && may_run)
+    if (calls)
         pthread_cond_signal(&front->work);
     else if (has_work && !parked)
         events_ring(front->alarm); /* the keeper where nobody leads, else the leader */
@@ -54,6 +57,14 @@ struct connection *turns_next(struct turn *turn)
     return connection;
 }
 
+/* With the lock held. */
+void turns_leave_lead(struct turn *turn)
+{
+    if (turn->leads)
+        turn->front->leaders--;
+    turn->leads = false;
+}
+
 /* The exchange begins to wait for a handler or a body: another thread's turn. */
 void turns_wait(struct exchange *exchange)
 {
@@ -65,9 +76,7 @@ void turns_wait(struct exchange *exchange)
     pthread_mutex_lock(&front->lock);
     assert(front->active > 0);
     front->active--;
-    if (turn->leads)
-        front->led = false;
-    turn->leads = false;
+    turns_leave_lead(turn);
     /* These few are let in whatever the queue's limit is: they were accepted. */
     for (struct connection *connection; (connection = turns_next(turn));)
         put(front, connection);
@@ -98,7 +107,7 @@ static struct connection *dequeue(struct front *front)
 bool turns_need_relief(struct front *front)
 {
     pthread_mutex_lock(&front->lock);
-    bool needed = !front->led && (front->parked == 0 || front->active >= front->processors);
+    bool needed = front->leaders == 0 && (front->parked == 0 || front->active >= front->processors);
     pthread_mutex_unlock(&front->lock);
     return needed;
 }
@@ -114,13 +123,16 @@ static void find(struct turn *turn)
             front->active++;
             return;
         }
-        if (may_run && !front->led) {
-            turn->leads = front->led = true;
+        if (may_run && front->leaders < (turn->stands_by ? 2 : 1)) {
+            turn->leads = true;
+            front->leaders++;
             return;
         }
         front->parked++;
         pthread_cond_wait(&front->work, &front->lock);
         front->parked--;
+        if (front->called > 0)
+            front->called--;
     }
 }
 
@@ -135,11 +147,10 @@ void turns_find(struct turn *turn)
 }
 
 /* With the lock held. */
-void turns_end(const struct turn *turn)
+void turns_end(struct turn *turn)
 {
     struct front *front = turn->front;
-    if (turn->leads)
-        front->led = false;
+    turns_leave_lead(turn);
     if (turn->waits)
         return;
     assert(front->active > 0);

@@ -44,7 +44,7 @@ static struct text make_request(const char *path, struct arena *arena)
         "SERVER_PROTOCOL=HTTP/1.1",
         "REQUEST_METHOD=GET",
         "CONTENT_LENGTH=0",
-        arena_printf(arena, "REQUEST_URI=%s", path),
+        arena_printf(arena, "REQUEST_URI=%.*s", TEXT_ARGUMENTS(whole)),
         arena_printf(arena, "QUERY_STRING=%.*s", TEXT_ARGUMENTS(text_from(whole, mark + 1))),
         arena_printf(arena, "SCRIPT_NAME=%s", name),
         arena_printf(arena, "SCRIPT_FILENAME=%s", name),

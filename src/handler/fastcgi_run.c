@@ -47,9 +47,14 @@ bool fastcgi_run_blame(struct fastcgi_run *run, enum backend_outcome outcome, st
 
 /* ---- what is sent */
 
-static struct text joined(struct arena *arena, const char *front, struct text back)
+static struct text joined(struct arena *arena, struct text front, struct text back)
 {
-    return text_of(arena_printf(arena, "%s%.*s", front, TEXT_ARGUMENTS(back)));
+    char *joined = arena_alloc(arena, front.length + back.length);
+    if (front.length > 0)
+        memcpy(joined, front.at, front.length);
+    if (back.length > 0)
+        memcpy(joined + front.length, back.at, back.length);
+    return (struct text){joined, front.length + back.length};
 }
 
 static void tell_script(struct variables *variables, const struct fastcgi_settings *settings,
@@ -63,13 +68,12 @@ static void tell_script(struct variables *variables, const struct fastcgi_settin
             variables_add(variables, TEXT("PATH_INFO"), exchange->path_info);
         return;
     }
-    const char *base = arena_copy(arena, exchange->script_name.at ? exchange->script_name.at : "",
-                                  exchange->script_name.length);
-    variables_add(variables, TEXT("SCRIPT_FILENAME"), joined(arena, settings->script.root, script->name));
-    variables_add(variables, TEXT("SCRIPT_NAME"), joined(arena, base, script->name));
+    struct text root = text_of(settings->script.root);
+    variables_add(variables, TEXT("SCRIPT_FILENAME"), joined(arena, root, script->name));
+    variables_add(variables, TEXT("SCRIPT_NAME"), joined(arena, exchange->script_name, script->name));
     if (script->path_info.length > 0)
         variables_add(variables, TEXT("PATH_INFO"), script->path_info);
-    variables_set(variables, TEXT("DOCUMENT_ROOT"), text_of(settings->script.root));
+    variables_set(variables, TEXT("DOCUMENT_ROOT"), root);
 }
 
 char *const *fastcgi_variables(const struct fastcgi_settings *settings, const struct script *script,

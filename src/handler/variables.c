@@ -108,14 +108,12 @@ static void add_about_request(struct variables *variables)
 static void add_about_body(struct variables *variables)
 {
     const struct exchange *exchange = variables->exchange;
-    char digits[24];
+    char digits[TEXT_DIGITS];
     int64_t length = exchange->request.content_length;
     if (exchange->body.spooled)
         length = body_length(&exchange->body);
-    if (length >= 0) {
-        int written = snprintf(digits, sizeof digits, "%lld", (long long)length);
-        variables_add(variables, TEXT("CONTENT_LENGTH"), (struct text){digits, (size_t)written});
-    }
+    if (length >= 0)
+        variables_add(variables, TEXT("CONTENT_LENGTH"), text_digits((uint64_t)length, digits));
     add_known(variables, "CONTENT_TYPE", exchange->request.content_type);
 }
 
@@ -206,11 +204,10 @@ static void take_away(struct variables *variables, struct text name)
 {
     size_t kept = 0;
     for (size_t i = 0; i < variables->count; i++) {
-        struct text variable = text_of(variables->items[i]);
-        bool same = variable.length > name.length && variable.at[name.length] == '=' &&
-                    text_starts_with(variable, name);
+        char *variable = variables->items[i];
+        bool same = strncmp(variable, name.at, name.length) == 0 && variable[name.length] == '=';
         if (!same)
-            variables->items[kept++] = variables->items[i];
+            variables->items[kept++] = variable;
     }
     variables->count = kept;
     variables->items[kept] = NULL;

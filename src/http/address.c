@@ -100,13 +100,31 @@ static void format_v6(const unsigned char bytes[16], char to[ADDRESS_TEXT_SIZE])
     }
 }
 
+static char *format_byte(char *to, unsigned byte)
+{
+    if (byte >= 100)
+        *to++ = (char)('0' + byte / 100);
+    if (byte >= 10)
+        *to++ = (char)('0' + byte / 10 % 10);
+    *to++ = (char)('0' + byte % 10);
+    return to;
+}
+
+static void format_v4(const unsigned char bytes[4], char *to)
+{
+    for (int i = 0; i < 4; i++) {
+        to = format_byte(to, bytes[i]);
+        *to++ = i < 3 ? '.' : '\0';
+    }
+}
+
 const char *address_format(const struct address *address, char to[ADDRESS_TEXT_SIZE])
 {
     const unsigned char *v4 = address->bytes + sizeof mapped;
     if (!address->known)
         snprintf(to, ADDRESS_TEXT_SIZE, "unknown");
     else if (is_v4(address))
-        snprintf(to, ADDRESS_TEXT_SIZE, "%u.%u.%u.%u", v4[0], v4[1], v4[2], v4[3]);
+        format_v4(v4, to);
     else
         format_v6(address->bytes, to);
     return to;

@@ -137,9 +137,12 @@ struct verdict body_collect(struct body *body, uint64_t memory_limit, const char
         return PASS;
     body->spool = spool_new(memory_limit, body->limit, folder);
     char piece[PIECE_SIZE];
+    size_t used = 0; /* of it, as long as nothing is refused */
     ssize_t length;
     while ((length = body_read(body, piece, sizeof piece)) != 0) {
         struct verdict verdict;
+        if (length > 0 && (size_t)length > used)
+            used = (size_t)length;
         if (length > 0)
             verdict = keep_piece(body, piece, (size_t)length);
         else if (length != BODY_WAIT)
@@ -153,7 +156,7 @@ struct verdict body_collect(struct body *body, uint64_t memory_limit, const char
             return verdict;
         }
     }
-    explicit_bzero(piece, sizeof piece);
+    explicit_bzero(piece, used);
     spool_rewind(&body->spool);
     body->spooled = true;
     return PASS;

@@ -99,6 +99,8 @@ bool host_is_canonical(struct text name)
 struct text host_format(const struct host *host, struct arena *arena)
 {
     bool brackets = text_find(host->name, ':') < host->name.length;
+    if (!brackets && host->port.length == 0)
+        return host->name;
     return text_of(arena_printf(arena, "%s%.*s%s%s%.*s", brackets ? "[" : "", TEXT_ARGUMENTS(host->name),
                                 brackets ? "]" : "", host->port.length > 0 ? ":" : "",
                                 TEXT_ARGUMENTS(host->port)));

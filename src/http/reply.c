@@ -6,7 +6,6 @@
 #include "config.h"
 
 #include <assert.h>
-#include <stdio.h>
 
 #include "http/reply.h"
 
@@ -109,8 +108,13 @@ struct text reply_head(const struct reply *reply, struct arena *arena)
     for (size_t i = 0; i < reply->headers.count; i++)
         size += reply->headers.items[i].name.length + reply->headers.items[i].value.length + 4;
     char *head = arena_alloc(arena, size), *end = head;
+    char digits[TEXT_DIGITS];
     const char *reason = reply_reason(reply->status);
-    end += snprintf(end, NUMBERS_SIZE, "Status: %d%s%s\r\n", reply->status, *reason ? " " : "", reason);
+    end = write_text(end, TEXT("Status: "));
+    end = write_text(end, text_digits((uint64_t)reply->status, digits));
+    end = write_text(end, *reason ? TEXT(" ") : TEXT(""));
+    end = write_text(end, text_of(reason));
+    end = write_text(end, TEXT("\r\n"));
     for (size_t i = 0; i < reply->headers.count; i++) {
         const struct header *header = &reply->headers.items[i];
         if (!is_written(header))
@@ -121,9 +125,11 @@ struct text reply_head(const struct reply *reply, struct arena *arena)
         end = write_text(end, TEXT("\r\n"));
     }
     /* RFC 9110, 8.6: never with 204. */
-    if (reply->length >= 0 && reply->status != 204)
-        end +=
-            snprintf(end, size - (size_t)(end - head), "Content-Length: %lld\r\n", (long long)reply->length);
+    if (reply->length >= 0 && reply->status != 204) {
+        end = write_text(end, TEXT("Content-Length: "));
+        end = write_text(end, text_digits((uint64_t)reply->length, digits));
+        end = write_text(end, TEXT("\r\n"));
+    }
     end = write_text(end, TEXT("\r\n"));
     assert((size_t)(end - head) <= size);
     return (struct text){head, (size_t)(end - head)};

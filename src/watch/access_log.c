@@ -49,6 +49,23 @@ static void add_word(struct line *line, const char *word)
     add(line, word, strlen(word));
 }
 
+static void add_number(struct line *line, uint64_t number)
+{
+    char buffer[TEXT_DIGITS];
+    struct text digits = text_digits(number, buffer);
+    add(line, digits.at, digits.length);
+}
+
+/* Milliseconds with three decimals. */
+static void add_duration(struct line *line, uint64_t microseconds)
+{
+    char buffer[TEXT_DIGITS];
+    struct text decimals = text_digits(1000 + microseconds % 1000, buffer);
+    add_number(line, microseconds / 1000);
+    add_word(line, ".");
+    add(line, decimals.at + 1, decimals.length - 1);
+}
+
 /* The JSON escape of the character at the front (RFC 8259, 7), or NULL. */
 static const char *escape(struct text rest, size_t length, char buffer[8])
 {
@@ -112,9 +129,16 @@ static void begin(struct line *line, enum severity severity, const char *event,
                   const struct exchange *exchange)
 {
     char time[CLOCK_RFC3339_SIZE];
-    line->length = (size_t)snprintf(
-        line->at, sizeof line->at, "{\"time\":\"%s\",\"level\":\"%s\",\"event\":\"%s\",\"requestId\":\"%s\"",
-        clock_rfc3339(clock_wall_milliseconds(), time), severity_name(severity), event, exchange->id);
+    line->length = 0;
+    add_word(line, "{\"time\":\"");
+    add_word(line, clock_rfc3339(clock_wall_milliseconds(), time));
+    add_word(line, "\",\"level\":\"");
+    add_word(line, severity_name(severity));
+    add_word(line, "\",\"event\":\"");
+    add_word(line, event);
+    add_word(line, "\",\"requestId\":\"");
+    add_word(line, exchange->id);
+    add_word(line, "\"");
 }
 
 static void end(struct line *line, enum severity severity)
@@ -171,7 +195,6 @@ static enum severity severity_of(const struct exchange *exchange)
 void access_log_write(const struct exchange *exchange)
 {
     struct line line;
-    char numbers[128];
     enum severity severity = severity_of(exchange);
     if (!log_wants(severity))
         return;
@@ -179,10 +202,12 @@ void access_log_write(const struct exchange *exchange)
     const struct text *agent = headers_get(&exchange->request.headers, "user-agent");
     begin(&line, severity, "request", exchange);
     add_request(&line, exchange);
-    snprintf(numbers, sizeof numbers, ",\"status\":%d,\"duration\":%llu.%03llu,\"sent\":%llu",
-             exchange->reply.status, (unsigned long long)(duration / 1000),
-             (unsigned long long)(duration % 1000), (unsigned long long)exchange->sent);
-    add_word(&line, numbers);
+    add_word(&line, ",\"status\":");
+    add_number(&line, (uint64_t)exchange->reply.status);
+    add_word(&line, ",\"duration\":");
+    add_duration(&line, duration);
+    add_word(&line, ",\"sent\":");
+    add_number(&line, exchange->sent);
     if (agent)
         add_field(&line, "userAgent", *agent, AGENT_BUDGET);
     if (exchange->verdict.kind != VERDICT_PASS)
