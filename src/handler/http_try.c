@@ -22,11 +22,12 @@ bool http_run_fail(struct http_run *run, struct verdict verdict)
     return false;
 }
 
-/* Whether the connection that has failed is the one that was kept. */
+/* Whether the connection that has failed is the one that was kept. libcurl counts no new one that was
+ * refused. */
 static bool is_stale(const struct http_run *run)
 {
     long made = 0;
-    return run->done && run->reused && !run->answers &&
+    return run->done && run->reused && !run->answers && run->result != CURLE_COULDNT_CONNECT &&
            curl_easy_getinfo(run->easy, CURLINFO_NUM_CONNECTS, &made) == CURLE_OK && made == 0;
 }
 
@@ -44,12 +45,11 @@ enum backend_outcome http_outcome(CURL *easy, CURLcode result)
 
 bool http_run_blame(struct http_run *run, struct verdict verdict)
 {
-    if (!run->failed && !is_stale(run)) {
-        bool late = verdict.status == 504;
+    bool late = verdict.status == 504;
+    if (!run->failed && !is_stale(run))
         backends_failed(&run->lease, late ? BACKEND_LATE : http_outcome(run->easy, run->result),
                         verdict.detail);
-        run->blamed = true;
-    }
+    run->blamed = run->blamed || !run->failed;
     return http_run_fail(run, verdict);
 }
 

@@ -35,6 +35,7 @@ class Application(Backend):
         super().__init__(address, {
             "who": good, "x/who": good, "drop": [CLOSE], "hold": [self.release, *good],
             **{key: script if name == "b" else good for key, script in bad.items()}})
+        self.scripts["end-b"] = [self.leave, CLOSE] if name == "b" else good
 
     def asked(self, name=""):
         with self.lock:
@@ -187,6 +188,14 @@ def test_one_that_refuses(group, names, method):
         guard.apps[other].come_back()
         wait_until(lambda: who(guard) == other, 20, "it is back")
         assert len(told_of(guard, "backend_back", other)) == 1 and set(spread(guard, 4)) == set(names)
+
+
+def test_one_that_ends_with_a_request_on_a_kept_connection(group):
+    """What is sent once more is refused then, and another backend has the answer."""
+    guard = group("ab")
+    assert set(spread(guard, 4)) == {"a", "b"}
+    assert {who(guard, path="end-b") for _ in range(4)} == {"a"}
+    assert guard.entries(event="backend_retry")
 
 
 @pytest.mark.parametrize("script", ["drop-b", "hang-b"])
