@@ -97,6 +97,13 @@ static bool warm_up(struct backend *backend)
     return !good && connection.descriptor >= 0;
 }
 
+/* What is closed as soon as it is opened must not keep the thread from all else. */
+static void warm_all(struct backend *backend)
+{
+    for (uint64_t left = backend->warming->rules->warm; left > 0 && warm_up(backend); left--)
+        ;
+}
+
 /* ---- whether they are there */
 
 /* Only a request shows that one that is out and not probed is back, and none may come before it is told to
@@ -138,8 +145,8 @@ static void *watch(void *argument)
             asked_at = clock_milliseconds();
             failing = !probe(backend, failing);
         }
-        while (up && backend->warming && warm_up(backend))
-            ;
+        if (up && backend->warming)
+            warm_all(backend);
         nanosleep(&time, NULL);
     }
     return NULL;

@@ -1071,6 +1071,7 @@ END_TEST
 
 static struct {
     atomic_int outcome, probed, opened, peers[64];
+    atomic_bool closes; /* what is opened */
 } fake;
 
 static enum backend_outcome fake_probe(const void *target, const struct backend_watch_rules *rules,
@@ -1091,6 +1092,10 @@ static struct backend_connection fake_open(const void *target, uint64_t deadline
     (void)deadline;
     (void)error;
     struct backend_connection one = connection(&peer);
+    if (atomic_load(&fake.closes)) {
+        close(peer);
+        return one;
+    }
     size_t number = (size_t)atomic_fetch_add(&fake.opened, 1);
     ck_assert_uint_lt(number, COUNT(fake.peers));
     atomic_store(&fake.peers[number], peer);
@@ -1180,6 +1185,19 @@ START_TEST(warm_connections_are_held)
     while (atomic_load(&fake.opened) < 3)
         sleep_ms(1);
     while (view_of("a").kept != 2)
+        sleep_ms(1);
+}
+END_TEST
+
+START_TEST(warm_connections_that_are_closed_at_once)
+{
+    struct backends_rules *rules = rules_of("a", 4);
+    rules->warm = 2;
+    rules->health.probe = "/ping";
+    rules->health.interval = 2;
+    atomic_store(&fake.closes, true);
+    watched_group(rules);
+    while (atomic_load(&fake.probed) < 5) /* there is time for other things */
         sleep_ms(1);
 }
 END_TEST
@@ -1313,6 +1331,7 @@ static void add_place_tests(Suite *suite)
     tcase_add_test(places, probes_decide);
     tcase_add_test(places, no_probe_where_all_places_are_taken);
     tcase_add_test(places, warm_connections_are_held);
+    tcase_add_test(places, warm_connections_that_are_closed_at_once);
     tcase_add_loop_test(places, many_threads, 0, 2);
 }
 
