@@ -177,8 +177,10 @@ static bool add_backend(const struct making *making, const struct backend_named 
     make_room(backend, group->rules->connections);
     if (watch->probe && backend->probing && !same_probe(watch, &backend->probing->rules->health))
         return findings_add(findings, FINDING_ERROR, node, "another route probes %s otherwise", named->place);
-    if (watch->probe && !backend->probing)
+    if (watch->probe && !backend->probing) {
         backend->probing = group;
+        backend->target = named->target;
+    }
     if (group->rules->warm > (backend->warming ? backend->warming->rules->warm : 0))
         backend->warming = group;
     return true;
