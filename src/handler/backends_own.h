@@ -19,7 +19,8 @@ struct backend {
     struct backend *next;
     struct backend_registry *registry;
     const char *place, *manner;
-    size_t most; /* places that anybody will ever take */
+    size_t number; /* in the registry */
+    size_t most;   /* places that anybody will ever take */
 
     /* By whose rules it is probed or kept warm; NULL: by nobody's. */
     struct backends *probing, *warming;
@@ -36,6 +37,7 @@ struct backend {
 struct backend_registry {
     struct arena *arena;
     struct backend *first;
+    size_t count; /* of backends */
     struct backends *groups;
 
     pthread_mutex_t lock;

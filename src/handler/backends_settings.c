@@ -127,6 +127,7 @@ static struct backend *find_backend(struct backend_registry *registry, const str
     if (!*place) {
         *place = arena_alloc(registry->arena, sizeof **place);
         **place = (struct backend){.registry = registry,
+                                   .number = registry->count++,
                                    .place = named->place,
                                    .manner = named->manner,
                                    .target = named->target,
