@@ -158,6 +158,23 @@ static void await_bell(int bell)
         poll(&item, 1, -1);
 }
 
+/* A backend that is out comes to be due for a trial by time alone, of which nobody tells. */
+static enum choice look_again(struct waiter *waiter, bool ends)
+{
+    struct backend_registry *registry = waiter->lease->group->registry;
+    pthread_mutex_lock(&registry->lock);
+    bool taken_out = waiter->choice != CHOICE_WAIT;
+    if (!taken_out && !ends)
+        waiter->choice = claim(waiter->lease, clock_milliseconds());
+    enum choice choice = waiter->choice;
+    if (!taken_out && (ends || choice != CHOICE_WAIT))
+        leave_queue(registry, waiter);
+    pthread_mutex_unlock(&registry->lock);
+    if (taken_out)
+        await_bell(waiter->bell);
+    return choice;
+}
+
 static enum choice wait_in_queue(struct backend_lease *lease, uint64_t until, bool *gone)
 {
     struct backend_registry *registry = lease->group->registry;
@@ -169,15 +186,11 @@ static enum choice wait_in_queue(struct backend_lease *lease, uint64_t until, bo
     if (choice == CHOICE_WAIT)
         join_queue(registry, &waiter);
     pthread_mutex_unlock(&registry->lock);
-    if (choice == CHOICE_WAIT) {
-        wait_for_bell(waiter.bell, lease->exchange, until, gone);
-        pthread_mutex_lock(&registry->lock);
-        choice = waiter.choice;
-        if (choice == CHOICE_WAIT)
-            leave_queue(registry, &waiter);
-        pthread_mutex_unlock(&registry->lock);
-        if (choice != CHOICE_WAIT)
-            await_bell(waiter.bell);
+    for (bool ends = false; choice == CHOICE_WAIT && !ends;) {
+        uint64_t soon = clock_milliseconds() + BACKEND_PAUSE_FIRST;
+        wait_for_bell(waiter.bell, lease->exchange, soon < until ? soon : until, gone);
+        ends = *gone || clock_milliseconds() >= until;
+        choice = look_again(&waiter, ends);
     }
     (void)close(waiter.bell);
     return choice;

@@ -1007,6 +1007,31 @@ START_TEST(who_waits_for_one_that_goes_out_is_told)
 }
 END_TEST
 
+START_TEST(who_waits_has_the_trial_that_becomes_due)
+{
+    const struct exchange exchange = plain_exchange();
+    struct backends_rules *rules = rules_of("x y", 1);
+    rules->health.health.out = 300;
+    struct backends *group = group_of(rules);
+    struct backend_lease busy = lease_of(group, &exchange);
+    struct taker taker;
+    send_out(group, "y", BACKEND_LATE);
+    ck_assert_int_eq(take(&busy), BACKEND_PLACE);
+    if (strcmp(busy.target, "y") == 0) { /* it took very long to come here */
+        give(&busy, BACKEND_LATE);
+        busy = lease_of(group, &exchange);
+        ck_assert_int_eq(take(&busy), BACKEND_PLACE);
+    }
+    start_taker(&taker, group);
+    pthread_join(taker.thread, NULL);
+    ck_assert_int_eq(taker.place, BACKEND_PLACE);
+    ck_assert(taker.lease.trial);
+    ck_assert_str_eq(taker.lease.target, "y");
+    give(&taker.lease, BACKEND_GOOD);
+    give(&busy, BACKEND_GOOD);
+}
+END_TEST
+
 /* All but the one that finds out wait for what it finds. */
 START_TEST(one_that_refused_is_back_for_all)
 {
@@ -1325,6 +1350,7 @@ static void add_place_tests(Suite *suite)
     tcase_add_test(places, whom_the_place_does_not_serve_goes_on_waiting);
     tcase_add_test(places, a_client_that_leaves_is_forgotten);
     tcase_add_test(places, who_waits_for_one_that_goes_out_is_told);
+    tcase_add_test(places, who_waits_has_the_trial_that_becomes_due);
     tcase_add_test(places, one_that_refused_is_back_for_all);
     tcase_add_test(places, one_that_breaks_off_is_tried_at_once);
     tcase_add_test(places, the_next_one_finds_out);
