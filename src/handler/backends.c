@@ -241,12 +241,13 @@ static uint64_t hash_key(const struct backend_lease *lease)
 enum backend_place backends_take(struct backend_lease *lease, uint64_t deadline)
 {
     struct backend_registry *registry = lease->group->registry;
-    uint64_t now = clock_milliseconds(), until = now + lease->group->rules->queue_timeout;
+    uint64_t until = clock_milliseconds() + lease->group->rules->queue_timeout;
     bool first = lease->tried == 0, gone = false;
     lease->connection = BACKEND_NO_CONNECTION;
     if (first)
         lease->key = hash_key(lease);
     pthread_mutex_lock(&registry->lock);
+    uint64_t now = clock_milliseconds();
     enum choice choice = first ? claim_first(lease, now) : claim_another(lease, now);
     pthread_mutex_unlock(&registry->lock);
     if (choice == CHOICE_WAIT)
@@ -287,9 +288,8 @@ void backends_connected(struct backend_lease *lease)
     struct news news = {0};
     if (!lease->trial)
         return;
-    uint64_t now = clock_milliseconds();
     pthread_mutex_lock(&backend->registry->lock);
-    uint64_t since = backend->health.since;
+    uint64_t now = clock_milliseconds(), since = backend->health.since;
     enum backend_change change =
         backend_health_connected(&backend->health, &lease->group->rules->health.health, now);
     note_change(backend, change, now - since, &news);
@@ -304,8 +304,8 @@ static void end_trial(struct backend_lease *lease)
 {
     struct backend *backend = lease->backend;
     struct news news = {0};
-    uint64_t now = clock_milliseconds();
     pthread_mutex_lock(&backend->registry->lock);
+    uint64_t now = clock_milliseconds();
     settle(lease, now, &news);
     serve_queue(backend, true, now, &news);
     pthread_mutex_unlock(&backend->registry->lock);
@@ -339,8 +339,8 @@ void backends_give(struct backend_lease *lease, struct backend_connection connec
     struct news news = {0};
     if (!backend)
         return;
-    uint64_t now = clock_milliseconds();
     pthread_mutex_lock(&backend->registry->lock);
+    uint64_t now = clock_milliseconds();
     bool all = settle(lease, now, &news);
     bool keep = connection.descriptor >= 0 && idle > 0 && backend->health.state == BACKEND_UP;
     backend->used--;
@@ -431,8 +431,8 @@ size_t backends_look(struct backend_registry *registry, struct backend_view *vie
     size_t count = 0;
     if (!registry)
         return 0;
-    uint64_t now = clock_milliseconds();
     pthread_mutex_lock(&registry->lock);
+    uint64_t now = clock_milliseconds();
     for (const struct backend *backend = registry->first; backend; backend = backend->next, count++)
         if (count < room)
             views[count] = view_of(backend, now);

@@ -1,7 +1,8 @@
 /*
  * Backends, private to backends*.c: what there is behind the names of
  * backends.h. All but the first lines of each struct is of the registry's lock,
- * which is held for no system call.
+ * which is held for no system call. The time is asked for with the lock: what has
+ * happened is never later than now.
  */
 #ifndef HANDLER_BACKENDS_OWN_H
 #define HANDLER_BACKENDS_OWN_H

@@ -20,7 +20,6 @@ enum { WARM_PATIENCE = 2000 };
  * to serve beside. False where all places are taken: requests enough find out how it is. */
 static bool begin_probe(struct backend_lease *lease, struct backend *backend)
 {
-    uint64_t now = clock_milliseconds();
     *lease = (struct backend_lease){
         .group = backend->probing, .backend = backend, .connection = BACKEND_NO_CONNECTION};
     pthread_mutex_lock(&backend->registry->lock);
@@ -30,7 +29,7 @@ static bool begin_probe(struct backend_lease *lease, struct backend *backend)
         lease->connection = backend_take_kept(backend);
         lease->trial = backend->health.state == BACKEND_OUT;
         if (lease->trial)
-            backend_health_begin_trial(&backend->health, now);
+            backend_health_begin_trial(&backend->health, clock_milliseconds());
     }
     pthread_mutex_unlock(&backend->registry->lock);
     return free;
