@@ -103,17 +103,25 @@ static uint64_t number_of(const json_t *object, const char *name)
     return value > 0 ? (uint64_t)value : 0;
 }
 
-static const char *text_in(const json_t *object, const char *name)
+/* Control characters are for terminals, and some are of two bytes (U+0080 to U+009F). */
+static const char *text_in(const json_t *object, const char *name, struct arena *arena)
 {
     const char *value = json_string_value(json_object_get(object, name));
-    return value ? value : "-";
+    char *text = arena_copy(arena, value ? value : "-", value ? strlen(value) : 1), *to = text;
+    for (const unsigned char *at = (const unsigned char *)text; *at; at++) {
+        bool wide = at[0] == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0;
+        *to++ = wide || *at < ' ' || *at == 0x7f ? '?' : (char)*at;
+        at += wide;
+    }
+    *to = '\0';
+    return text;
 }
 
-static void print_worker(const json_t *status)
+static void print_worker(const json_t *status, struct arena *arena)
 {
     char time[CLOCK_SPAN_SIZE];
     printf(
-        "fcgiguard %s, worker %llu, for %s%s\n", text_in(status, "version"),
+        "fcgiguard %s, worker %llu, for %s%s\n", text_in(status, "version", arena),
         (unsigned long long)number_of(status, "pid"), clock_span(number_of(status, "uptime_seconds"), time),
         json_is_true(json_object_get(status, "draining")) ? ", ends when what is under way has ended" : "");
     printf("%llu of %llu threads busy, %llu requests waiting for one, %llu connections\n",
@@ -123,36 +131,36 @@ static void print_worker(const json_t *status)
 }
 
 /* The address is the last but what went wrong, because both may be long. */
-static void print_backend(const json_t *backend)
+static void print_backend(const json_t *backend, struct arena *arena)
 {
     char time[CLOCK_SPAN_SIZE];
-    const json_t *reason = json_object_get(backend, "reason");
-    printf("%-6s %-9s %7llu %7llu %5llu %8llu  %s%s%s\n", text_in(backend, "state"),
+    bool failed = json_is_string(json_object_get(backend, "reason"));
+    printf("%-6s %-9s %7llu %7llu %5llu %8llu  %s%s%s\n", text_in(backend, "state", arena),
            clock_span(number_of(backend, "seconds"), time),
            (unsigned long long)number_of(backend, "requests"),
            (unsigned long long)number_of(backend, "waiting"), (unsigned long long)number_of(backend, "kept"),
-           (unsigned long long)number_of(backend, "failures"), text_in(backend, "address"),
-           json_is_string(reason) ? "  " : "", json_is_string(reason) ? json_string_value(reason) : "");
+           (unsigned long long)number_of(backend, "failures"), text_in(backend, "address", arena),
+           failed ? "  " : "", failed ? text_in(backend, "reason", arena) : "");
 }
 
-static void print(const json_t *status)
+static void print(const json_t *status, struct arena *arena)
 {
     const json_t *backends = json_object_get(status, "backends"), *backend;
     uint64_t left_out = number_of(status, "backends_left_out");
     size_t i;
-    print_worker(status);
+    print_worker(status, arena);
     if (json_array_size(backends) > 0)
         printf("\n%-6s %-9s %7s %7s %5s %8s  %s\n", "STATE", "FOR", "AT ONCE", "WAITING", "KEPT", "FAILURES",
                "BACKEND");
-    json_array_foreach(backends, i, backend) print_backend(backend);
+    json_array_foreach(backends, i, backend) print_backend(backend, arena);
     if (left_out > 0)
         printf("and %llu more\n", (unsigned long long)left_out);
 }
 
-static int tell(const json_t *status, bool json)
+static int tell(const json_t *status, bool json, struct arena *arena)
 {
     if (!json)
-        print(status);
+        print(status, arena);
     else if (json_dumpf(status, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER) == 0)
         putchar('\n');
     if (fflush(stdout) == 0 && !ferror(stdout))
@@ -207,7 +215,7 @@ static int status(int argc, char **argv)
     json_t *told = place ? ask(place, arena, &error) : NULL;
     if (place && !told)
         fprintf(stderr, "fcgiguard: %s\n", error.message);
-    int result = told ? tell(told, json) : EXIT_BAD;
+    int result = told ? tell(told, json, arena) : EXIT_BAD;
     json_decref(told);
     arena_free(arena);
     return result;

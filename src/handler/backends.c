@@ -158,6 +158,23 @@ static void await_bell(int bell)
         poll(&item, 1, -1);
 }
 
+/* A backend that is out comes to be due for a trial by time alone, of which nobody tells. */
+static enum choice look_again(struct waiter *waiter, bool ends)
+{
+    struct backend_registry *registry = waiter->lease->group->registry;
+    pthread_mutex_lock(&registry->lock);
+    bool taken_out = waiter->choice != CHOICE_WAIT;
+    if (!taken_out && !ends)
+        waiter->choice = claim(waiter->lease, clock_milliseconds());
+    enum choice choice = waiter->choice;
+    if (!taken_out && (ends || choice != CHOICE_WAIT))
+        leave_queue(registry, waiter);
+    pthread_mutex_unlock(&registry->lock);
+    if (taken_out)
+        await_bell(waiter->bell);
+    return choice;
+}
+
 static enum choice wait_in_queue(struct backend_lease *lease, uint64_t until, bool *gone)
 {
     struct backend_registry *registry = lease->group->registry;
@@ -169,15 +186,11 @@ static enum choice wait_in_queue(struct backend_lease *lease, uint64_t until, bo
     if (choice == CHOICE_WAIT)
         join_queue(registry, &waiter);
     pthread_mutex_unlock(&registry->lock);
-    if (choice == CHOICE_WAIT) {
-        wait_for_bell(waiter.bell, lease->exchange, until, gone);
-        pthread_mutex_lock(&registry->lock);
-        choice = waiter.choice;
-        if (choice == CHOICE_WAIT)
-            leave_queue(registry, &waiter);
-        pthread_mutex_unlock(&registry->lock);
-        if (choice != CHOICE_WAIT)
-            await_bell(waiter.bell);
+    for (bool ends = false; choice == CHOICE_WAIT && !ends;) {
+        uint64_t soon = clock_milliseconds() + BACKEND_PAUSE_FIRST;
+        wait_for_bell(waiter.bell, lease->exchange, soon < until ? soon : until, gone);
+        ends = *gone || clock_milliseconds() >= until;
+        choice = look_again(&waiter, ends);
     }
     (void)close(waiter.bell);
     return choice;
@@ -228,12 +241,13 @@ static uint64_t hash_key(const struct backend_lease *lease)
 enum backend_place backends_take(struct backend_lease *lease, uint64_t deadline)
 {
     struct backend_registry *registry = lease->group->registry;
-    uint64_t now = clock_milliseconds(), until = now + lease->group->rules->queue_timeout;
+    uint64_t until = clock_milliseconds() + lease->group->rules->queue_timeout;
     bool first = lease->tried == 0, gone = false;
     lease->connection = BACKEND_NO_CONNECTION;
     if (first)
         lease->key = hash_key(lease);
     pthread_mutex_lock(&registry->lock);
+    uint64_t now = clock_milliseconds();
     enum choice choice = first ? claim_first(lease, now) : claim_another(lease, now);
     pthread_mutex_unlock(&registry->lock);
     if (choice == CHOICE_WAIT)
@@ -274,9 +288,8 @@ void backends_connected(struct backend_lease *lease)
     struct news news = {0};
     if (!lease->trial)
         return;
-    uint64_t now = clock_milliseconds();
     pthread_mutex_lock(&backend->registry->lock);
-    uint64_t since = backend->health.since;
+    uint64_t now = clock_milliseconds(), since = backend->health.since;
     enum backend_change change =
         backend_health_connected(&backend->health, &lease->group->rules->health.health, now);
     note_change(backend, change, now - since, &news);
@@ -291,8 +304,8 @@ static void end_trial(struct backend_lease *lease)
 {
     struct backend *backend = lease->backend;
     struct news news = {0};
-    uint64_t now = clock_milliseconds();
     pthread_mutex_lock(&backend->registry->lock);
+    uint64_t now = clock_milliseconds();
     settle(lease, now, &news);
     serve_queue(backend, true, now, &news);
     pthread_mutex_unlock(&backend->registry->lock);
@@ -326,8 +339,8 @@ void backends_give(struct backend_lease *lease, struct backend_connection connec
     struct news news = {0};
     if (!backend)
         return;
-    uint64_t now = clock_milliseconds();
     pthread_mutex_lock(&backend->registry->lock);
+    uint64_t now = clock_milliseconds();
     bool all = settle(lease, now, &news);
     bool keep = connection.descriptor >= 0 && idle > 0 && backend->health.state == BACKEND_UP;
     backend->used--;
@@ -418,8 +431,8 @@ size_t backends_look(struct backend_registry *registry, struct backend_view *vie
     size_t count = 0;
     if (!registry)
         return 0;
-    uint64_t now = clock_milliseconds();
     pthread_mutex_lock(&registry->lock);
+    uint64_t now = clock_milliseconds();
     for (const struct backend *backend = registry->first; backend; backend = backend->next, count++)
         if (count < room)
             views[count] = view_of(backend, now);

@@ -201,9 +201,9 @@ struct backend_view {
 /* Fills at most `room` views; how many backends there are. The registry may be NULL: none. */
 size_t backends_look(struct backend_registry *, struct backend_view *, size_t room);
 
-/* Whether each group has a backend that takes a connection or, where it is probed, is in service. Waits for
- * each as long as `patience` (milliseconds). False with an error that names one. */
-bool backends_reach(const struct backend_registry *, uint64_t patience, struct error *);
+/* Whether each group has a backend that takes a connection or, where it is probed, is in service. Asks each
+ * once at most, and waits for it as long as `patience` (milliseconds). False with an error that names one. */
+bool backends_reach(const struct backend_registry *, uint64_t patience, struct arena *, struct error *);
 
 /* In a process that serves, once it is confined: starts a thread for each backend that is probed, or has warm
  * connections; they end with the process. The registry may be NULL: none. False with an error. */

@@ -1,7 +1,8 @@
 /*
  * Backends, private to backends*.c: what there is behind the names of
  * backends.h. All but the first lines of each struct is of the registry's lock,
- * which is held for no system call.
+ * which is held for no system call. The time is asked for with the lock: what has
+ * happened is never later than now.
  */
 #ifndef HANDLER_BACKENDS_OWN_H
 #define HANDLER_BACKENDS_OWN_H
@@ -19,7 +20,8 @@ struct backend {
     struct backend *next;
     struct backend_registry *registry;
     const char *place, *manner;
-    size_t most; /* places that anybody will ever take */
+    size_t number; /* in the registry */
+    size_t most;   /* places that anybody will ever take */
 
     /* By whose rules it is probed or kept warm; NULL: by nobody's. */
     struct backends *probing, *warming;
@@ -36,6 +38,7 @@ struct backend {
 struct backend_registry {
     struct arena *arena;
     struct backend *first;
+    size_t count; /* of backends */
     struct backends *groups;
 
     pthread_mutex_t lock;

@@ -127,6 +127,7 @@ static struct backend *find_backend(struct backend_registry *registry, const str
     if (!*place) {
         *place = arena_alloc(registry->arena, sizeof **place);
         **place = (struct backend){.registry = registry,
+                                   .number = registry->count++,
                                    .place = named->place,
                                    .manner = named->manner,
                                    .target = named->target,
@@ -177,8 +178,10 @@ static bool add_backend(const struct making *making, const struct backend_named 
     make_room(backend, group->rules->connections);
     if (watch->probe && backend->probing && !same_probe(watch, &backend->probing->rules->health))
         return findings_add(findings, FINDING_ERROR, node, "another route probes %s otherwise", named->place);
-    if (watch->probe && !backend->probing)
+    if (watch->probe && !backend->probing) {
         backend->probing = group;
+        backend->target = named->target;
+    }
     if (group->rules->warm > (backend->warming ? backend->warming->rules->warm : 0))
         backend->warming = group;
     return true;

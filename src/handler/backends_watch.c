@@ -9,6 +9,7 @@
 
 #include <time.h>
 
+#include "base/arena.h"
 #include "base/clock.h"
 
 enum { WARM_PATIENCE = 2000 };
@@ -19,7 +20,6 @@ enum { WARM_PATIENCE = 2000 };
  * to serve beside. False where all places are taken: requests enough find out how it is. */
 static bool begin_probe(struct backend_lease *lease, struct backend *backend)
 {
-    uint64_t now = clock_milliseconds();
     *lease = (struct backend_lease){
         .group = backend->probing, .backend = backend, .connection = BACKEND_NO_CONNECTION};
     pthread_mutex_lock(&backend->registry->lock);
@@ -29,7 +29,7 @@ static bool begin_probe(struct backend_lease *lease, struct backend *backend)
         lease->connection = backend_take_kept(backend);
         lease->trial = backend->health.state == BACKEND_OUT;
         if (lease->trial)
-            backend_health_begin_trial(&backend->health, now);
+            backend_health_begin_trial(&backend->health, clock_milliseconds());
     }
     pthread_mutex_unlock(&backend->registry->lock);
     return free;
@@ -97,7 +97,20 @@ static bool warm_up(struct backend *backend)
     return !good && connection.descriptor >= 0;
 }
 
+/* What is closed as soon as it is opened must not keep the thread from all else. */
+static void warm_all(struct backend *backend)
+{
+    for (uint64_t left = backend->warming->rules->warm; left > 0 && warm_up(backend); left--)
+        ;
+}
+
 /* ---- whether they are there */
+
+/* What one has said; many groups may have it. */
+struct reached {
+    bool asked, good;
+    struct error cause;
+};
 
 /* Only a request shows that one that is out and not probed is back, and none may come before it is told to
  * be ready: so that it takes connections is enough. */
@@ -108,18 +121,31 @@ static bool reaches(struct backend *backend, uint64_t patience, struct error *er
     return backend->calls->reach(backend->target, clock_milliseconds() + patience, error);
 }
 
-bool backends_reach(const struct backend_registry *registry, uint64_t patience, struct error *error)
+static bool reaches_group(const struct backends *group, uint64_t patience, struct reached *all,
+                          struct error *error)
 {
-    bool all = true;
-    for (const struct backends *group = registry->groups; group && all; group = group->next) {
-        struct error causes = {0};
-        all = false;
-        for (size_t i = 0; i < group->count && !all; i++)
-            all = reaches(group->members[i].backend, patience, &causes);
-        if (!all)
-            error_set(error, "%s", causes.message);
+    struct error causes = {0};
+    for (size_t i = 0; i < group->count; i++) {
+        struct backend *backend = group->members[i].backend;
+        struct reached *one = &all[backend->number];
+        if (!one->asked)
+            one->good = reaches(backend, patience, &one->cause);
+        one->asked = true;
+        if (one->good)
+            return true;
+        error_set(&causes, "%s", one->cause.message);
     }
-    return all;
+    return error_set(error, "%s", causes.message);
+}
+
+bool backends_reach(const struct backend_registry *registry, uint64_t patience, struct arena *arena,
+                    struct error *error)
+{
+    struct reached *reached = arena_array(arena, registry->count, sizeof *reached);
+    const struct backends *group = registry->groups;
+    while (group && reaches_group(group, patience, reached, error))
+        group = group->next;
+    return !group;
 }
 
 /* ---- the thread */
@@ -138,8 +164,8 @@ static void *watch(void *argument)
             asked_at = clock_milliseconds();
             failing = !probe(backend, failing);
         }
-        while (up && backend->warming && warm_up(backend))
-            ;
+        if (up && backend->warming)
+            warm_all(backend);
         nanosleep(&time, NULL);
     }
     return NULL;

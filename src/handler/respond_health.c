@@ -47,8 +47,7 @@ static bool uses_keys(const struct respond_settings *settings)
 static bool reaches_backends(const struct respond_settings *settings, struct arena *arena,
                              struct error *error)
 {
-    (void)arena;
-    return backends_reach(settings->backends, BACKEND_PATIENCE_MS, error);
+    return backends_reach(settings->backends, BACKEND_PATIENCE_MS, arena, error);
 }
 
 static bool uses_backends(const struct respond_settings *settings)

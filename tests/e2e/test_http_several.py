@@ -301,6 +301,17 @@ def test_probes(group):
     assert set(spread(guard, 4)) == {"a", "b"}
 
 
+def test_probes_are_as_the_route_says_that_has_them(group, start_guard):
+    application = group("a").apps["a"]
+    guard = start_guard({"defaults": {"auth": "none"}, "routes": [
+        {"path": "/app/**", "http": {"url": application.url + "/else", "host": "else.example"}},
+        {"path": "/probed/**", "http": {"url": application.url + "/x", "host": "app.example",
+                                        "health": {"probe": "/who", "interval": "100ms"}}}]}, name="as-said")
+    wait_until(lambda: application.requests, 20, "it is probed")
+    assert (application.last().line, application.last().get("Host")) == ("GET /x/who HTTP/1.1", "app.example")
+    guard.stop()
+
+
 # ---- real applications
 
 def test_killed_and_stopped(start_guard, folder):

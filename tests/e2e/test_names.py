@@ -33,35 +33,55 @@ class NameServer:
 
     def __init__(self):
         self.names, self.asked, self.silent = {}, [], False
+        self.truncates, self.more, self.streams = False, lambda answer: answer, 0
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         while True:
             self.address = f"127.{random.randint(64, 127)}.{random.randint(0, 255)}.{random.randint(2, 254)}"
             with contextlib.suppress(OSError):
                 self.socket.bind((self.address, 53))
                 break
+        self.listener = socket.create_server((self.address, 53))
         self.thread = threading.Thread(target=self.serve, daemon=True)
         self.thread.start()
+        threading.Thread(target=self.serve_streams, daemon=True).start()
 
     def serve(self):
         while True:
             query, peer = self.socket.recvfrom(4096)
             if not query:
                 return
-            at, labels = 12, []
-            while query[at]:
-                labels.append(query[at + 1:at + 1 + query[at]].decode())
-                at += 1 + query[at]
-            kind, = struct.unpack(">H", query[at + 1:at + 3])
-            name = ".".join(labels)
-            self.asked.append((name, kind))
-            if self.silent:
-                continue
-            ttl, addresses = self.names.get(name, (0, None))
-            records = [ipaddress.ip_address(one).packed for one in addresses or ()
-                       if (ipaddress.ip_address(one).version == 4) == (kind == 1) and kind in (1, 28)]
-            head = query[:2] + struct.pack(">HHHHH", 0x8180 | (3 if addresses is None else 0), 1, len(records), 0, 0)
-            answers = b"".join(b"\xc0\x0c" + struct.pack(">HHIH", kind, 1, ttl, len(one)) + one for one in records)
-            self.socket.sendto(head + query[12:at + 5] + answers, peer)
+            answer = self.answer(query)
+            if self.truncates and answer:
+                answer = query[:2] + b"\x83\x80" + query[4:6] + bytes(6) + query[12:query.index(0, 12) + 5]
+            if answer:
+                self.socket.sendto(self.more(answer), peer)
+
+    def serve_streams(self):
+        with contextlib.suppress(OSError):
+            while True:
+                peer, _ = self.listener.accept()
+                with peer, peer.makefile("rb") as data:
+                    while length := data.read(2):
+                        answer = self.answer(data.read(*struct.unpack(">H", length)))
+                        self.streams += 1
+                        peer.sendall(struct.pack(">H", len(answer)) + answer)
+
+    def answer(self, query):
+        at, labels = 12, []
+        while query[at]:
+            labels.append(query[at + 1:at + 1 + query[at]].decode())
+            at += 1 + query[at]
+        kind, = struct.unpack(">H", query[at + 1:at + 3])
+        name = ".".join(labels)
+        self.asked.append((name, kind))
+        if self.silent:
+            return b""
+        ttl, addresses = self.names.get(name, (0, None))
+        records = [ipaddress.ip_address(one).packed for one in addresses or ()
+                   if (ipaddress.ip_address(one).version == 4) == (kind == 1) and kind in (1, 28)]
+        head = query[:2] + struct.pack(">HHHHH", 0x8180 | (3 if addresses is None else 0), 1, len(records), 0, 0)
+        answers = b"".join(b"\xc0\x0c" + struct.pack(">HHIH", kind, 1, ttl, len(one)) + one for one in records)
+        return head + query[12:at + 5] + answers
 
     def count(self, name):
         return sum(asked == (name, 1) for asked in self.asked)
@@ -70,6 +90,8 @@ class NameServer:
         self.socket.sendto(b"", (self.address, 53))
         self.thread.join()
         self.socket.close()
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
 
 
 class Named(harness.Guard):
@@ -169,6 +191,30 @@ def test_addresses_are_tried_in_turn(names, start, applications):
     names.names["app.test"] = (60, ["127.0.0.4", "127.0.0.3"])
     with applications("127.0.0.3") as port:
         assert who(start("app.test", port)) == "127.0.0.3"
+
+
+def test_answer_that_is_too_long_for_a_packet(names, start, applications):
+    names.truncates = True
+    names.names["app.test"] = (0xffffffff, ["127.0.0.4"] + [f"127.0.9.{number}" for number in range(40)])
+    with applications("127.0.0.4") as port:
+        assert who(start("app.test", port)) == "127.0.0.4"
+        assert names.streams > 0
+
+
+@pytest.mark.parametrize("more", [
+    lambda answer: answer[:2] + b"\xff" * 200,  # nonsense
+    lambda answer: answer[:14],
+    lambda answer: answer[:6] + b"\0\1" + answer[8:len(answer) - 16] +  # an alias of itself
+        b"\xc0\x0c\0\5\0\1\0\0\0\1\0\2\xc0\x0c",
+])
+def test_answer_that_is_none(names, start, applications, more):
+    names.names["app.test"] = (1, ["127.0.0.4"])
+    names.more = more
+    with applications("127.0.0.4") as port:
+        guard = start("app.test", port)
+        assert who(guard) in (502, 504)
+        names.more = lambda answer: answer
+        harness.wait_until(lambda: who(guard) == "127.0.0.4", what="an answer that is one")
 
 
 def test_address_of_ip_6(names, start, applications):

@@ -267,6 +267,19 @@ def test_ready_without_backends(start_guard, folder, kind):
             app.stop()
 
 
+def test_ready_asks_each_backend_once(start_guard, folder):
+    app = scripted.Scripted(str(folder.writable("apps") / "once.sock"), {})
+    try:
+        guard = start_guard({"defaults": {"auth": "none"}, "routes": [
+            {"path": "/ready", "respond": "ready"}, {"path": "/live", "respond": "live"}] + [
+            {"path": f"/app/{number}/**", "fastcgi": f"unix:{app.path}"} for number in range(20)]})
+        assert state(guard) == {"backends": "ok"}
+        assert ask(guard.address, uri="/app/1/good").status == 200
+        assert app.connections == 2
+    finally:
+        app.stop()
+
+
 @pytest.mark.skipif(not shutil.which("redis-server"), reason="redis-server is not installed")
 def test_ready_without_the_server(start_guard, folder):
     server = Server(folder.writable("redis"))

@@ -5,6 +5,7 @@ import contextlib
 import json
 import socket
 import threading
+import unicodedata
 
 import pytest
 
@@ -184,6 +185,19 @@ def test_somebody_else_listens(folder, answer, words):
         ran = harness.run([harness.installed("fcgiguard", folder), "status", "--socket", "unix:" + path])
     assert (ran.returncode, ran.stdout) == (1, "") and words in ran.stderr, ran
     (folder / "peer.sock").unlink()
+
+
+def test_what_is_told_does_nothing_to_a_terminal(folder):
+    worker = {"version": "1\x1b[2J", "pid": 1, "backends": [
+        {"state": "\x9b2J", "address": "unix:/a\r\n", "reason": "it \x1b]0;says\x07 \x7f\u00e9\u0085"}]}
+    answer = record(GET_VALUES_RESULT, pairs([("FCGIGUARD_STATUS", json.dumps(worker))]), request=0)
+    with listening(folder, lambda peer: peer.sendall(answer)) as path:
+        ran = harness.run([harness.installed("fcgiguard", folder), "status", "--socket", "unix:" + path])
+    (folder / "peer.sock").unlink()
+    lines = ran.stdout.split("\n")
+    assert (ran.returncode, ran.stderr) == (0, "") and lines[0].startswith("fcgiguard 1?[2J, "), ran
+    assert lines[4].startswith("?2J ") and lines[4].endswith("  unix:/a??  it ?]0;says? ?\u00e9?"), ran
+    assert not [one for one in ran.stdout if one != "\n" and unicodedata.category(one) == "Cc"]
 
 
 @pytest.mark.parametrize("arguments, code, words", [

@@ -1007,6 +1007,31 @@ START_TEST(who_waits_for_one_that_goes_out_is_told)
 }
 END_TEST
 
+START_TEST(who_waits_has_the_trial_that_becomes_due)
+{
+    const struct exchange exchange = plain_exchange();
+    struct backends_rules *rules = rules_of("x y", 1);
+    rules->health.health.out = 300;
+    struct backends *group = group_of(rules);
+    struct backend_lease busy = lease_of(group, &exchange);
+    struct taker taker;
+    send_out(group, "y", BACKEND_LATE);
+    ck_assert_int_eq(take(&busy), BACKEND_PLACE);
+    if (strcmp(busy.target, "y") == 0) { /* it took very long to come here */
+        give(&busy, BACKEND_LATE);
+        busy = lease_of(group, &exchange);
+        ck_assert_int_eq(take(&busy), BACKEND_PLACE);
+    }
+    start_taker(&taker, group);
+    pthread_join(taker.thread, NULL);
+    ck_assert_int_eq(taker.place, BACKEND_PLACE);
+    ck_assert(taker.lease.trial);
+    ck_assert_str_eq(taker.lease.target, "y");
+    give(&taker.lease, BACKEND_GOOD);
+    give(&busy, BACKEND_GOOD);
+}
+END_TEST
+
 /* All but the one that finds out wait for what it finds. */
 START_TEST(one_that_refused_is_back_for_all)
 {
@@ -1071,6 +1096,7 @@ END_TEST
 
 static struct {
     atomic_int outcome, probed, opened, peers[64];
+    atomic_bool closes; /* what is opened */
 } fake;
 
 static enum backend_outcome fake_probe(const void *target, const struct backend_watch_rules *rules,
@@ -1091,6 +1117,10 @@ static struct backend_connection fake_open(const void *target, uint64_t deadline
     (void)deadline;
     (void)error;
     struct backend_connection one = connection(&peer);
+    if (atomic_load(&fake.closes)) {
+        close(peer);
+        return one;
+    }
     size_t number = (size_t)atomic_fetch_add(&fake.opened, 1);
     ck_assert_uint_lt(number, COUNT(fake.peers));
     atomic_store(&fake.peers[number], peer);
@@ -1184,6 +1214,19 @@ START_TEST(warm_connections_are_held)
 }
 END_TEST
 
+START_TEST(warm_connections_that_are_closed_at_once)
+{
+    struct backends_rules *rules = rules_of("a", 4);
+    rules->warm = 2;
+    rules->health.probe = "/ping";
+    rules->health.interval = 2;
+    atomic_store(&fake.closes, true);
+    watched_group(rules);
+    while (atomic_load(&fake.probed) < 5) /* there is time for other things */
+        sleep_ms(1);
+}
+END_TEST
+
 /* ================ many threads */
 
 enum { THREADS = 12, ROUNDS = 400, NAMES = 3, LIMIT = 2 };
@@ -1236,7 +1279,9 @@ static void *be_one_of_many(void *argument)
             else
                 atomic_fetch_add(&crowd.none, 1);
         }
-        ck_assert_uint_eq(view_of("a").requests > LIMIT, false);
+        const struct backend_view view = view_of("a");
+        ck_assert_uint_le(view.requests, LIMIT);
+        ck_assert_uint_le(view.for_ms, 60 * LONG);
     }
     arena_free(own);
     return NULL;
@@ -1307,12 +1352,14 @@ static void add_place_tests(Suite *suite)
     tcase_add_test(places, whom_the_place_does_not_serve_goes_on_waiting);
     tcase_add_test(places, a_client_that_leaves_is_forgotten);
     tcase_add_test(places, who_waits_for_one_that_goes_out_is_told);
+    tcase_add_test(places, who_waits_has_the_trial_that_becomes_due);
     tcase_add_test(places, one_that_refused_is_back_for_all);
     tcase_add_test(places, one_that_breaks_off_is_tried_at_once);
     tcase_add_test(places, the_next_one_finds_out);
     tcase_add_test(places, probes_decide);
     tcase_add_test(places, no_probe_where_all_places_are_taken);
     tcase_add_test(places, warm_connections_are_held);
+    tcase_add_test(places, warm_connections_that_are_closed_at_once);
     tcase_add_loop_test(places, many_threads, 0, 2);
 }
 
