@@ -142,16 +142,6 @@ static bool serve_backend(struct http_run *run, const struct pollfd slots[SLOTS]
     return take_code(run, code == CURLM_OK);
 }
 
-/* Whether libcurl still reads: behind the last chunk it does not, and says so in no other way. */
-static bool is_reading(const struct http_run *run)
-{
-    const struct http_client *client = run->client;
-    for (size_t i = 0; i < client->socket_count; i++)
-        if (client->sockets[i].what & CURL_POLL_IN)
-            return true;
-    return run->held || client->socket_count == 0;
-}
-
 /* A backend may answer before it has read the whole body, and never read the rest. */
 static bool is_answered(const struct http_run *run)
 {
@@ -159,7 +149,7 @@ static bool is_answered(const struct http_run *run)
     if (!run->relaying || !run->has_body || run->body_ended)
         return false;
     if (run->reply.chunked)
-        return !is_reading(run);
+        return run->reply.part == HTTP_CHUNK_NONE && !run->held;
     return !reply_has_body(&exchange->reply, exchange->request.method) ||
            (run->reply.length >= 0 && run->relay.size >= (uint64_t)run->reply.length);
 }

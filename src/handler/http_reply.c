@@ -172,3 +172,50 @@ bool http_reply_trailer(struct http_reply *reply, struct text line)
     reply->count++;
     return true;
 }
+
+static void take_size(struct http_reply *reply, char c)
+{
+    int digit = text_hex_value(c);
+    if (c == '\n')
+        reply->part = reply->part_size ? HTTP_CHUNK_DATA : HTTP_CHUNK_TRAILER;
+    else if (digit >= 0 && reply->part == HTTP_CHUNK_SIZE)
+        reply->part_size = reply->part_size << 4 | (unsigned)digit;
+    else
+        reply->part = HTTP_CHUNK_EXTENSION;
+}
+
+/* Of the data, and of the line's end behind them. */
+static size_t take_data(struct http_reply *reply, struct text piece)
+{
+    size_t length = piece.length < reply->part_size ? piece.length : (size_t)reply->part_size;
+    reply->part_size -= length;
+    if (length > 0)
+        return length;
+    if (*piece.at == '\n')
+        reply->part = HTTP_CHUNK_SIZE;
+    return 1;
+}
+
+static void take_trailer(struct http_reply *reply, char c)
+{
+    if (c != '\n')
+        reply->part_size += c != '\r';
+    else if (reply->part_size > 0)
+        reply->part_size = 0;
+    else
+        reply->part = HTTP_CHUNK_NONE;
+}
+
+void http_reply_chunks(struct http_reply *reply, struct text piece)
+{
+    while (piece.length > 0 && reply->part != HTTP_CHUNK_NONE) {
+        size_t length = 1;
+        if (reply->part == HTTP_CHUNK_DATA)
+            length = take_data(reply, piece);
+        else if (reply->part == HTTP_CHUNK_TRAILER)
+            take_trailer(reply, *piece.at);
+        else
+            take_size(reply, *piece.at);
+        piece = (struct text){piece.at + length, piece.length - length};
+    }
+}

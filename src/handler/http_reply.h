@@ -17,6 +17,14 @@ enum http_reply_step {
     HTTP_REPLY_BROKEN,   /* `fault` says why */
 };
 
+enum http_chunk_part {
+    HTTP_CHUNK_SIZE,
+    HTTP_CHUNK_EXTENSION,
+    HTTP_CHUNK_DATA,
+    HTTP_CHUNK_TRAILER,
+    HTTP_CHUNK_NONE
+};
+
 struct http_reply {
     int status;             /* 200 to 599 */
     struct headers headers; /* without Content-Length and Transfer-Encoding; names as written */
@@ -29,6 +37,9 @@ struct http_reply {
     bool chunkable; /* its version of HTTP has transfer codings: it is 1.1 */
     bool chunked;
     bool has_type, has_location;
+
+    enum http_chunk_part part; /* which a body in chunks goes on with; HTTP_CHUNK_NONE: it has ended */
+    uint64_t part_size;        /* of the chunk, or of the line in the trailers */
 };
 
 /* An empty one; the arena must outlive it. */
@@ -41,5 +52,9 @@ enum http_reply_step http_reply_line(struct http_reply *, struct text line);
 /* Takes a line of the trailers, which come behind a head that is complete. False with a fault: they
  * are too many. */
 bool http_reply_trailer(struct http_reply *, struct text line);
+
+/* Follows a body in chunks to its end, by what the backend sends of it (RFC 9112, 7.1). It does not
+ * check them: of one that is broken, it means nothing. */
+void http_reply_chunks(struct http_reply *, struct text piece);
 
 #endif

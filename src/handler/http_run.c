@@ -112,13 +112,16 @@ static size_t take_body(char *data, size_t size, size_t count, void *context)
     return hand_on(run, (struct text){data, length}) ? length : length + 1;
 }
 
-/* Nothing else of libcurl tells that it has dropped something. */
+/* Nothing else of libcurl tells that it has dropped something, or where chunks end: while a body is
+ * being sent, it takes a connection's end for theirs. */
 static int take_note(CURL *easy, curl_infotype type, char *data, size_t size, void *context)
 {
     struct http_run *run = context;
     (void)easy;
     if (type == CURLINFO_TEXT && text_starts_with((struct text){data, size}, TEXT("Excess found")))
         run->excess = true;
+    if (type == CURLINFO_DATA_IN && run->reply.chunked)
+        http_reply_chunks(&run->reply, (struct text){data, size});
     return 0;
 }
 

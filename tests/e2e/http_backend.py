@@ -21,12 +21,13 @@ class Request:
         return (self.all(name) or [default])[0]
 
 
-HANG, CLOSE, RESET = object(), object(), object()
+HANG, CLOSE, RESET, END = object(), object(), object(), object()
 
 
 class Backend:
     """Answers GET /NAME?... by scripts[NAME]: a list of bytes to send, and of HANG (until the client
-    closes), CLOSE, RESET, numbers (seconds to wait) and events (to wait for). /canary/X answers X."""
+    closes), CLOSE, RESET, END (of what is sent: it still could be read from), numbers (seconds to wait) and
+    events (to wait for). /canary/X answers X."""
 
     def __init__(self, address=("127.0.0.1", 0), scripts=None):
         self.scripts = scripts or {}
@@ -88,9 +89,9 @@ class Backend:
         except OSError:
             pass
         finally:
-            with self.lock:
+            with self.lock:  # who does not find it there knows that it is closed
+                connection.close()
                 self.open.pop(serial, None)
-            connection.close()
 
     def play(self, connection, script):
         for step in script:
@@ -102,6 +103,8 @@ class Backend:
                 return False
             elif step is CLOSE:
                 return False
+            elif step is END:
+                connection.shutdown(socket.SHUT_WR)
             elif step is RESET:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
                 return False

@@ -13,7 +13,7 @@ import pytest
 
 import harness
 from harness import wait_until
-from http_backend import CLOSE, HANG, RESET, Backend
+from http_backend import CLOSE, END, HANG, RESET, Backend
 from records import PARAMS, STDIN, STDOUT, Connection, ask, begin, environment, pairs, stream
 from test_callers import SECRET, token
 
@@ -380,6 +380,46 @@ def test_answers_by_chunks_before_the_body_is_read(guard, backend):
         assert (reply.status, reply.body, reply.complete) == (200, b"ok", True), name
         check_canary(guard, backend, reused=False)
     over.set()
+
+
+WHOLE = {
+    "length": (whole(LENGTH.strip()), b"ok"),
+    "length of 30000": (whole(b"Content-Length: 30000", body=b"o" * 30000), b"o" * 30000),
+    "no content": ([b"HTTP/1.1 204 No Content\r\n\r\n"], b""),
+    "chunks": ([CHUNKED + b"2\r\nok\r\n0\r\n\r\n"], b"ok"),
+}
+
+
+@contextlib.contextmanager
+def half_sent(guard, uri, size=100000):
+    """A request whose body lacks its second half."""
+    params = environment("POST", uri, replace={"CONTENT_LENGTH": str(size + 20000)})
+    with Connection(guard.address) as client:
+        client.send(begin() + stream(PARAMS, pairs(params)) + stream(STDIN, b"x" * size, end=False))
+        yield client
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_answers_before_the_client_has_sent_the_body(guard, backend, name):
+    """The client sends the rest, if at all, when it has the answer."""
+    script, body = WHOLE[name]
+    for end in (HANG, END):
+        backend.scripts["unread-half"] = [*script, end, HANG]
+        with half_sent(guard, "/app/h/unread-half") as client:
+            reply = client.reply()
+        assert (reply.body, reply.complete) == (body, True), (reply.raw, end)
+        check_canary(guard, backend, reused=False)
+
+
+@pytest.mark.parametrize("script", [[CHUNKED + b"2\r\nok\r\n", END], [OK + b"Content-Length: 3\r\n\r\nok", END]], ids=["chunks", "length"])
+def test_ends_inside_its_reply_before_the_body_is_read(guard, backend, script):
+    over = threading.Event()
+    backend.scripts["unread-cut"] = [*script, over, CLOSE]
+    reply = ask(guard.address, "POST", "/app/silent/unread-cut", body=b"x" * (16 << 20))
+    over.set()
+    assert (reply.status, reply.body, reply.complete) == (200, b"ok", False)
+    assert logged(guard, reply)["code"] == "reply_cut"
+    check_canary(guard, backend, reused=False)
 
 
 def test_asks_for_credentials_as_a_proxy(guard, backend):

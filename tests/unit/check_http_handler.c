@@ -185,6 +185,38 @@ START_TEST(limits_of_trailers)
 }
 END_TEST
 
+static const struct chunks_case {
+    const char *text;
+    bool ended;
+} chunks_cases[] = {
+    {"0\r\n\r\n", true},
+    {"0\n\n", true},
+    {"2\r\nok\r\n0\r\n\r\n", true},
+    {"00A;b=c\r\n0\r\n\r\n0\r\n\r\n\r\n000;a=\"0\"\r\nA: b\r\nC: d\r\n\r\n", true},
+    {"0\r\n\r\nrest", true},
+    {"", false},
+    {"0", false},
+    {"0\r\n", false},
+    {"0\r\nA: b\r\n", false},
+    {"5\r\n0\r\n\r\n", false},
+    {"5\r\n0\r\n\r\n\r\n", false},
+    {"1;0\r\no\r\n10\r\n\r\n", false},
+};
+
+START_TEST(ends_of_chunks)
+{
+    const struct chunks_case *test = &chunks_cases[_i];
+    size_t length = strlen(test->text);
+    for (size_t step = 1; step <= length + 1; step++) {
+        struct http_reply reply = http_reply_new(arena);
+        for (size_t at = 0; at < length; at += step)
+            http_reply_chunks(&reply,
+                              (struct text){test->text + at, length - at < step ? length - at : step});
+        ck_assert_int_eq(reply.part == HTTP_CHUNK_NONE, test->ended);
+    }
+}
+END_TEST
+
 /* ================ targets */
 
 static struct http_settings *settings_of(const char *yaml, const char *path)
@@ -414,6 +446,7 @@ int main(void)
     tcase_add_loop_test(cases, heads, 0, COUNT(head_cases));
     tcase_add_test(cases, limits_of_heads);
     tcase_add_test(cases, limits_of_trailers);
+    tcase_add_loop_test(cases, ends_of_chunks, 0, COUNT(chunks_cases));
     tcase_add_loop_test(cases, targets, 0, COUNT(target_cases));
     tcase_add_test(cases, headers_of_nobody);
     tcase_add_test(cases, headers_of_a_caller);
