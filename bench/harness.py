@@ -1,4 +1,4 @@
-"""What both benchmarks share: a scratch folder, programs that are built, servers
+"""What benchmarks share: a scratch folder, programs that are built, servers
 that are started and ended, processor time, and tables.
 
 Only processes that were started here are ever signalled."""
@@ -19,6 +19,10 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 TICK = os.sysconf("SC_CLK_TCK")
 BACKLOG = 511
+
+# As an exception, so that what was started is ended.
+for number in (signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, lambda number, _: sys.exit(128 + number))
 
 
 class Missing(Exception):
