@@ -95,6 +95,9 @@ struct backend_calls {
     enum backend_outcome (*probe)(const void *target, const struct backend_watch_rules *,
                                   struct backend_connection *, struct error *);
 
+    /* Whether both are probed by the same request, with the same path; NULL: always. */
+    bool (*asks_alike)(const void *target, const void *other);
+
     /* Whether it takes a connection, which is closed; false with an error. */
     bool (*reach)(const void *target, uint64_t deadline, struct error *);
 
@@ -105,8 +108,8 @@ struct backend_calls {
 /* What one text of the policy means to a handler. */
 struct backend_named {
     const char *place; /* the address, and its name in the log */
-    const char
-        *manner; /* one backend for all who give the same place and manner of speaking to it: "fastcgi" */
+    /* Of speaking to it, "fastcgi": one backend for all who give the same place and manner. */
+    const char *manner;
     const void *target; /* what the handler needs to reach it, in the arena */
     const struct backend_calls *calls;
 };

@@ -144,10 +144,13 @@ static void make_room(struct backend *backend, uint64_t connections)
     backend->kept = arena_array(backend->registry->arena, connections, sizeof *backend->kept);
 }
 
-static bool same_probe(const struct backend_watch_rules *one, const struct backend_watch_rules *other)
+static bool is_probed_so(const struct backend *backend, const struct backend_watch_rules *rules,
+                         const void *target)
 {
-    return strcmp(one->probe, other->probe) == 0 && one->interval == other->interval &&
-           one->timeout == other->timeout;
+    const struct backend_watch_rules *other = &backend->probing->rules->health;
+    return strcmp(rules->probe, other->probe) == 0 && rules->interval == other->interval &&
+           rules->timeout == other->timeout &&
+           (!backend->calls->asks_alike || backend->calls->asks_alike(target, backend->target));
 }
 
 /* ---- groups */
@@ -176,7 +179,7 @@ static bool add_backend(const struct making *making, const struct backend_named 
     group->members[group->count++] = (struct member){
         .backend = backend, .target = named->target, .seed = backends_hash(text_of(named->place))};
     make_room(backend, group->rules->connections);
-    if (watch->probe && backend->probing && !same_probe(watch, &backend->probing->rules->health))
+    if (watch->probe && backend->probing && !is_probed_so(backend, watch, named->target))
         return findings_add(findings, FINDING_ERROR, node, "another route probes %s otherwise", named->place);
     if (watch->probe && !backend->probing) {
         backend->probing = group;

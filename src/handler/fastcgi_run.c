@@ -175,7 +175,7 @@ bool fastcgi_run_fill(struct fastcgi_run *run)
  * that asking twice is not as good as asking once has a new one. */
 static void take_no_used_one(struct fastcgi_run *run)
 {
-    if (run->descriptor < 0 || run->lease.repeatable)
+    if (run->descriptor < 0 || backends_is_idempotent(run->exchange->request.method))
         return;
     (void)close(run->descriptor);
     run->descriptor = -1;
@@ -255,7 +255,8 @@ bool fastcgi_run_retry(struct fastcgi_run *run)
 
 static bool may_move(const struct fastcgi_run *run)
 {
-    bool again = run->again == AGAIN_ANY || (run->again == AGAIN_IDEMPOTENT && run->lease.repeatable);
+    bool again = run->again == AGAIN_ANY ||
+                 (run->again == AGAIN_IDEMPOTENT && backends_is_idempotent(run->exchange->request.method));
     return again && has_body_at_hand(run) && run->now < run->deadline;
 }
 
@@ -333,13 +334,14 @@ struct fastcgi_run *fastcgi_run_start(const struct fastcgi_settings *settings, c
     run->lines.handler = FASTCGI_NAME;
     run->descriptor = -1;
     run->lease = (struct backend_lease){.group = settings->group, .exchange = exchange};
-    run->lease.repeatable = backends_is_idempotent(exchange->request.method);
     run->now = run->moved_at = clock_milliseconds();
     run->deadline = run->now + settings->timeout;
     run->keep = settings->keep && !exchange->single;
     run->head = fastcgi_make_head(fastcgi_variables(settings, script, exchange), run->keep, exchange->arena);
     /* For a body that is known to be wrong nobody need be asked. */
     fastcgi_run_fill(run);
+    run->lease.repeatable =
+        backends_is_idempotent(exchange->request.method) && (run->body_ended || exchange->body.spooled);
     if (!run->failed && reach_backend(run))
         return run;
     *verdict = run->failure;

@@ -92,4 +92,11 @@ static bool http_reach(const void *target, uint64_t deadline, struct error *erro
     return backend_address_reach(&((const struct http_backend *)target)->address, deadline, error);
 }
 
-const struct backend_calls http_calls = {.probe = http_probe, .reach = http_reach};
+static bool http_asks_alike(const void *target, const void *other)
+{
+    const struct http_backend *one = target, *two = other;
+    return text_equal(one->prefix, two->prefix) && strcmp(host_of(one), host_of(two)) == 0;
+}
+
+const struct backend_calls http_calls = {
+    .probe = http_probe, .asks_alike = http_asks_alike, .reach = http_reach};

@@ -45,7 +45,7 @@ enum backend_outcome http_outcome(CURL *easy, CURLcode result)
 
 bool http_run_blame(struct http_run *run, struct verdict verdict)
 {
-    bool late = verdict.status == 504;
+    bool late = verdict.status == 504 || !run->easy; /* a name that is not found may take its time */
     if (!run->failed && !is_stale(run))
         backends_failed(&run->lease, late ? BACKEND_LATE : http_outcome(run->easy, run->result),
                         verdict.detail);

@@ -380,3 +380,21 @@ def test_faults_of_a_policy(tmp_path, folder, settings, said):
     result = harness.run([harness.installed("fcgiguard", folder), "check", "-c", file])
     output = result.stdout + result.stderr
     assert result.returncode != 0 and said in output and "secret" not in output, output
+
+
+@pytest.mark.parametrize("other, said", [
+    ({"health": {"probe": "/ping"}}, None),
+    ({"health": {"probe": "/pong"}}, "another route probes http://a:1 otherwise"),
+    ({"health": {"probe": "/ping", "interval": "1s"}}, "another route probes http://a:1 otherwise"),
+    ({"health": {"probe": "/ping"}, "host": "b"}, "another route probes http://a:1 otherwise"),
+    ({"health": {"probe": "/ping"}, "url": "http://a:1/x"}, "another route probes http://a:1 otherwise"),
+    ({"url": "http://a:1/x", "host": "b"}, None),  # it has no probe of its own
+])
+def test_routes_agree_on_probes(tmp_path, folder, other, said):
+    first = {"url": "http://a:1", "health": {"probe": "/ping"}}
+    file = tmp_path / "policy.yaml"
+    file.write_text(json.dumps({"routes": [
+        {"path": "/app/**", "auth": "none", "http": first},
+        {"path": "/other/**", "auth": "none", "http": {"url": "http://a:1", **other}}]}))
+    result = harness.run([harness.installed("fcgiguard", folder), "check", "-c", file])
+    assert (said is None) == (result.returncode == 0) and (said or "") in result.stderr, result

@@ -251,7 +251,8 @@ def test_in_a_browser(browser, server, guard, wiki):
     page.submit("/wiki/doku.php?id=start", id="start", do="login", u="alice", p=dokuwiki.PASSWORD,
                 sectok=page.run("return (document.querySelector('input[name=sectok]') || {}).value || ''"))
     page.go(f"http://localhost:{server.port}/wiki/doku.php?id=browser:page&do=edit")
-    assert page.run("return document.querySelectorAll('#tool__bar button').length") > 10, "scripts have made the tools"
+    harness.wait_until(lambda: page.run("return document.querySelectorAll('#tool__bar button').length") > 10,
+                       what="the tools that scripts make")
     since = len(browser.events)
     page.run("document.querySelector('#wiki__text').value = 'made in a //browser//';"
              "setTimeout(() => document.querySelector('#edbtn__save').click(), 0)")
