@@ -504,12 +504,11 @@ enum { PROCESSES = 4, THREADS = 4, CHECKS = 3000, KEYS = 500 };
 static const struct quota hot = {.algorithm = QUOTA_FIXED, .limit = 20000, .window = HOUR};
 static struct counters *queued;
 
-static void *check_all(void *unused)
+static void *check_all(void *number)
 {
     struct error own = {0};
     struct taken taken;
-    unsigned seed = (unsigned)(uintptr_t)&own;
-    (void)unused;
+    unsigned seed = (unsigned)(uintptr_t)number;
     for (int i = 0; i < CHECKS; i++) {
         char key[32];
         snprintf(key, sizeof key, "three %d", rand_r(&seed) % KEYS);
@@ -531,7 +530,6 @@ static int check_in_threads(int number)
     struct error own = {0};
     pthread_t threads[THREADS];
     bool failed = false;
-    (void)number;
     struct counters_rules with_end = rules;
     with_end.place = keys_path;
     with_end.timeout = 20000;
@@ -539,7 +537,7 @@ static int check_in_threads(int number)
     if (!queued || !counters_start(queued, &own))
         return 2;
     for (int i = 0; i < THREADS; i++)
-        pthread_create(&threads[i], NULL, check_all, NULL);
+        pthread_create(&threads[i], NULL, check_all, (void *)(uintptr_t)(number * THREADS + i + 1));
     for (int i = 0; i < THREADS; i++) {
         void *result;
         pthread_join(threads[i], &result);
