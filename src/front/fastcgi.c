@@ -5,9 +5,10 @@
  * is never handed from thread to thread. Before it waits for a handler or a
  * body, it lets another thread lead. Waking one costs more than the rest of that
  * turn, so a thread that has waited stands by: it waits for events beside the one
- * that leads. No more run at once than there are processors, but for that one. When every thread waits, the
- * keeper (the first thread) reads in their place: it queues what is complete and refuses what the queue
- * cannot hold. It also keeps the deadlines and takes the signals.
+ * that leads. No more run at once than there are processors, but for that one.
+ * When every thread waits, the keeper (the first thread) reads in their place: it
+ * queues what is complete and refuses what the queue cannot hold. It also keeps the
+ * deadlines and takes the signals.
  */
 #include "config.h"
 

@@ -5,12 +5,12 @@
  */
 #include "config.h"
 
-#include "handler/backends.h"
 #include "handler/respond.h"
 
 #include <jansson.h>
 
 #include "data/openapi.h"
+#include "handler/backends.h"
 
 enum { HEADERS_MOST = 50, HEADER_VALUE_MOST = 4096 };
 
