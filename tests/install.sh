@@ -11,7 +11,7 @@ build='gcc make autoconf automake pkg-config libc6-dev linux-libc-dev
     libyaml-dev libjansson-dev libssl-dev libseccomp-dev libsqlite3-dev libcurl4-openssl-dev libc-ares-dev
     libhiredis-dev libpcre2-dev zlib1g-dev'
 demo='lighttpd curl'
-tests='check clang mandoc openssl python3 python3-jwt python3-cryptography python3-pytest python3-jsonschema python3-fastapi python3-uvicorn curl git procps
+tests='check clang mandoc openssl python3 python3-jwt python3-cryptography python3-pytest python3-pytest-xdist python3-jsonschema python3-fastapi python3-uvicorn curl git procps
     lighttpd lighttpd-mod-openssl nginx apache2-bin libapache2-mod-fcgid caddy chromium
     nodejs gitweb cgit perl libcgi-pm-perl libfcgi-perl php-cgi php-fpm dokuwiki redis-server faketime systemd
     json-schema-test-suite libtest-json-schema-acceptance-perl'

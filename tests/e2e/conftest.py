@@ -23,6 +23,16 @@ def pytest_report_header(config):
             + ("as root" if harness.IS_ROOT else "not as root: what needs root is skipped"))
 
 
+def pytest_sessionfinish(session):
+    if hasattr(session.config, "workeroutput"):  # one of several processes: its figures go to the one that reports
+        session.config.workeroutput["notes"] = harness.NOTES
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    harness.NOTES.extend(getattr(node, "workeroutput", {}).get("notes", []))
+
+
 def pytest_terminal_summary(terminalreporter):
     if harness.NOTES:
         terminalreporter.section("figures")
