@@ -1,5 +1,6 @@
 """Fixtures: a folder for each module, and fcgiguard with a policy of its own."""
 
+import contextlib
 import signal
 import sys
 
@@ -13,6 +14,9 @@ def pytest_configure(config):
         raise KeyboardInterrupt
     signal.signal(signal.SIGTERM, interrupt)
     harness.raise_file_limit()
+    with contextlib.suppress(ImportError):
+        from xdist.workermanage import NodeManager
+        NodeManager.EXIT_TIMEOUT = 60  # seconds for the other processes to stop their servers
     if not (harness.BUILD / "fcgiguard").exists():
         pytest.exit(f"there is no {harness.BUILD}/fcgiguard: set BUILD to the folder of a finished `make check`", 2)
 
