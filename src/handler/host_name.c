@@ -20,7 +20,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-enum { RENEWAL_MS = 1000 }; /* how long the caller who asks waits, where he has other addresses */
+enum {
+    RENEWAL_MS = 1000,  /* how long the caller who asks waits, where he has other addresses */
+    SOCKETS_LIMIT = 32, /* of one question; c-ares asks one server after the other */
+};
 
 struct host_name {
     const char *host;
@@ -91,42 +94,59 @@ static void take_answer(void *context, int status, int timeouts, struct ares_add
     ares_freeaddrinfo(result);
 }
 
-/* Waits for one of the channel's sockets, or for its own clock, and lets it go on. */
-static void go_on(ares_channel channel, uint64_t left)
+/* The sockets that a channel waits for. */
+struct sockets {
+    struct pollfd items[SOCKETS_LIMIT];
+    nfds_t count;
+};
+
+/* What c-ares wants to know of a socket now; of a closed one, nothing. */
+static void note_socket(void *context, ares_socket_t socket, int readable, int writable)
 {
-    ares_socket_t sockets[ARES_GETSOCK_MAXNUM];
-    struct pollfd items[ARES_GETSOCK_MAXNUM];
+    struct sockets *sockets = context;
+    short events = (short)((readable ? POLLIN : 0) | (writable ? POLLOUT : 0));
+    nfds_t i = 0;
+    while (i < sockets->count && sockets->items[i].fd != socket)
+        i++;
+    if (!events && i < sockets->count)
+        sockets->items[i] = sockets->items[--sockets->count];
+    if (!events || i == SOCKETS_LIMIT)
+        return;
+    sockets->items[i] = (struct pollfd){socket, events, 0};
+    if (i == sockets->count)
+        sockets->count++;
+}
+
+/* Waits for one of the channel's sockets, or for its own clock, and lets it go on. */
+static void go_on(ares_channel channel, const struct sockets *sockets, uint64_t left)
+{
+    struct sockets waited = *sockets; /* the channel changes its own as it goes on */
     struct timeval most = {(time_t)(left / 1000), (suseconds_t)(left % 1000) * 1000}, next;
-    /* The macros of c-ares shift into the sign. */
-    unsigned mask = (unsigned)ares_getsock(channel, sockets, ARES_GETSOCK_MAXNUM);
-    nfds_t count = 0;
-    for (int i = 0; i < ARES_GETSOCK_MAXNUM; i++) {
-        short events =
-            (short)((mask >> i & 1 ? POLLIN : 0) | (mask >> (i + ARES_GETSOCK_MAXNUM) & 1 ? POLLOUT : 0));
-        if (events)
-            items[count++] = (struct pollfd){sockets[i], events, 0};
-    }
     const struct timeval *time = ares_timeout(channel, &most, &next);
     long pause = time->tv_sec * 1000L + time->tv_usec / 1000 + 1;
-    if (poll(items, count, pause > INT_MAX ? INT_MAX : (int)pause) <= 0)
+    if (poll(waited.items, waited.count, pause > INT_MAX ? INT_MAX : (int)pause) <= 0)
         ares_process_fd(channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
-    for (nfds_t i = 0; i < count; i++)
-        if (items[i].revents)
-            ares_process_fd(channel, items[i].revents & ~POLLOUT ? items[i].fd : ARES_SOCKET_BAD,
-                            items[i].revents & POLLOUT ? items[i].fd : ARES_SOCKET_BAD);
+    for (nfds_t i = 0; i < waited.count; i++) {
+        const struct pollfd *item = &waited.items[i];
+        if (item->revents)
+            ares_process_fd(channel, item->revents & ~POLLOUT ? item->fd : ARES_SOCKET_BAD,
+                            item->revents & POLLOUT ? item->fd : ARES_SOCKET_BAD);
+    }
 }
 
 static void ask(const struct host_name *name, uint64_t deadline, struct answer *answer)
 {
     const struct ares_addrinfo_hints hints = {
         .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = ARES_AI_NUMERICSERV};
+    struct sockets sockets = {.count = 0};
+    struct ares_options options = {.sock_state_cb = note_socket, .sock_state_cb_data = &sockets};
     ares_channel channel;
-    *answer = (struct answer){.status = ares_init(&channel)};
+    *answer = (struct answer){.status = ares_init_options(&channel, &options, ARES_OPT_SOCK_STATE_CB)};
     if (answer->status != ARES_SUCCESS)
         return;
     ares_getaddrinfo(channel, name->host, name->port, &hints, take_answer, answer);
     for (uint64_t now; !answer->complete && (now = clock_milliseconds()) < deadline;)
-        go_on(channel, deadline - now);
+        go_on(channel, &sockets, deadline - now);
     ares_destroy(channel); /* what is still asked ends here, as ARES_EDESTRUCTION */
     if (answer->status == ARES_SUCCESS && answer->addresses.count == 0)
         answer->status = ARES_ENODATA;
