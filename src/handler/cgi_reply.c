@@ -86,7 +86,7 @@ static enum cgi_reply_step take_header(struct cgi_reply *reply, struct text name
 
 static enum cgi_reply_step take_end(struct cgi_reply *reply)
 {
-    if (!reply->has_type && !reply->has_location && !reply->status)
+    if (!reply->may_be_bare && !reply->has_type && !reply->has_location && !reply->status)
         return broken(reply,
                       "the program wrote no header: one of Content-Type, Location and Status is needed");
     /* A local redirect (RFC 3875, 6.2.2) is left to the client to follow, as every redirect is. */

@@ -24,6 +24,8 @@ struct cgi_reply {
     int64_t length;         /* Content-Length, or -1 */
     const char *fault;      /* for the log; what the program wrote is cut and escaped in it */
 
+    bool may_be_bare; /* set by the caller: none of Content-Type, Location and Status is 200 */
+
     struct arena *arena;
     struct bytes line; /* one that has not ended yet */
     size_t size, count;

@@ -102,6 +102,14 @@ static bool read_head(struct fastcgi_run *run, struct cgi_reply *reply)
     return true;
 }
 
+/* Web servers take a reply without any header of CGI's, so some applications write none. */
+static struct cgi_reply new_reply(struct exchange *exchange)
+{
+    struct cgi_reply reply = cgi_reply_new(exchange->arena);
+    reply.may_be_bare = true;
+    return reply;
+}
+
 static void *fastcgi_begin(const void *settings, struct exchange *exchange, struct verdict *verdict)
 {
     struct script script;
@@ -110,14 +118,14 @@ static void *fastcgi_begin(const void *settings, struct exchange *exchange, stru
     struct fastcgi_run *run = fastcgi_run_start(settings, &script, exchange, verdict);
     if (!run)
         return NULL;
-    struct cgi_reply reply = cgi_reply_new(exchange->arena);
+    struct cgi_reply reply = new_reply(exchange);
     while (!read_head(run, &reply) || !fastcgi_run_accept(run, reply.status)) {
         if (!fastcgi_run_move(run)) {
             *verdict = run->failure;
             fastcgi_run_stop(run);
             return NULL;
         }
-        reply = cgi_reply_new(exchange->arena);
+        reply = new_reply(exchange);
     }
     exchange->reply = (struct reply){
         .status = reply.status, .headers = reply.headers, .length = reply.length, .from_handler = true};

@@ -136,6 +136,7 @@ static enum backend_outcome ask_on(struct probe *probe, const char *path)
 {
     probe->reply = (struct fastcgi_reply){0};
     probe->head = cgi_reply_new(probe->arena);
+    probe->head.may_be_bare = true;
     probe->step = CGI_REPLY_MORE;
     probe->answered = false;
     enum backend_outcome outcome = send_request(probe, make_request(path, probe->arena));

@@ -32,6 +32,8 @@ my %answers = (
     "permanent" => "Status: 301 Moved\r\nLocation: http://example.com/\r\n\r\n",
     "missing" => "Status: 404 Not Found\r\n\r\n",
     "teapot" => "Status: 418 I am a teapot\r\nContent-Type: text/plain\r\n\r\nshort and stout\n",
+    "untyped" => "X-Only: this\r\n\r\nsome text\n",
+    "bare" => "\r\nsome text\n",
     "none" => "Status: 204 No Content\r\n\r\n",
     "unchanged" => "Status: 304 Not Modified\r\nETag: \"a\"\r\n\r\n",
     "cookies" => "Set-Cookie: a=1; Path=/\r\nSet-Cookie: b=2\r\nContent-Type: text/plain\r\n\r\ncookies\n",
@@ -158,7 +160,8 @@ def pair(request, folder, guard, applications):
 
 @pytest.mark.parametrize("name, status", [
     ("redirect", 302), ("path", 302), ("permanent", 301), ("missing", 404), ("teapot", 418), ("none", 204),
-    ("unchanged", 304), ("cookies", 200), ("names", 200), ("exact", 200), ("pieces", 200), ("large", 200)])
+    ("untyped", 200), ("bare", 200), ("unchanged", 304), ("cookies", 200), ("names", 200), ("exact", 200),
+    ("pieces", 200), ("large", 200)])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_reply_is_the_applications(pair, method, name, status):
     reply = same(pair.ask("/a/" + name, method))

@@ -215,6 +215,23 @@ START_TEST(reply_that_has_not_ended)
 }
 END_TEST
 
+START_TEST(reply_that_may_be_bare)
+{
+    static const char *const outputs[] = {"\n", "\r\nbody", "X-A: b\n\n"};
+    for (size_t i = 0; i < COUNT(outputs); i++)
+        for (int may = 0; may < 2; may++) {
+            struct arena *arena = arena_new();
+            struct cgi_reply reply = cgi_reply_new(arena);
+            size_t used;
+            reply.may_be_bare = may;
+            ck_assert_int_eq(feed_in_pieces(&reply, text_of(outputs[i]), 1, &used),
+                             may ? CGI_REPLY_COMPLETE : CGI_REPLY_BROKEN);
+            ck_assert_int_eq(reply.status, may ? 200 : 0);
+            arena_free(arena);
+        }
+}
+END_TEST
+
 /* A block of exactly `size` bytes, in lines of about 1000 or in one. */
 static struct text block_of(struct arena *arena, size_t size, bool one_line)
 {
@@ -884,6 +901,7 @@ static Suite *handler_suite(void)
     tcase_add_loop_test(reply, reply_whole, 0, COUNT(reply_cases));
     tcase_add_loop_test(reply, reply_in_pieces, 0, COUNT(reply_cases));
     tcase_add_test(reply, reply_that_has_not_ended);
+    tcase_add_test(reply, reply_that_may_be_bare);
     tcase_add_test(reply, reply_size_limit);
     tcase_add_test(reply, reply_header_count);
     tcase_add_loop_test(told, environment, 0, COUNT(environment_cases));
