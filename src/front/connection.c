@@ -142,6 +142,17 @@ bool connection_is_complete(const struct connection *connection)
     return connection->intake && connection->intake->stdin_done;
 }
 
+bool connection_may_begin(const struct connection *connection)
+{
+    return connection_awaits_reply(connection) && connection_has_head(connection) &&
+           !connection->intake->stdin_done && !connection->intake->waits_for_body;
+}
+
+void connection_wait_for_body(struct connection *connection)
+{
+    connection->intake->waits_for_body = true;
+}
+
 bool connection_takes_input(const struct connection *connection)
 {
     const struct intake *intake = connection->intake;

@@ -47,6 +47,7 @@ struct connection {
     bool retired;              /* we have ended the peer's side, which thus tells nothing of the peer */
     _Atomic uint64_t deadline; /* while waiting; clock_milliseconds */
     _Atomic uint64_t grace;    /* while waiting: milliseconds it may go on so when the worker drains */
+    _Atomic uint64_t begins;   /* while waiting: when it is served as it is; clock_milliseconds */
     struct intake *intake;     /* NULL while idle */
     struct connection *next;   /* in the queue, or in the free list */
 };
@@ -90,6 +91,12 @@ bool connection_has_head(const struct connection *);
 
 /* Whether the whole request is here, its body included. */
 bool connection_is_complete(const struct connection *);
+
+/* Whether a request is here but for the rest of its body, and may be served without. */
+bool connection_may_begin(const struct connection *);
+
+/* Says of such a request that it is to wait for all of its body. */
+void connection_wait_for_body(struct connection *);
 
 /* Whether it would read what comes in now, rather than leave it for later. */
 bool connection_takes_input(const struct connection *);

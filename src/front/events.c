@@ -17,6 +17,9 @@
  * taken any more. */
 enum { FIRST_BYTE_MS = 1000 };
 
+/* A body that pauses for so long may be one that is made bit by bit, and never whole. */
+enum { BODY_PAUSE_MS = 200 };
+
 void events_ring(int alarm)
 {
     uint64_t one = 1;
@@ -72,6 +75,13 @@ static uint64_t grace_of(const struct connection *connection)
     return connection->served ? 0 : FIRST_BYTE_MS;
 }
 
+/* When a request whose body pauses may be served without the rest of it. */
+static uint64_t beginning_of(const struct connection *connection, enum connection_step step)
+{
+    bool may = step == CONNECTION_READ && connection_may_begin(connection);
+    return may ? clock_milliseconds() + BODY_PAUSE_MS : UINT64_MAX;
+}
+
 /* Tells epoll what to wait for. Events are edges, so that a connection on which
  * one request follows another costs no call here: only what changes is told,
  * and an edge is made again where bytes may have been left unread. */
@@ -96,6 +106,7 @@ bool events_await(struct front *front, struct connection *connection, enum conne
 {
     atomic_store(&connection->deadline, clock_milliseconds() + patience(front, connection, step));
     atomic_store(&connection->grace, grace_of(connection));
+    atomic_store(&connection->begins, beginning_of(connection, step));
     events_arm(front, connection, events_of(connection, step));
     int claimed = CONNECTION_CLAIMED;
     if (atomic_compare_exchange_strong(&connection->state, &claimed, CONNECTION_WAITING))

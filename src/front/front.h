@@ -80,6 +80,7 @@ void turns_wait(struct exchange *);           /* the exchange begins to wait: an
 struct connection *turns_next(struct turn *); /* of its batch */
 bool turns_queue(struct front *, struct connection *); /* false: the queue is full */
 bool turns_have_queue(struct front *);
+bool turns_have_room(struct front *);   /* half of the threads have no work */
 bool turns_need_relief(struct front *); /* nobody reads what comes in, and nobody can but the keeper */
 
 /* steps.c: a claimed connection. True, or a connection, when there is a request
@@ -94,6 +95,9 @@ struct connection *steps_take_event(struct front *, const struct epoll_event *, 
 void steps_serve(struct turn *, struct connection *, struct intake **spare);
 void steps_queue(struct front *, struct connection *, struct intake **spare);
 enum connection_step steps_refuse(struct front *, struct connection *, struct verdict, struct intake **spare);
+
+/* Whether the connection's request is one that is served while its body is coming. */
+bool steps_take_bodies(struct front *, struct connection *);
 
 /* keeper.c: the first thread. */
 int keeper_open_signals(void);                /* -1 on failure */

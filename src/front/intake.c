@@ -79,7 +79,7 @@ void intake_begin(struct intake *intake, const struct connection_limits *limits)
     intake->authorizer = intake->keep = false;
     intake->params_done = intake->stdin_done = intake->head_too_large = false;
     intake->discard = intake->broken = intake->begun = intake->finished = intake->aborted = intake->shut =
-        false;
+        intake->waits_for_body = false;
     intake->channel.holds = intake->channel.counts = false;
     intake->discarded = 0;
     if (intake->head)

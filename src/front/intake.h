@@ -27,14 +27,15 @@ struct intake {
     unsigned id;     /* 0: none has begun */
     bool authorizer; /* its role: it has no body, and no end of one */
     bool keep, params_done, stdin_done, head_too_large;
-    bool discard;       /* answered already: the rest of its body is dropped */
-    uint64_t discarded; /* bytes of it */
-    bool broken;        /* the peer broke the protocol, or is gone */
-    bool begun;         /* a part of its reply has been written */
-    bool finished;      /* its reply is complete */
-    bool aborted;       /* the reply broke off: close the connection */
-    bool shut;          /* nothing more is sent, and the peer was told */
-    char *head;         /* the PARAMS stream; malloc'ed */
+    bool discard;        /* answered already: the rest of its body is dropped */
+    uint64_t discarded;  /* bytes of it */
+    bool broken;         /* the peer broke the protocol, or is gone */
+    bool begun;          /* a part of its reply has been written */
+    bool finished;       /* its reply is complete */
+    bool aborted;        /* the reply broke off: close the connection */
+    bool shut;           /* nothing more is sent, and the peer was told */
+    bool waits_for_body; /* it is not to be served before its body is here */
+    char *head;          /* the PARAMS stream; malloc'ed */
     size_t head_length, head_capacity;
 
     /* The record being read. */

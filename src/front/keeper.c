@@ -39,6 +39,25 @@ static void expire(struct front *front, struct connection *connection, struct in
         steps_queue(front, connection, spare);
 }
 
+/* Such a request costs a thread until its body is whole, and a few are let in. */
+static void begin(struct front *front, struct connection *connection, struct intake **spare)
+{
+    enum connection_step step = connection_advance(connection, &front->limits, spare);
+    if (step == CONNECTION_READ && connection_may_begin(connection)) {
+        if (steps_take_bodies(front, connection))
+            step = CONNECTION_READY;
+        else
+            connection_wait_for_body(connection);
+    }
+    if (steps_follow(front, connection, step, spare))
+        steps_queue(front, connection, spare);
+}
+
+static bool may_begin(struct front *front, const struct connection *connection, uint64_t now)
+{
+    return atomic_load(&connection->begins) <= now && turns_have_room(front);
+}
+
 static bool is_due(const struct front *front, const struct connection *connection, uint64_t now)
 {
     return atomic_load(&connection->deadline) <= now ||
@@ -54,11 +73,14 @@ static void keep_deadlines(struct front *front, struct intake **spare)
     pthread_mutex_unlock(&front->lock);
     for (size_t i = 0; i < used; i++) {
         struct connection *connection = &front->table[i];
-        if (atomic_load(&connection->state) != CONNECTION_WAITING || !is_due(front, connection, now) ||
+        if (atomic_load(&connection->state) != CONNECTION_WAITING ||
+            (!is_due(front, connection, now) && !may_begin(front, connection, now)) ||
             !events_claim(connection))
             continue;
         if (is_due(front, connection, now))
             expire(front, connection, spare);
+        else if (may_begin(front, connection, now))
+            begin(front, connection, spare);
         else if (steps_advance(front, connection, spare)) /* something came in between */
             steps_queue(front, connection, spare);
     }

@@ -302,6 +302,18 @@ void serve_refusal(const struct policy *policy, struct exchange *exchange, const
     access_log_write(exchange);
 }
 
+bool serve_takes_body(const struct policy *policy, struct exchange *exchange, const struct params *params)
+{
+    begin_exchange(exchange);
+    if (request_read(&exchange->request, params, &policy->server.request, exchange->arena).kind !=
+            VERDICT_PASS ||
+        router_find(policy->router, exchange).kind != VERDICT_PASS || route_needs_body(exchange->route))
+        return false;
+    const struct handler *handler = exchange->route->handler;
+    exchange->body.stated = exchange->request.content_length;
+    return !handler->wants_body || !handler->wants_body(exchange->route->settings, exchange);
+}
+
 struct verdict serve_judge(const struct policy *policy, struct exchange *exchange,
                            const struct params *params)
 {

@@ -61,6 +61,16 @@ enum connection_step steps_refuse(struct front *front, struct connection *connec
     return settle(front, connection, spare);
 }
 
+bool steps_take_bodies(struct front *front, struct connection *connection)
+{
+    struct exchange exchange = new_exchange(front, connection, NULL);
+    struct params params;
+    bool take =
+        read_params(front, connection, &params) && serve_takes_body(front->policy, &exchange, &params);
+    arena_reset(connection_arena(connection));
+    return take;
+}
+
 /* Follows a claimed connection step by step until it waits, is closed (both
  * false), or has a request to be served (true). */
 bool steps_follow(struct front *front, struct connection *connection, enum connection_step step,

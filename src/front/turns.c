@@ -91,6 +91,14 @@ bool turns_have_queue(struct front *front)
     return has;
 }
 
+bool turns_have_room(struct front *front)
+{
+    pthread_mutex_lock(&front->lock);
+    bool have = front->parked > front->queued && 2 * (front->parked - front->queued) >= front->threads;
+    pthread_mutex_unlock(&front->lock);
+    return have;
+}
+
 /* With the lock held. */
 static struct connection *dequeue(struct front *front)
 {
