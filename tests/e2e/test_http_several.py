@@ -62,7 +62,7 @@ def group(folder, start_guard, request):
             made = {}
             for name in names + backups:
                 path = str(folder.writable("run") / f"{request.node.name[:30]}-{name}.sock")
-                made[name] = Application(name, path if name.isupper() else ("127.0.0.1", 0))
+                made[name] = Application(name, path if name.isupper() else None)
                 ends.callback(made[name].leave)
                 ends.callback(made[name].release.set)
             settings["url"] = [made[name].url for name in names]

@@ -125,9 +125,9 @@ def test_what_is_not_a_socket_is_left_alone(start_guard, helper, kind):
 def test_tcp(start_guard, helper):
     for form, family, host in (("tcp:127.0.0.1:{}", socket.AF_INET, "127.0.0.1"), ("tcp:[::1]:{}", socket.AF_INET6, "::1")):
         try:
+            port = harness.free_port()
             with socket.socket(family) as probe:
-                probe.bind((host, 0))
-                port = probe.getsockname()[1]
+                probe.bind((host, port))
         except OSError:
             continue
         guard = start_guard(simple(helper, listen=form.format(port)), start=False)
