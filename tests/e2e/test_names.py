@@ -122,9 +122,9 @@ def fixture_start(folder, names, handler):
     started = []
 
     def start(host, port, keep=False, **settings):
-        folder.write("resolv.conf", f"nameserver {names.address}\noptions timeout:1 attempts:1\n")
+        folder.write("resolv.conf", f"nameserver {names.address}\noptions timeout:4 attempts:1\n")
         folder.write("hosts", "127.0.0.1 localhost\n127.0.0.1 in-hosts.test\n")
-        settings = {"connect_timeout": "2s", "idle": "1h" if keep else "100ms", **settings}
+        settings = {"connect_timeout": "6s", "idle": "1h" if keep else "100ms", **settings}
         if handler == "fastcgi":
             settings = {"address": f"{host}:{port}", "keep": keep, **settings}
         else:
