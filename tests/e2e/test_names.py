@@ -6,6 +6,7 @@ guard sees, in a mount namespace of its own."""
 
 import contextlib
 import ipaddress
+import itertools
 import random
 import socket
 import struct
@@ -94,6 +95,9 @@ class NameServer:
         self.listener.close()
 
 
+counter = itertools.count()  # a log of its own for each guard
+
+
 class Named(harness.Guard):
     """A guard to which other files are /etc/resolv.conf and /etc/hosts."""
 
@@ -130,7 +134,7 @@ def fixture_start(folder, names, handler):
         else:
             settings = {"url": f"http://{host}:{port}", **settings}
         guard = Named(folder, {"user": harness.WEB_USER, "routes": [{"path": "/**", "auth": "none", handler: settings}]},
-                      user=None)
+                      user=None, name=f"guard-{next(counter)}")
         started.append(guard)
         return guard
     yield start
