@@ -57,10 +57,31 @@ def wait_until(true, seconds=10, what="the condition", pause=0.02):
         time.sleep(pause)
 
 
+def server_ports():
+    """Ports below those that outgoing connections are given, from a place that differs by process."""
+    end = 20000  # from there on examples/quickstart.sh looks for one
+    with contextlib.suppress(OSError):
+        end = min(end, int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0]))
+    ports = range(max(1024, end - 9000), end) or range(1024, 65536)
+    at = os.getpid() * 1000 % len(ports)
+    return iter([*ports[at:], *ports[:at]])
+
+
+PORTS = server_ports()
+HELD = []  # a name for each port that was handed out: it is nobody else's until this process ends
+
+
 def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that nobody listens at, and that no other run of these tests is handed."""
+    for port in PORTS:
+        name = socket.socket(socket.AF_UNIX)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            name.bind(f"\0fcgiguard-test-port-{port}")
+            probe.bind(("", port))
+            HELD.append(name)
+            return port
+        name.close()
+    raise AssertionError("no port is free")
 
 
 def raise_file_limit():

@@ -6,6 +6,8 @@ import socket
 import threading
 import time
 
+import harness
+
 
 class Request:
     def __init__(self, serial, head, body):
@@ -29,7 +31,8 @@ class Backend:
     closes), CLOSE, RESET, END (of what is sent: it still could be read from), numbers (seconds to wait) and
     events (to wait for). /canary/X answers X."""
 
-    def __init__(self, address=("127.0.0.1", 0), scripts=None):
+    def __init__(self, address=None, scripts=None):
+        address = address or ("127.0.0.1", harness.free_port())
         self.scripts = scripts or {}
         self.requests, self.connections, self.lock = [], 0, threading.Lock()
         self.open = {}

@@ -213,8 +213,8 @@ def test_client_is_not_told(front):
 
 def test_log_tells_of_the_request(front):
     front.fetch("/admin/page?told=1", headers=[bearer()])
-    lines = [line for line in front.guard.log() if line.get("path") == "/admin/page"]
-    assert lines and lines[-1]["route"] == "/admin/**" and lines[-1]["status"] == 403 and lines[-1]["caller"] == "bob"
+    line = front.guard.wait_entry(event="request", path="/admin/page", status=403)
+    assert (line["route"], line["caller"]) == ("/admin/**", "bob")
 
 
 # ---- the question by itself

@@ -394,17 +394,18 @@ def test_form(browser, pages, api, origin, status):
 
 # ---- pages of refusals
 
-PAGES = {401: "/app/user/hello", 404: "/app/nowhere", 429: "/app/limited/hello", 500: raw("Status: 500\n\nTraceback")}
+PAGES = {401: "/app/user/hello", 404: "/app/nowhere", 429: "/app/limited/hello", 500: "/app/h/raw"}
 
 
 @pytest.mark.parametrize("status", PAGES)
 def test_page_of_a_refusal(browser, api, status):
     """Who follows a link sees a page with its style, which its own policy lets in and nothing else."""
-    page = browser.page(api.url(PAGES[status]))
+    path = f"{PAGES[status]}/{next(api.count)}"
+    page = browser.page(api.url(path + raw("Status: 500\n\nTraceback").partition("raw")[2]))
     assert page.run("return [document.contentType, document.title !== '', document.scripts.length]") == ["text/html", True, 0]
     assert page.complaints() == []
     text = page.run("return document.body.innerText")
-    identifier = api.asked(PAGES[status].partition("?")[0], 1) and api.guard.entries(event="request", status=status)[-1]["requestId"]
+    identifier = api.guard.wait_entry(20, event="request", path=path, status=status)["requestId"]
     assert identifier in text and "Traceback" not in text and "{" not in text
     style = "return [getComputedStyle(document.body).fontFamily, getComputedStyle(document.body).backgroundColor]"
     styled = page.run(style)

@@ -26,7 +26,7 @@ class Program:
         self.mark = uuid.uuid4().hex
         own = {"TEST_MARK": self.mark}
         policy = {
-            "log": f"file:{self.log}", "spool": str(self.spool), "timeouts": {"read": "2s", "write": "1s"},
+            "log": f"file:{self.log}", "spool": str(self.spool), "timeouts": {"read": "20s", "write": "5s"},
             "defaults": {"auth": "none", "body": "4mb"},
             "routes": [
                 {"path": "/app/h/**", "methods": ["GET", "POST"], "exec": {"program": helper, "environment": own}},
@@ -50,7 +50,7 @@ class Program:
 
     def ask(self, method="GET", uri="/app/h/hello", body=b"", **words):
         process = self.start(subprocess.PIPE, subprocess.PIPE, method=method, uri=uri, body=body or None, **words)
-        out, errors = process.communicate(body, timeout=30)
+        out, errors = process.communicate(body, timeout=120)
         reply = records.Reply(raw=out, errors=errors, application_status=process.returncode)
         reply.status, reply.headers, reply.body = records.parse(out)
         assert not harness.REPORTS.search(errors.decode("utf-8", "replace")), errors
@@ -127,7 +127,7 @@ def test_body_is_not_read_past_its_length(program):
     process = program.start(reader, subprocess.PIPE, method="POST", uri="/app/h/count", body=b"abc")
     os.close(reader)
     os.write(writer, b"abcdefgh")
-    out, _ = process.communicate(timeout=20)
+    out, _ = process.communicate(timeout=60)
     os.close(writer)
     assert records.parse(out)[2].split() == [b"3", b"%d" % zlib.crc32(b"abc")]
 
@@ -138,7 +138,7 @@ def ask_over_one_socket(program, method, uri, body):
     ours, theirs = socket.socketpair()
     process = program.start(theirs, theirs, method=method, uri=uri, body=body or None)
     theirs.close()
-    ours.settimeout(20)
+    ours.settimeout(60)
     received = b""
     with contextlib.suppress(BrokenPipeError):
         ours.sendall(body)
@@ -148,7 +148,7 @@ def ask_over_one_socket(program, method, uri, body):
         if not more:
             break
         received += more
-    process.communicate(timeout=10)
+    process.communicate(timeout=60)
     ours.close()
     return records.parse(received)
 
@@ -172,7 +172,7 @@ def test_server_ends_it(program, uri):
     process = program.start(subprocess.DEVNULL, subprocess.PIPE, uri=uri)
     harness.wait_until(lambda: len(program.programs()) >= 5, 5, "the program and its family run")
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=10)
+    process.communicate(timeout=60)
     program.leaves_nothing()
 
 
@@ -182,7 +182,7 @@ def test_server_closes_the_output(program):
     os.close(writer)
     assert os.read(reader, 1000).startswith(b"Status: 200")
     os.close(reader)
-    process.communicate(timeout=10)
+    process.communicate(timeout=60)
     assert process.returncode != 0
     program.leaves_nothing()
 
@@ -194,7 +194,7 @@ def test_late_end_signal_costs_no_log_line(program):
         process = program.start(subprocess.DEVNULL, subprocess.PIPE, uri="/app/h/hello")
         out = process.stdout.read()
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=10)
+        process.communicate(timeout=60)
         reply = records.Reply(raw=out)
         reply.status, reply.headers, reply.body = records.parse(out)
         assert reply.body == b"hello\n"

@@ -122,8 +122,8 @@ def test_errors_and_the_log(front):
     assert "said aside" in entry["line"]
     reply = front.fetch("/app/php/fatal.php")
     assert (reply.status, error(reply)) == (500, "internal_error") and b"nobody" not in reply.body
-    assert [entry for entry in guard.entries(event="program", requestId=reply.get("X-Request-ID"))
-            if "nobody_defined_this" in entry["line"]]
+    harness.wait_until(lambda: [entry for entry in guard.entries(event="program", requestId=reply.get("X-Request-ID"))
+                                if "nobody_defined_this" in entry["line"]], what="its error in the log")
     assert front.fetch("/app/own/status.php?s=503").body == b"status"
 
 

@@ -195,13 +195,9 @@ def guard(start_guard, backend, folder):
         """Another spelling each time, so that each route has connections of its own."""
         return "unix:" + os.path.dirname(backend.path) + "/." * next(ways) + "/" + os.path.basename(backend.path)
     many = ["GET", "POST", "PUT", "HEAD"]
-    silent = {"first_byte": "300ms", "silence": "300ms"}
-    lone = socket.socket()
-    lone.bind(("127.0.0.1", 0))
-    port = lone.getsockname()[1]
-    lone.close()
+    silent = {"first_byte": "2s", "silence": "2s"}
     made = start_guard({
-        "threads": 12, "timeouts": {"read": "2s", "write": "2s"}, "request": {"head": "512kb", "header": "128kb"}, "defaults": {"auth": "none", "body": "64mb"},
+        "threads": 12, "timeouts": {"read": "20s", "write": "20s"}, "request": {"head": "512kb", "header": "128kb"}, "defaults": {"auth": "none", "body": "64mb"},
         "routes": [
             {"path": "/app/x/**", "methods": many, "fastcgi": {"address": address(), "max_output": "64kb", "idle": "1h"}},
             {"path": "/app/big/**", "methods": many, "fastcgi": {"address": address(), "connections": 2}},
@@ -217,8 +213,8 @@ def guard(start_guard, backend, folder):
              "fastcgi": {"address": address(), "connections": 1, "queue_timeout": "1m"}},
             {"path": "/app/idle/**", "methods": many, "fastcgi": {"address": address(), "idle": "100ms"}},
             {"path": "/app/none/**", "fastcgi": f"unix:{folder}/nobody.sock"},
-            {"path": "/app/refused/**", "fastcgi": f"127.0.0.1:{port}"},
-            {"path": "/app/nowhere/**", "fastcgi": {"address": "no.such.name.invalid:9000", "connect_timeout": "2s"}},
+            {"path": "/app/refused/**", "fastcgi": f"127.0.0.1:{harness.free_port()}"},
+            {"path": "/app/nowhere/**", "fastcgi": {"address": "no.such.name.invalid:9000", "connect_timeout": "1m"}},
         ]}, name="hostile")
     return made
 

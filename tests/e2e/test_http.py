@@ -191,7 +191,8 @@ def guard(folder, start_guard, app, secure, second):
     return start_guard({
         "log": "stderr", "defaults": {"auth": "none", "methods": METHODS, "body": "200mb"},
         "routes": [
-            route("plain", app.url, first_byte="500ms"),
+            route("plain", app.url),
+            route("hurried", app.url, first_byte="500ms"),
             route("name", f"http://localhost:{app.address[1]}"),
             route("nowhere", "http://nothing.invalid"),
             route("tls", f"https://localhost:{port}", ca_file="ca.pem"),
@@ -288,7 +289,7 @@ def test_stopped(guard, app):
     app.process.notify(signal.SIGSTOP)
     try:
         for method, body in (("GET", None), ("POST", b"x" * 5000000)):
-            assert error(ask(guard.address, method, "/app/plain/x", body=body)) == (504, "backend_timeout")
+            assert error(ask(guard.address, method, "/app/hurried/x", body=body)) == (504, "backend_timeout")
     finally:
         app.process.notify(signal.SIGCONT)
     wait_until(lambda: ask(guard.address, uri="/app/plain/x").status == 200, what="it answers again")

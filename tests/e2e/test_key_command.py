@@ -21,7 +21,7 @@ from conftest import needs_root
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 DIGEST = "sha256:" + "0f" * 32
-MANY = max(10, int(50 * harness.SCALE))
+MANY = max(10, int(25 * harness.SCALE))
 
 
 @pytest.fixture(scope="module")

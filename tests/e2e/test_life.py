@@ -24,7 +24,7 @@ from records import Connection, ask, environment
 
 
 def simple(helper, **more):
-    return {"defaults": {"auth": "none"}, "timeouts": {"drain": "3s", "idle": "20s"},
+    return {"defaults": {"auth": "none"}, "timeouts": {"drain": "15s", "idle": "20s"},
             "routes": [{"path": "/app/h/**", "methods": ["GET", "POST"], "exec": helper}], **more}
 
 
@@ -69,7 +69,7 @@ def test_owner_of_the_socket(start_guard, helper):
 
 def failed_start(guard):
     guard.start(wait=False)
-    status = guard.process.process.wait(15)
+    status = guard.process.process.wait(60)
     assert status not in (0, None)
     return guard.text()
 
@@ -125,9 +125,9 @@ def test_what_is_not_a_socket_is_left_alone(start_guard, helper, kind):
 def test_tcp(start_guard, helper):
     for form, family, host in (("tcp:127.0.0.1:{}", socket.AF_INET, "127.0.0.1"), ("tcp:[::1]:{}", socket.AF_INET6, "::1")):
         try:
+            port = harness.free_port()
             with socket.socket(family) as probe:
-                probe.bind((host, 0))
-                port = probe.getsockname()[1]
+                probe.bind((host, port))
         except OSError:
             continue
         guard = start_guard(simple(helper, listen=form.format(port)), start=False)
@@ -398,10 +398,9 @@ def test_term_drains(start_guard, helper):
         slow.send(records.request(environment(uri="/app/h/slow?1000"), keep=True))
         wait_until(guard.programs, 5, "it runs")
         guard.process.notify(signal.SIGTERM)
-        started = time.monotonic()
         assert idle.closed()
         assert slow.reply().body == b"hello\n"
-        assert guard.process.process.wait(10) == 0
+        assert guard.process.process.wait(60) == 0
     assert not os.path.exists(guard.address)
     guard.wait_no_programs()
 
@@ -409,7 +408,7 @@ def test_term_drains(start_guard, helper):
 @pytest.mark.parametrize("which", [signal.SIGTERM, signal.SIGHUP])
 def test_connections_without_a_request_hold_nothing_up(start_guard, helper, which):
     """A web server's new connection: its request may come a little later, but not for long."""
-    guard = start_guard(simple(helper, timeouts={"drain": "15s", "idle": "15s"}))
+    guard = start_guard(simple(helper, timeouts={"drain": "5m", "idle": "5m"}))
     with Connection(guard.address) as silent, Connection(guard.address) as late:
         check_hello(guard)  # so they have been accepted
         before = guard.worker()
@@ -417,23 +416,23 @@ def test_connections_without_a_request_hold_nothing_up(start_guard, helper, whic
         started = time.monotonic()
         if which == signal.SIGHUP:
             wait_until(lambda: guard.worker() != before, 10, "a new worker")
-        late.send(records.request(environment(), keep=True))
-        assert late.reply().body == b"hello\n"
+        late.try_send(records.request(environment(), keep=True))
+        in_time = time.monotonic() - started < 1
+        assert late.reply().body == b"hello\n" or not in_time
         assert silent.closed() and late.closed()
-        wait_until(lambda: before not in guard.workers(), 10, "the old worker has drained")
-        assert time.monotonic() - started < 14, "not until the drain is over"
+        wait_until(lambda: before not in guard.workers(), 10, "the old worker has drained, long before the drain is over")
     if which == signal.SIGTERM:
-        assert guard.process.process.wait(10) == 0
+        assert guard.process.process.wait(60) == 0
 
 
 def test_term_ends_within_the_limit(start_guard, helper):
-    guard = start_guard(simple(helper))
+    guard = start_guard(simple(helper, timeouts={"drain": "3s"}))
     with Connection(guard.address) as stuck:
         stuck.send(records.request(environment(uri="/app/h/sleep")))
         wait_until(guard.programs, 5, "it runs")
         started = time.monotonic()
         guard.process.notify(signal.SIGTERM)
-        assert guard.process.process.wait(15) == 0
+        assert guard.process.process.wait(60) == 0
         assert time.monotonic() - started > 2
         guard.wait_no_programs(3)
 
@@ -476,7 +475,7 @@ def test_signals_while_starting(start_guard, helper):
         guard.start(wait=False)
         time.sleep(delay)
         guard.process.notify(signal.SIGTERM)
-        status = guard.process.process.wait(15)
+        status = guard.process.process.wait(60)
         assert status in (0, -signal.SIGTERM)
         wait_until(lambda: not harness.marked("FCGIGUARD_TEST=" + guard.mark.partition("=")[2]), 10, "no process is left")
         if os.path.exists(guard.address):
@@ -486,18 +485,20 @@ def test_signals_while_starting(start_guard, helper):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_program_ends_by_itself_when_the_worker_drains(start_guard, folder, number):
     """What a program still does after its reply is not cut short by a stop or a reload."""
-    mark = folder.writable("marks") / f"after-{int(number)}"
+    mark, go = folder.writable("marks") / f"after-{int(number)}", folder / f"go-{int(number)}"
     program = folder / "after.sh"
     program.write_text("#!/bin/sh\nprintf 'Content-Type: text/plain\\r\\n\\r\\nhello'\nexec >/dev/null 2>&1\n"
-                       f"sleep 0.4\necho > {folder.writable('marks')}/after-$QUERY_STRING\n")
+                       f"while [ ! -e {go} ]; do sleep 0.05; done\nsleep 0.4\n"
+                       f"echo > {folder.writable('marks')}/after-$QUERY_STRING\n")
     program.chmod(0o755)
-    policy = {"defaults": {"auth": "none"}, "timeouts": {"drain": "3s"},
+    policy = {"defaults": {"auth": "none"}, "timeouts": {"drain": "15s"},
               "routes": [{"path": "/after", "exec": str(program)}]}
     guard = start_guard(policy)
     worker = guard.worker()
     assert ask(guard.address, uri=f"/after?{int(number)}").body == b"hello"
     assert not mark.exists()
     guard.process.notify(number)
+    go.write_text("")
     wait_until(lambda: not os.path.exists(f"/proc/{worker}"), what="the old worker has ended")
     assert mark.exists()
     guard.wait_no_programs()

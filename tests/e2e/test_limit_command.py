@@ -32,9 +32,9 @@ def policy(folder, helper, database="guard", **limits):
             "sliding": {"rate": "5/1h", "by": "header:X-Test"},
             "fixed": {"rate": "5/1h", "by": "header:X-Test", "algorithm": "fixed"},
             "gcra": {"rate": "1/h", "by": "header:X-Test", "algorithm": "gcra", "burst": 4},
-            "banned": {"rate": "2/1s", "by": "header:X-Test", "ban": "90m"},
+            "banned": {"rate": "2/5s", "by": "header:X-Test", "ban": "90m"},
             "slots": {"concurrency": 2, "by": "header:X-Test"},
-            "short": {"rate": "5/1s", "by": "header:X-Test"},
+            "short": {"rate": "5/5s", "by": "header:X-Test"},
             "everybody": {"rate": "7/1d", "by": "global"},
             "both": {"rate": "9/1h", "by": ["address", "header:X-Test"]},
             **limits,
@@ -163,7 +163,7 @@ def test_parts_of_paths_and_long_keys(guard):
 def test_bans(guard, who):
     assert use(guard, "banned", who, 3) == [200, 200, 429]
     key = f"banned header:X-Test={who}"
-    harness.wait_until(lambda: read(guard, "show", key)[0]["used"] == 0, 5, "all is there again but for the ban")
+    harness.wait_until(lambda: read(guard, "show", key)[0]["used"] == 0, 10, "all is there again but for the ban")
     found = read(guard, "show", key)[0]
     assert found["remaining"] == 0 and 5300 < found["banned_seconds"] <= 5400 and found["reset_seconds"] == found["banned_seconds"]
     assert 10700 < found["expires_seconds"] <= 10800, "the ban makes the next one longer for as long again"
@@ -192,7 +192,7 @@ def test_what_is_over_is_not_told_of(guard, who):
     key = f"short header:X-Test={who}"
     use(guard, "short", who)
     assert read(guard, "show", key)
-    harness.wait_until(lambda: key not in at(guard, "list").stdout, 5, "it is over")
+    harness.wait_until(lambda: key not in at(guard, "list").stdout, 10, "it is over")
     for verb in ("show", "reset"):
         assert at(guard, verb, key, status=1).stderr == f'fcgiguard: there is no counter "{key}"\n'
 

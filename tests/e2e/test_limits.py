@@ -38,7 +38,7 @@ def policy(folder, helper, **more):
             "good": {"rate": "4/1h", "by": "header:X-Test", "count": "successes"},
             "slots": {"concurrency": 2, "by": "header:X-Test"},
             "slot": {"concurrency": 1, "by": "header:X-Test"},
-            "pair": {"rate": "2/20s", "by": "header:X-Test"},
+            "pair": {"rate": "2/2m", "by": "header:X-Test"},
         },
         "defaults": {"auth": "none", "exec": helper, "methods": ["GET", "POST"]},
         "routes": [
@@ -51,7 +51,7 @@ def policy(folder, helper, **more):
             {"path": "/slots-first/**", "limits": ["slots", "pair"]},
             {"path": "/slots-last/**", "limits": ["pair", "slots"]},
             {"path": "/pair/**", "limits": "pair"},
-            {"path": "/banned/**", "limits": {"use": [{"rate": "2/1s", "ban": {"for": "2s", "most": "1h"}, "by": "header:X-Test"}]}},
+            {"path": "/banned/**", "limits": {"use": [{"rate": "2/5s", "ban": {"for": "6s", "most": "1h"}, "by": "header:X-Test"}]}},
             {"path": "/zero/**", "limits": "0/1m"},
             {"path": "/caller/**", "auth": {"methods": ["user", "partner"], "optional": True}, "limits": [{"rate": "2/1h", "by": "caller"}]},
             {"path": "/key/**", "auth": ["partner"], "limits": [{"rate": "2/1h", "by": "api_key"}]},
@@ -66,7 +66,7 @@ def policy(folder, helper, **more):
             {"path": "/legacy/**", "limits": "5/1h", "limit_headers": "legacy"},
             {"path": "/quiet/**", "limits": "5/1h", "limit_headers": "none"},
             {"path": "/burst/**", "limits": [{"rate": "1/1h", "algorithm": "gcra", "burst": 3}]},
-            {"path": "/delay/**", "limits": [{"rate": "5/s", "algorithm": "gcra", "delay": "500ms", "by": "header:X-Test"}]},
+            {"path": "/delay/**", "limits": [{"rate": "20/1m", "algorithm": "gcra", "delay": "7s", "by": "header:X-Test"}]},
             {"path": "/cost/**", "limits": [{"rate": "10/1h", "cost": 4, "by": "header:X-Test"}]},
             {"path": "/bytes/**", "limits": [{"rate": "10/1h", "cost": "body", "by": "header:X-Test"}]},
             {"path": "/report/**", "limits": {"use": "1/1h", "mode": "report"}},
@@ -131,7 +131,8 @@ def test_exact_with_many_at_once(kind, folder, helper):
 def busy(request, folder, helper):
     """All of it beneath the one place that both have; mod_fcgid starts many processes."""
     rules = policy(folder, helper, database=f"busy-{request.param}")
-    rules["limits"]["brief"] = {"rate": "2/1s", "by": "header:X-Test", "ban": "1h"}
+    rules["store"] = {"url": rules["store"], "timeout": "30s"}
+    rules["limits"]["brief"] = {"rate": "2/5s", "by": "header:X-Test", "ban": "1h"}
     rules["routes"] = [
         {"path": "/app/five/**", "limits": "five"},
         {"path": "/app/both/**", "limits": ["five", "three"]},
@@ -169,7 +170,7 @@ def test_busy_refunds(busy, who):
 def test_busy_ban(busy, who):
     found = crowd(busy, "/app/banned/hello", who)
     assert found.count(200) == 2 and found.count(429) == 62
-    time.sleep(1.2)
+    time.sleep(5.5)
     assert set(crowd(busy, "/app/banned/hello", who)) == {429}
 
 
@@ -275,15 +276,15 @@ def test_guessed_tokens_are_counted(guard):
 
 
 def test_ban(guard, who):
-    assert statuses(guard, "/banned/hello", 3, who) == [200, 200, 429]
     start = time.monotonic()
+    assert statuses(guard, "/banned/hello", 3, who) == [200, 200, 429]
     reply = ask(guard.address, uri="/banned/hello", headers=who)
-    assert refusal(reply)["retryAfter"] == 2
+    assert refusal(reply)["retryAfter"] <= 6
     harness.wait_until(lambda: ask(guard.address, uri="/banned/hello", headers=who).status == 200, 10, "the ban ends", 0.1)
-    assert time.monotonic() - start > 1.7
+    assert time.monotonic() - start > 5.7
     found = statuses(guard, "/banned/hello", 3, who)
     assert found[-1] == 429
-    assert refusal(ask(guard.address, uri="/banned/hello", headers=who))["retryAfter"] in (3, 4), "the second ban is twice as long"
+    assert refusal(ask(guard.address, uri="/banned/hello", headers=who))["retryAfter"] in range(7, 13), "the second ban is twice as long"
 
 
 def test_zero(guard):
@@ -318,7 +319,7 @@ def test_slots_do_not_hide_a_longer_wait(guard, who, path):
     guard.wait_no_programs()
     with records.Connection(guard.address) as one, records.Connection(guard.address) as two:
         for connection in (one, two):
-            connection.send(records.request(records.environment(uri="/slots/slow?5000", headers=who)))
+            connection.send(records.request(records.environment(uri="/slots/slow?60000", headers=who)))
         harness.wait_until(lambda: len(guard.programs()) >= 2, 5, "both run")
         assert refusal(ask(guard.address, uri=f"/{path}/hello", headers=who))["retryAfter"] > 5
     guard.wait_no_programs()
@@ -409,19 +410,19 @@ def test_delay(guard, who):
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         found = list(pool.map(lambda _: ask(guard.address, uri="/delay/hello", headers=who).status, range(8)))
     assert sorted(found) == [200] * 3 + [429] * 5
-    assert time.monotonic() - start > 0.35
+    assert time.monotonic() - start > 5.7
 
 
 def test_delay_does_not_take_all_threads(folder, helper):
     rules = policy(folder, helper, database="threads", threads=4)
     for route in rules["routes"]:
         if route["path"] == "/delay/**":
-            route["limits"] = [{"rate": "1/s", "algorithm": "gcra", "delay": "10s"}]
+            route["limits"] = [{"rate": "20/1m", "algorithm": "gcra", "delay": "10s"}]
     guard = harness.Guard(folder, rules, name="threads")
     try:
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
             waiting = [pool.submit(ask, guard.address, uri="/delay/hello") for _ in range(8)]
-            harness.wait_until(lambda: sum(one.done() for one in waiting) >= 6, 5, "all but two are answered")
+            harness.wait_until(lambda: sum(one.done() for one in waiting) >= 6, 10, "all but two are answered")
             assert statuses(guard, "/app/h/hello", 3) == [200] * 3
             assert sorted(one.result().status for one in waiting).count(429) >= 5
     finally:

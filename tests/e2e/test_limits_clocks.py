@@ -114,8 +114,9 @@ def test_one_limit_for_all_at_once(guards, who):
 def test_all_wait_as_long(guards, who):
     for guard in guards.values():
         statuses(guard, "/sliding/hello", 4, who)
+    begun = time.monotonic()
     waits = [int(ask(guard.address, uri="/sliding/hello", headers=who).get("Retry-After")) for guard in guards.values()]
-    assert max(waits) - min(waits) <= 1 and 3500 < min(waits) <= 3900, waits
+    assert max(waits) - min(waits) <= 1 + time.monotonic() - begun and 3500 < min(waits) <= 3900, waits
 
 
 # ---- by the server's clock alone
@@ -143,9 +144,9 @@ def test_slot_of_a_killed_worker_runs_out(guards, server, who):
         harness.wait_until(guard.connects, 10, "a new worker")
         guard.wait_no_programs()
         assert statuses(guard, "/one/hello", 1, who) == statuses(other, "/one/hello", 1, who) == [429]
-        server.move(55)
+        server.move(35)
         assert statuses(guard, "/one/hello", 1, who) == statuses(other, "/one/hello", 1, who) == [429]
-        server.move(9)  # 64 seconds, as the manual says
+        server.move(29)  # 64 seconds, as the manual says
         assert statuses(other, "/one/hello", 1, who) == [200]
 
 
@@ -159,8 +160,7 @@ def test_slot_is_held_longer_than_its_window(start, guards, server, who):
     with held(fast, who):
         for _ in range(2):
             server.move(50)
-            assert expires() < 16
-            harness.wait_until(lambda: expires() > 55, 10, "it is taken again", 0.2)
+            harness.wait_until(lambda: expires() > 50, 10, "it is taken again", 0.2)
             assert statuses(other, "/one/hello", 2, who) == [429, 429]
     harness.wait_until(lambda: statuses(other, "/one/hello", 1, who) == [200], 5, "it is given back")
     harness.wait_until(lambda: expires() == 0, 5, "nothing of it is left")

@@ -22,7 +22,7 @@ def guard(folder, helper):
     rules = base(folder, helper, database="held", threads=8)
     rules["user"] = harness.WEB_USER
     rules["limits"]["one"] = {"concurrency": 1, "by": BY}
-    rules["limits"]["turn"] = {"rate": "10/1m", "algorithm": "gcra", "delay": "6500ms", "by": BY}  # 6 s from one to the next
+    rules["limits"]["turn"] = {"rate": "7/1m", "algorithm": "gcra", "delay": "9s", "by": BY}  # 8.5 s from one to the next
     rules["limits"]["all"] = {"rate": "9/1h", "by": BY}
     rules["limits"]["good"] = {"rate": "9/1h", "by": BY, "count": "successes"}
     rules["limits"]["bad"] = {"rate": "9/1h", "by": BY, "count": "failures"}
@@ -78,7 +78,7 @@ def test_slot_of_a_killed_worker(guard, who):
 
 def test_slot_over_a_reload(guard, who):
     """The worker that drains holds it, and its end is seen by the new one."""
-    with sent(guard, "/one/slow?6000", who) as held:
+    with sent(guard, "/one/slow?15000", who) as held:
         harness.wait_until(guard.programs, 5, "it runs")
         old = guard.worker()
         os.kill(guard.pid, signal.SIGHUP)
@@ -109,7 +109,7 @@ def test_client_leaves_while_it_waits(guard, who):
     assert (used(guard, "all", who), used(guard, "bad", who)) == (2, 1)
     start = time.monotonic()
     assert statuses(guard, "/turn/hello", 2, who) == [200, 200]
-    assert time.monotonic() - start > 5.9, "the second of them has waited"
+    assert time.monotonic() - start > 8.4, "the second of them has waited"
 
 
 def test_many_clients_leave_while_they_wait(guard):

@@ -27,7 +27,7 @@ class File:
     needs_token = True  # tokens are in a file of their own, which is well
 
     def __init__(self, folder):
-        self.store = {"url": f"sqlite:{folder}/guard.db", "timeout": "500ms"}
+        self.store = {"url": f"sqlite:{folder}/guard.db", "timeout": "1s"}
         self.path, self.other = folder / "guard.db.limits", None
 
     def fail(self):
@@ -49,7 +49,7 @@ class Redis:
 
     def __init__(self, folder):
         self.server = Server(folder)
-        self.store = {"url": self.server.url("unix"), "password": f"file:{folder}/password", "timeout": "500ms"}
+        self.store = {"url": self.server.url("unix"), "password": f"file:{folder}/password", "timeout": "1s"}
 
     def fail(self):
         self.server.kill()
@@ -73,7 +73,7 @@ def guard(store, folder, helper):
     rules = base(folder, helper)
     rules["store"] = {**store.store, "local_share": 50}
     rules["limits"] = {
-        "turn": {"rate": "15/1m", "algorithm": "gcra", "delay": "5s", "by": BY},  # holds requests between the two
+        "turn": {"rate": "8/1m", "algorithm": "gcra", "delay": "9s", "by": BY},  # holds requests between the two
         "all": {"rate": "9/1h", "by": BY},
         "good": {"rate": "9/1h", "by": BY, "count": "successes"},
         "bad": {"rate": "9/1h", "by": BY, "count": "failures"},
@@ -122,7 +122,7 @@ class Caller:
                 assert not reply.done(), "the store fails while it waits"
                 reply = reply.result()
                 more = [self.ask(path + "-late").status for _ in range(2)]
-                time.sleep(0.7)  # what was to be given back has been tried
+                time.sleep(1.4)  # what was to be given back has been tried
             finally:
                 self.store.mend()
         harness.wait_until(lambda: self.guard.entries(event="store_back")[before:], 15, "the store is back")

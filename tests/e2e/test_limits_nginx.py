@@ -19,8 +19,8 @@ import servers
 
 # (requests a second, burst); the time between two is whole milliseconds, as nginx counts in these.
 CASES = {
-    "nodelay": [(5, 1), (8, 0), (8, 2), (10, 0), (10, 4)],
-    "delay": [(5, 2), (8, 1), (10, 4)],
+    "nodelay": [(1, 1), (2, 0), (2, 2), (4, 0), (2, 4)],
+    "delay": [(1, 2), (2, 1), (2, 4)],
 }
 SEEDS = 2
 ARRIVALS = 21

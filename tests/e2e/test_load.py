@@ -123,11 +123,13 @@ def test_overload_is_told(start_guard, helper):
     guard = start_guard({
         "threads": 2, "queue": 3, "defaults": {"auth": "none"},
         "routes": [{"path": "/app/h/**", "exec": helper, "errors": "problem", "cors": {"origins": "https://app.example.com"}}]}, name="small")
-    params = environment(uri="/app/h/slow?1500", headers={"Origin": "https://app.example.com"}, replace={"HTTPS": "on"})
+    params = environment(uri="/app/h/slow?3000", headers={"Origin": "https://app.example.com"}, replace={"HTTPS": "on"})
     with contextlib.ExitStack() as stack:
         busy = [stack.enter_context(Connection(guard.address)) for _ in range(15)]
-        for connection in busy:  # one by one: a few that come together are let in
+        for number, connection in enumerate(busy):  # one by one: a few that come together are let in
             connection.send(records.request(params, keep=True))
+            if number < 2:
+                harness.wait_until(lambda number=number: len(guard.programs()) > number, 10, "a thread has taken it")
             time.sleep(0.03)
         replies = [connection.reply() for connection in busy]
     statuses = [reply.status for reply in replies]
@@ -159,7 +161,7 @@ def test_out_of_descriptors(start_guard, helper):
             for connection in held[:20]:
                 connection.try_send(records.request(environment(), keep=True))
             time.sleep(0.3)
-        harness.wait_until(lambda: ask(guard.address, timeout=5).status == 200, 15, "served after EMFILE")
+        harness.wait_until(lambda: ask(guard.address).status == 200, 15, "served after EMFILE")
     assert guard.worker() == worker, guard.text()[-2000:]
     replies = [ask(guard.address).status for _ in range(20)]
     assert replies == [200] * 20
@@ -175,4 +177,4 @@ def test_connections_limit(start_guard, helper):
             stack.callback(connection.close)
         time.sleep(0.3)
         assert len(harness.descriptors(guard.worker())) < 20 + 40
-    harness.wait_until(lambda: ask(guard.address, timeout=5).status == 200, 15, "served afterwards")
+    harness.wait_until(lambda: ask(guard.address).status == 200, 15, "served afterwards")

@@ -6,6 +6,7 @@ guard sees, in a mount namespace of its own."""
 
 import contextlib
 import ipaddress
+import itertools
 import random
 import socket
 import struct
@@ -94,6 +95,9 @@ class NameServer:
         self.listener.close()
 
 
+counter = itertools.count()  # a log of its own for each guard
+
+
 class Named(harness.Guard):
     """A guard to which other files are /etc/resolv.conf and /etc/hosts."""
 
@@ -122,15 +126,15 @@ def fixture_start(folder, names, handler):
     started = []
 
     def start(host, port, keep=False, **settings):
-        folder.write("resolv.conf", f"nameserver {names.address}\noptions timeout:1 attempts:1\n")
+        folder.write("resolv.conf", f"nameserver {names.address}\noptions timeout:4 attempts:1\n")
         folder.write("hosts", "127.0.0.1 localhost\n127.0.0.1 in-hosts.test\n")
-        settings = {"connect_timeout": "2s", "idle": "1h" if keep else "100ms", **settings}
+        settings = {"connect_timeout": "6s", "idle": "1h" if keep else "100ms", **settings}
         if handler == "fastcgi":
             settings = {"address": f"{host}:{port}", "keep": keep, **settings}
         else:
             settings = {"url": f"http://{host}:{port}", **settings}
         guard = Named(folder, {"user": harness.WEB_USER, "routes": [{"path": "/**", "auth": "none", handler: settings}]},
-                      user=None)
+                      user=None, name=f"guard-{next(counter)}")
         started.append(guard)
         return guard
     yield start

@@ -185,7 +185,7 @@ def test_headers_in_pieces(pair):
 
 def test_errors_are_not_output(pair, guard):
     assert same(pair.ask("/errors")).body == b"served\n"
-    assert "said aside" in guard.text()
+    guard.wait_text("said aside")
 
 
 def test_error_page_of_nginx(pair):

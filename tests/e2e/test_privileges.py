@@ -137,7 +137,7 @@ def test_limits(start_guard, folder, programs, helper):
             {"path": "/none", "exec": str(programs / "limits.sh")},
             {"path": "/files/**", "exec": {"program": helper, "files": 20}},
             {"path": "/size/**", "exec": {"program": helper, "file_size": "1mb"}},
-            {"path": "/cpu/**", "exec": {"program": helper, "cpu": 1, "timeout": "20s"}}]})
+            {"path": "/cpu/**", "exec": {"program": helper, "cpu": 1, "timeout": "5m"}}]})
     limits = dict(line.split() for line in ask(guard.address, uri="/limits").body.decode().splitlines())
     assert limits["t"] == "7" and limits["v"] == str(256 << 10) and limits["n"] == "33" and limits["f"] == "2048"
     free = dict(line.split() for line in ask(guard.address, uri="/none").body.decode().splitlines())
@@ -145,7 +145,7 @@ def test_limits(start_guard, folder, programs, helper):
     assert int(ask(guard.address, uri="/files/files?100").body) < 20
     assert ask(guard.address, uri="/size/write-file?5000000").body == b"1048576\n"
     with guard.leaves_nothing():
-        assert ask(guard.address, uri="/cpu/spin").status == 502
+        assert ask(guard.address, uri="/cpu/spin", timeout=300).status == 502
 
 
 def test_folder_and_environment(start_guard, folder, helper, programs):

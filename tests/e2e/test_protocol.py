@@ -19,7 +19,7 @@ from records import Connection, ask, environment, raw
 def guard(start_guard, helper):
     return start_guard({
         "threads": 4,
-        "timeouts": {"read": "1s", "write": "2s", "idle": "3s", "drain": "5s"},
+        "timeouts": {"read": "3s", "write": "10s", "idle": "3s", "drain": "5s"},
         "defaults": {"auth": "none"},
         "routes": [
             {"path": "/app/h/**", "methods": ["GET", "POST"], "body": "4mb", "exec": helper},
@@ -40,7 +40,7 @@ def same_worker(guard):
     assert not [entry for entry in guard.log() if "forged" in str(entry.get("path"))]
 
 
-def connect(guard, timeout=10):
+def connect(guard, timeout=60):
     return Connection(guard.address, timeout)
 
 
@@ -201,7 +201,7 @@ def test_unknown_role(guard, role):
     records.record(records.END, b"\0" * 8, 1), records.record(records.STDOUT, b"Status: 200\r\n\r\n", 1),
     records.record(records.ABORT, b"", 1)])
 def test_not_a_request(guard, data):
-    with connect(guard, 6) as connection:
+    with connect(guard) as connection:
         connection.try_send(data)
         connection.socket.shutdown(socket.SHUT_WR)
         got = connection.record()
@@ -483,8 +483,8 @@ def test_early_refusal_of_a_body_that_never_ends(guard):
 
 def test_idle_connection_is_closed(guard):
     with connect(guard) as connection:
-        is_served(connection)
         started = time.monotonic()
+        is_served(connection)
         assert connection.closed()
         assert time.monotonic() - started > 2
 
@@ -539,7 +539,7 @@ def test_mutated_requests(guard):
              + values(KNOWN) + records.request(environment(), keep=True))
     waiting = []
     for _ in range(int(1500 * harness.SCALE)):
-        connection = connect(guard, 10)
+        connection = connect(guard)
         connection.try_send(mutated(dice, whole))
         try:
             connection.socket.shutdown(socket.SHUT_WR)

@@ -71,7 +71,7 @@ def server(folder, request):
 
 def policy(helper, server, kind):
     return {
-        "store": {"url": server.url(kind), "password": f"file:{server.folder}/password", "timeout": "500ms"},
+        "store": {"url": server.url(kind), "password": f"file:{server.folder}/password", "timeout": "2s"},
         "auth": {"keys": {"api_key": {}}},
         "defaults": {"exec": helper},
         "routes": [

@@ -294,8 +294,8 @@ def test_ready_without_the_server(start_guard, folder):
         begun = time.monotonic()
         for _ in range(300):
             assert ask(guard.address, uri="/ready").status == 200
-        seconds = time.monotonic() - begun
         stats = server.ask("INFO", "commandstats").decode()
+        seconds = time.monotonic() - begun
         calls = [int(line.partition("calls=")[2].partition(",")[0]) for line in stats.splitlines()
                  if line.startswith(("cmdstat_evalsha:", "cmdstat_mget:"))]
         assert all(number <= seconds + 2 for number in calls), stats

@@ -214,7 +214,7 @@ def test_content_type(front):
 def test_second_request_after_a_refusal(front, first):
     """The refused body is not what the second request, or anybody's, is made of."""
     method, target, body, status = first
-    connection = http.client.HTTPConnection("127.0.0.1", front.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", front.port, timeout=60)
     for _ in range(3):
         try:
             connection.request(method, target, body)

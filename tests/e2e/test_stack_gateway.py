@@ -166,14 +166,14 @@ def original(folder, certificate, application):
 
 @pytest.fixture(scope="module")
 def slow(folder, certificate):
-    """A gateway that loses patience after a second, and an application that waits for `free`."""
+    """A gateway that loses patience after four seconds, and an application that waits for `free`."""
     free = threading.Event()
     large = b"x" * (16 << 20)
     backend = http_backend.Backend(scripts={
         "api/wait": [free, b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"],
         "api/large": [b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(large), large]})
     started = Gateway(folder, "slow", certificate, backend.url,
-                      nginx={name: (f"{name} {seconds}s", f"{name} 1s") for name, seconds in
+                      nginx={name: (f"{name} {seconds}s", f"{name} 4s") for name, seconds in
                              (("client_header_timeout", 12), ("client_body_timeout", 12), ("send_timeout", 10))})
     started.backend, started.free, started.large = backend, free, large
     yield started

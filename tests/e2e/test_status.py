@@ -101,6 +101,7 @@ def test_for_people(start, gate, folder):
         {"path": "/nobody/**", "auth": "none", "fastcgi": {"address": nobody, "health": {"failures": 1}}},
     ]})
     ask(guard.address, uri="/nobody/x")
+    harness.wait_until(lambda: told(guard)["busy"] == 0, what="the thread is done with it")
     ran = status(guard)
     lines = ran.stdout.splitlines()
     assert (ran.returncode, ran.stderr, len(lines)) == (0, "", 6), ran

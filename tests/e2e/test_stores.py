@@ -15,7 +15,7 @@ from conftest import needs_root
 from records import ask
 from test_callers import SECRET, new_key, policy, token
 
-MANY = max(10, int(50 * harness.SCALE))
+MANY = max(10, int(25 * harness.SCALE))
 
 
 @pytest.fixture

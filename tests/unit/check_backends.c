@@ -567,13 +567,21 @@ END_TEST
 START_TEST(one_that_is_out_is_not_asked)
 {
     struct backends *group = group_of(rules_of("a b", 1));
+    uint64_t begun = clock_milliseconds();
     send_out(group, "a", BACKEND_LATE);
-    for (size_t i = 0; i < 5; i++)
-        ck_assert_str_eq(ask(group, BACKEND_GOOD), "b");
+    const char *asked[5];
+    for (size_t i = 0; i < COUNT(asked); i++)
+        asked[i] = ask(group, BACKEND_GOOD);
     send_out(group, "b", BACKEND_LATE);
-    ck_assert_str_eq(ask(group, BACKEND_GOOD), "");
-    ck_assert_int_eq(view_of("a").state, BACKEND_OUT);
-    ck_assert_uint_ge(view_of("b").trial_in_ms + 500, view_of("a").trial_in_ms);
+    const char *last = ask(group, BACKEND_GOOD);
+    const struct backend_view a = view_of("a"), b = view_of("b");
+    if (clock_milliseconds() - begun >= BACKEND_PAUSE_FIRST)
+        return; /* a trial was due, on a busy machine */
+    for (size_t i = 0; i < COUNT(asked); i++)
+        ck_assert_str_eq(asked[i], "b");
+    ck_assert_str_eq(last, "");
+    ck_assert_int_eq(a.state, BACKEND_OUT);
+    ck_assert_uint_ge(b.trial_in_ms + 500, a.trial_in_ms);
 }
 END_TEST
 

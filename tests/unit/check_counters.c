@@ -22,7 +22,7 @@
 enum { TIMEOUT_MS = 300, THREADS = 64, SECOND = 1000000 };
 
 /* On a busy machine: what may be late, and the time-out where none is meant. */
-enum { SLACK_MS = 1000, PATIENT_MS = 30000 };
+enum { SLACK_MS = 5000, PATIENT_MS = 30000 };
 
 /* ---- a backend that does what it is told */
 
@@ -247,6 +247,16 @@ static void begin_time(void)
         ck_assert_uint_le(passed, (uint64_t)(most) + SLACK_MS);                                              \
     } while (0)
 
+/* Of a store that fails: at first, and after 100, 300, 700 ms and so on. */
+static int most_connects(void)
+{
+    int count = 2;
+    uint64_t passed = clock_milliseconds() - stopwatch;
+    for (uint64_t pause = 100, at = 100; at <= passed; pause *= 2, at += pause)
+        count++;
+    return count;
+}
+
 /* How many lines of the log have these words. */
 static int logged(const char *words)
 {
@@ -444,13 +454,13 @@ END_TEST
 
 START_TEST(what_is_held_is_renewed)
 {
-    const struct quota one = {.algorithm = QUOTA_FIXED, .limit = 1, .window = SECOND / 5};
+    const struct quota one = {.algorithm = QUOTA_FIXED, .limit = 1, .window = 2 * SECOND};
     const struct draw draw = draw_of("a", &one);
     open_fake(_i > 0);
     ck_assert_int_eq(take("a", &one), 1);
     uint64_t time = taken.time;
     for (int i = 0; i < 3; i++) {
-        usleep(SECOND / 5 + 1000);
+        usleep((useconds_t)one.window + 1000);
         uint64_t next = counters_renew(counters, &draw, 1, time);
         ck_assert_uint_ge(next, time + one.window);
         time = next;
@@ -617,10 +627,9 @@ START_TEST(it_tidies_under_load)
 {
     open_backend(_i < 2 ? &fake_backend : &prompt_backend, _i > 0);
     begin_time();
-    while (clock_milliseconds() < stopwatch + 2500)
+    while (clock_milliseconds() < stopwatch + 2500 || fake.tidies < 2)
         ck_assert_int_eq(take("a", &(struct quota){.limit = 1000000000, .window = SECOND}), 1);
-    ck_assert_int_ge(fake.tidies, 2);
-    ck_assert_int_le(fake.tidies, 4);
+    ck_assert_int_le(fake.tidies, 2 + (int)(clock_milliseconds() - stopwatch) / 1000);
 }
 END_TEST
 
@@ -714,11 +723,12 @@ START_TEST(a_store_that_fails_is_opened_again)
         ck_assert_int_eq(take("a", &five), -1);
     ASSERT_TIME(0, 10);
     ck_assert_int_eq(logged("\"store_failed\""), 1);
-    usleep(200000);
+    for (int i = 0; i < 3000 && take("a", &five) < 0 && !strstr(error.message, "there is nobody"); i++)
+        usleep(10000);
     for (int i = 0; i < 10; i++)
         ASSERT_FAILS(take("a", &five), "there is nobody");
     ck_assert_int_ge(fake.connects, 2);
-    ck_assert_int_le(fake.connects, 4); /* after 100, 300 and 700 ms */
+    ck_assert_int_le(fake.connects, most_connects());
     counters_give_back(counters, (const struct draw[]){draw_of("a", &five)}, 1, taken.time);
     counters_give_back(counters, (const struct draw[]){draw_of("a", &five)}, 1, taken.time);
     fake.fails = false;
@@ -812,12 +822,11 @@ START_TEST(a_store_that_only_seems_to_be_back_is_logged_once)
     open_fake(true);
     fake.fails = true;
     begin_time();
-    while (clock_milliseconds() < stopwatch + 1500) {
+    while (clock_milliseconds() < stopwatch + 1500 || fake.connects < 3) {
         ck_assert_int_eq(take("a", &five), -1);
         usleep(1000);
     }
-    ck_assert_int_ge(fake.connects, 3);
-    ck_assert_int_le(fake.connects, 6); /* after 100, 300, 700 and 1500 ms */
+    ck_assert_int_le(fake.connects, most_connects());
     ck_assert_int_eq(logged("\"store_failed\""), 1);
     ck_assert_int_eq(logged("\"store_back\""), 0);
 }

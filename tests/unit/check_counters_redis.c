@@ -407,15 +407,14 @@ END_TEST
 
 START_TEST(counters_expire_by_themselves)
 {
-    static const struct quota soon = {QUOTA_FIXED, 2, 100000, 0, 0, 0, 0};
+    static const struct quota soon = {QUOTA_FIXED, 2, 2000000, 0, 0, 0, 0};
     start();
     ck_assert(take("a", &soon, 2, 0));
     ck_assert(!take("a", &soon, 1, 0));
     ck_assert_int_eq(ask_number("DBSIZE", NULL), 2); /* and the clock */
-    usleep(150000);
+    usleep(2100000);
     ck_assert(take("a", &soon, 1, 0));
-    usleep(150000);
-    for (int i = 0; i < 50 && ask_number("DBSIZE", NULL) > 1; i++)
+    for (int i = 0; i < 1500 && ask_number("DBSIZE", NULL) > 1; i++)
         usleep(20000);
     ck_assert_int_eq(ask_number("DBSIZE", NULL), 1);
     static const struct quota sliding = {QUOTA_SLIDING, 10, 3600 * UINT64_C(1000000), 0, 0, 0, 0};
@@ -624,7 +623,7 @@ static bool try_take(uint64_t *took)
     set_draw(&job, 0, "k", &ten, 1);
     bool good = run_at(&job, 0);
     *took = clock_milliseconds() - before;
-    ck_assert_msg(*took < 1500, "it took %lu ms", (unsigned long)*took);
+    ck_assert_msg(*took < 20000, "it took %lu ms", (unsigned long)*took);
     return good;
 }
 

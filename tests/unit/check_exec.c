@@ -495,27 +495,27 @@ static const struct program_case cases[] = {
      .code = "program_timeout",
      .detail = "silent for 200 ms"},
     {"sleeps after the header",
-     {.script = SAY "sleep 100", .settings = ", timeout: 200ms"},
+     {.script = SAY "sleep 100", .settings = ", timeout: 3s"},
      200,
-     .detail = "ran for more than 200 ms",
+     .detail = "ran for more than 3000 ms",
      .body = ""},
     {"is silent after the header",
-     {.script = SAY "echo a; sleep 100", .settings = ", silence: 200ms"},
+     {.script = SAY "echo a; sleep 100", .settings = ", silence: 3s"},
      200,
-     .detail = "silent for 200 ms"},
+     .detail = "silent for 3000 ms"},
     {"talks for ever",
-     {.script = SAY "while :; do echo; sleep .01; done", .settings = ", timeout: 300ms, silence: 200ms"},
+     {.script = SAY "while :; do echo; sleep .01; done", .settings = ", timeout: 4s, silence: 3s"},
      200,
-     .detail = "ran for more than 300 ms"},
+     .detail = "ran for more than 4000 ms"},
     {"floods for ever",
-     {.script = SAY "yes", .settings = ", timeout: 300ms"},
+     {.script = SAY "yes", .settings = ", timeout: 3s, max_output: 4000gb"},
      200,
-     .detail = "ran for more than 300 ms"},
+     .detail = "ran for more than 3000 ms"},
     {"floods standard error for ever",
-     {.script = "yes >&2", .settings = ", silence: 300ms"},
+     {.script = "yes >&2", .settings = ", silence: 3s"},
      504,
      .code = "program_timeout",
-     .detail = "silent for 300 ms",
+     .detail = "silent for 3000 ms",
      .line = "y"},
     {"closes its output first",
      {.script = "exec >&-; sleep .1"},
@@ -625,7 +625,7 @@ START_TEST(one_program)
         check_verdict(c, &outcome);
     else
         check_outcome(c, &outcome);
-    ck_assert_msg(outcome.took < 8000, "%s: %llu ms", c->name, (unsigned long long)outcome.took);
+    ck_assert_msg(outcome.took < 50000, "%s: %llu ms", c->name, (unsigned long long)outcome.took);
     if (c->line)
         ck_assert_msg(outcome.line_count > 0 && text_equal(outcome.lines[0], text_of(c->line)), "%s: lines",
                       c->name);
@@ -660,7 +660,7 @@ START_TEST(writes_to_a_client_that_does_not_read)
     });
     ck_assert(!outcome.relayed);
     ck_assert_ptr_nonnull(strstr(outcome.broken.detail, "stopped reading"));
-    ck_assert_uint_lt(outcome.took, 8000);
+    ck_assert_uint_lt(outcome.took, 50000);
 }
 END_TEST
 
@@ -684,7 +684,7 @@ START_TEST(client_leaves_before_the_header)
     struct outcome outcome = run((struct order){.script = script, .client = {.leaves_after_ms = 200}});
     ck_assert(!outcome.began);
     ck_assert_str_eq(outcome.verdict.code, "client_gone");
-    ck_assert_uint_lt(outcome.took, 8000);
+    ck_assert_uint_lt(outcome.took, 50000);
     check_gone("pids");
 }
 END_TEST
@@ -696,7 +696,7 @@ START_TEST(client_leaves_within_the_reply)
     struct outcome outcome = run((struct order){.script = script, .client = {.leaves_after = 100000}});
     ck_assert(outcome.began && !outcome.relayed);
     ck_assert_ptr_nonnull(strstr(outcome.broken.detail, "the client is gone"));
-    ck_assert_uint_lt(outcome.took, 8000);
+    ck_assert_uint_lt(outcome.took, 50000);
     check_gone("pids");
 }
 END_TEST
@@ -707,7 +707,7 @@ START_TEST(client_leaves_a_silent_program)
     snprintf(script, sizeof script, "echo $$ > %s/pids; " SAY "echo a; sleep 100", folder);
     struct outcome outcome = run((struct order){.script = script, .client = {.leaves_after = 1}});
     ck_assert(outcome.began && !outcome.relayed);
-    ck_assert_uint_lt(outcome.took, 8000);
+    ck_assert_uint_lt(outcome.took, 50000);
     check_gone("pids");
 }
 END_TEST
@@ -741,7 +741,7 @@ END_TEST
 
 START_TEST(sends_what_there_is)
 {
-    struct outcome outcome = run((struct order){.script = SAY "echo a; sleep 1; echo b"});
+    struct outcome outcome = run((struct order){.script = SAY "echo a; sleep 4; echo b"});
     ck_assert(outcome.relayed);
     ck_assert_uint_ge(outcome.last_after, outcome.first_after + 500);
     check_body(&outcome, "a\nb\n");
@@ -781,7 +781,7 @@ START_TEST(goes_on_after_its_reply)
     struct outcome outcome = run((struct order){.script = script});
     ck_assert(outcome.relayed);
     ck_assert_uint_ge(outcome.took, 1000);
-    ck_assert_uint_lt(outcome.took, 8000);
+    ck_assert_uint_lt(outcome.took, 50000);
     check_gone("pids");
 }
 END_TEST
@@ -797,7 +797,7 @@ START_TEST(leaves_somebody_with_its_output)
     ck_assert(outcome.relayed);
     check_body(&outcome, "a\n");
     ck_assert_uint_ge(outcome.took, 1000);
-    ck_assert_uint_lt(outcome.took, 8000);
+    ck_assert_uint_lt(outcome.took, 50000);
     check_gone("pids"); /* the launcher has adopted it */
 }
 END_TEST
@@ -811,7 +811,7 @@ START_TEST(is_not_wanted_any_more)
     ck_assert(outcome.began);
     ck_assert_int_eq(outcome.status, 500);
     ck_assert_uint_eq(outcome.line_count, 1);
-    ck_assert_uint_lt(outcome.took, 8000);
+    ck_assert_uint_lt(outcome.took, 50000);
     check_gone("pids");
 }
 END_TEST

@@ -207,7 +207,7 @@ static void must_fail(const char *words)
     ck_assert_msg(!reply, "it has worked, expected \"%s\"", words);
     ck_assert_msg(strstr(error.message, words) != NULL, "\"%s\" lacks \"%s\"", error.message, words);
     ck_assert_msg(!strstr(error.message, "secret"), "%s", error.message);
-    ck_assert_msg(took < 1500, "it took %lu ms", (unsigned long)took);
+    ck_assert_msg(took < 20000, "it took %lu ms", (unsigned long)took);
 }
 
 START_TEST(commands_are_answered)

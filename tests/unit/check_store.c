@@ -21,6 +21,8 @@
 #include "base/clock.h"
 #include "redis_server.h"
 #include "store/credentials.h"
+#include "store/credentials_redis.h"
+#include "store/database.h"
 #include "store/redis.h"
 
 static struct arena *arena;
@@ -760,7 +762,7 @@ START_TEST(nobody_waits_for_a_change_that_waits)
     ck_assert_int_eq(look("a"), CREDENTIALS_DONE);
     ck_assert_int_eq(credentials_used(store, &found, 2000, &error),
                      CREDENTIALS_DONE); /* so is the connection */
-    ck_assert_uint_lt(clock_milliseconds() - started, 1500);
+    ck_assert_uint_lt(clock_milliseconds() - started, DATABASE_BUSY_MS);
     ck_assert_int_eq(sqlite3_exec(holder, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(holder);
     ck_assert_int_eq(pthread_join(thread, &revoked), 0);
@@ -1063,7 +1065,7 @@ START_TEST(a_server_that_goes_is_told_until_it_is_back)
                      CREDENTIALS_FAILED);
     error = (struct error){0};
     ck_assert_int_eq(credentials_revoke(store, TEXT("a"), 2000, &error), CREDENTIALS_FAILED);
-    ck_assert_uint_lt(clock_milliseconds() - before, 1000);
+    ck_assert_uint_lt(clock_milliseconds() - before, 20000); /* and not a hundred time-outs */
     redis_server_start(&server, kept);
     usleep(300000);
     ck_assert_int_eq(find("a").revoked, 2000);
@@ -1079,9 +1081,9 @@ START_TEST(a_server_that_hangs_is_not_waited_for_by_all)
     add("a");
     kill(server.process, SIGSTOP);
     uint64_t before = clock_milliseconds();
-    for (int i = 0; i < 3; i++)
+    for (int i = 0; i < 20; i++)
         ck_assert_int_eq(look("a"), CREDENTIALS_FAILED); /* by a command, by a connection, and at once */
-    ck_assert_uint_lt(clock_milliseconds() - before, 4500);
+    ck_assert_uint_lt(clock_milliseconds() - before, 10 * CREDENTIALS_TIMEOUT_MS);
     kill(server.process, SIGCONT);
     usleep(300000);
     ck_assert_int_eq(look("a"), CREDENTIALS_DONE);

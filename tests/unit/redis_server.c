@@ -41,15 +41,29 @@ bool redis_server_is_installed(void)
     return found;
 }
 
+/* A name that belongs to one process at a time, until it ends. */
+static bool claim_name(int port)
+{
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    snprintf(name.sun_path + 1, sizeof name.sun_path - 1, "fcgiguard-test-port-%d", port);
+    int holder = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (bind(holder, (struct sockaddr *)&name, sizeof name) == 0)
+        return true;
+    close(holder);
+    return false;
+}
+
 int redis_server_port(void)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t length = sizeof address;
-    int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    ck_assert(bind(descriptor, (struct sockaddr *)&address, length) == 0 &&
-              getsockname(descriptor, (struct sockaddr *)&address, &length) == 0);
-    close(descriptor);
-    return ntohs(address.sin_port);
+    for (int port = 8000; port < 11000; port++) { /* no outgoing connection is given one of these */
+        struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+        int probe = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        bool is_free = bind(probe, (struct sockaddr *)&address, sizeof address) == 0;
+        close(probe);
+        if (is_free && claim_name(port))
+            return port;
+    }
+    ck_abort_msg("no port is free");
 }
 
 static void run(const struct redis_server *server, const char *const options[], pid_t parent)
