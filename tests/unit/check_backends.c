@@ -1323,7 +1323,6 @@ static TCase *add_case(Suite *suite, const char *name)
 {
     TCase *tcase = tcase_create(name);
     tcase_add_checked_fixture(tcase, set_up, NULL);
-    tcase_set_timeout(tcase, 120);
     suite_add_tcase(suite, tcase);
     return tcase;
 }

@@ -923,7 +923,6 @@ static void add_log_tests(Suite *suite)
 {
     TCase *log = tcase_create("log");
     tcase_add_checked_fixture(log, make_folder, remove_folder);
-    tcase_set_timeout(log, 20);
     tcase_add_test(log, severities_have_names);
     tcase_add_test(log, log_file_takes_lines);
     tcase_add_test(log, log_line_may_be_as_long_as_its_size);

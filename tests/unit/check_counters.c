@@ -1028,7 +1028,6 @@ int main(void)
     Suite *suite = suite_create("counters");
     TCase *tests = tcase_create("counters");
     tcase_add_checked_fixture(tests, begin, end);
-    tcase_set_timeout(tests, 60);
     tcase_add_test(tests, a_number_is_the_same_for_ever);
     tcase_add_test(tests, a_place_is_known_or_refused);
     tcase_add_test(tests, the_limit_is_admitted_and_no_more);

@@ -729,7 +729,6 @@ int main(void)
     Suite *suite = suite_create("counters_redis");
     TCase *tests = tcase_create("counters_redis");
     tcase_add_checked_fixture(tests, begin, end);
-    tcase_set_timeout(tests, 300);
     tcase_add_loop_test(tests, the_script_reckons_as_we_do, QUOTA_FIXED, QUOTA_GCRA + 1);
     tcase_add_test(tests, rules_that_cannot_be_exact_are_refused);
     tcase_add_test(tests, units_are_counted_exactly);

@@ -1323,7 +1323,6 @@ int main(void)
     Suite *suite = suite_create("counters_sqlite");
     TCase *tests = tcase_create("counters_sqlite");
     tcase_add_checked_fixture(tests, begin, end);
-    tcase_set_timeout(tests, 60);
     add_tests(tests);
     add_fault_tests(tests);
     suite_add_tcase(suite, tests);

@@ -996,7 +996,6 @@ static Suite *exec_suite(void)
 {
     Suite *suite = suite_create("exec");
     TCase *tests = tcase_create("programs"), *keys = tcase_create("settings");
-    tcase_set_timeout(tests, 60);
     tcase_add_checked_fixture(tests, set_up, tear_down);
     tcase_add_checked_fixture(keys, set_up, tear_down);
     tcase_add_loop_test(tests, one_program, 0, COUNT(cases));

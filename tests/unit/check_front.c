@@ -1289,7 +1289,6 @@ int main(void)
     tcase_add_test(sockets, test_other_files_are_not_removed);
     tcase_add_loop_test(sockets, test_addresses, 0, 12);
     suite_add_tcase(suite, records);
-    tcase_set_timeout(threads, 60);
     tcase_add_test(threads, test_clients_that_go_are_noticed);
     tcase_add_test(threads, test_connections_over_the_limit_wait);
     tcase_add_test(threads, test_hostile_peers_keep_no_thread);

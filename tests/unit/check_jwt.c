@@ -1333,7 +1333,6 @@ static Suite *make_suite(void)
     Suite *suite = suite_create("jwt");
     TCase *cases = tcase_create("tokens");
     tcase_add_checked_fixture(cases, set_up, tear_down);
-    tcase_set_timeout(cases, 60);
     ADD_TABLE(algorithms_take_their_own_signatures_only, good_signers);
     ADD_TABLE(algorithms_find_every_changed_bit, good_signers);
     ADD_TABLE(tokens_are_judged, token_cases);

@@ -722,7 +722,6 @@ static void add_cache(Suite *suite)
 {
     TCase *cases = tcase_create("cache");
     tcase_add_checked_fixture(cases, set_up_cache, tear_down_cache);
-    tcase_set_timeout(cases, 60);
     tcase_add_test(cases, cache_remembers);
     tcase_add_test(cases, cache_agrees_with_verification);
     tcase_add_test(cases, cache_forgets_at_expiry);

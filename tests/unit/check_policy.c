@@ -1098,7 +1098,6 @@ END_TEST
 static TCase *new_group(Suite *suite, const char *name)
 {
     TCase *group = tcase_create(name);
-    tcase_set_timeout(group, 120);
     suite_add_tcase(suite, group);
     return group;
 }

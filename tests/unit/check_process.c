@@ -2429,7 +2429,6 @@ static void add_spawn(Suite *suite)
 {
     TCase *spawning = tcase_create("spawn");
     tcase_add_checked_fixture(spawning, make_folder, remove_folder);
-    tcase_set_timeout(spawning, 60);
     tcase_add_test(spawning, spawn_runs_a_script);
     tcase_add_test(spawning, spawn_leaves_three_descriptors);
     tcase_add_test(spawning, spawn_takes_low_descriptors);
@@ -2489,7 +2488,6 @@ static void add_launcher(Suite *suite)
 {
     TCase *local = tcase_create("local launcher");
     tcase_add_checked_fixture(local, make_folder, remove_folder);
-    tcase_set_timeout(local, 60);
     tcase_add_test(local, local_tells_the_end);
     tcase_add_test(local, local_tells_why_not);
     tcase_add_test(local, local_kills_the_family);
@@ -2503,7 +2501,6 @@ static void add_parent(Suite *suite)
 {
     TCase *parents = tcase_create("parent");
     tcase_add_checked_fixture(parents, make_parent, end_parent);
-    tcase_set_timeout(parents, 120);
     tcase_add_test(parents, parent_starts_programs);
     tcase_add_test(parents, parent_keeps_secrets_from_the_worker);
     tcase_add_test(parents, parent_kills_the_family);
@@ -2536,7 +2533,6 @@ static void add_sandbox(Suite *suite)
 {
     TCase *sandbox = tcase_create("sandbox");
     tcase_add_checked_fixture(sandbox, make_sandbox, free_message);
-    tcase_set_timeout(sandbox, 30);
     tcase_add_test(sandbox, privileges_are_dropped);
     tcase_add_loop_test(sandbox, sandbox_holds, 0, 2);
     suite_add_tcase(suite, sandbox);

@@ -524,7 +524,6 @@ int main(void)
     tcase_add_test(urls, a_url_of_any_length_is_judged);
     suite_add_tcase(suite, urls);
     tcase_add_checked_fixture(tests, begin, end);
-    tcase_set_timeout(tests, 60);
     tcase_add_test(tests, commands_are_answered);
     tcase_add_test(tests, tcp_is_spoken_by_name_and_address);
     tcase_add_test(tests, passwords_and_users_are_told_apart);

@@ -681,7 +681,6 @@ int main(void)
     tcase_add_test(own, test_errors);
     tcase_add_loop_test(own, test_labour, 0, COUNT(labours));
     suite_add_tcase(suite, own);
-    tcase_set_timeout(official, 120);
     tcase_add_loop_test(official, test_suite, 0, COUNT(suites));
     suite_add_tcase(suite, official);
     SRunner *runner = srunner_create(suite);

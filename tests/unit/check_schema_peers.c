@@ -67,7 +67,6 @@ int main(void)
 {
     Suite *suite = suite_create("schema_peers");
     TCase *tcase = tcase_create("pairs");
-    tcase_set_timeout(tcase, 120);
     tcase_add_test(tcase, test_ajv);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);

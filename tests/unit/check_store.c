@@ -1154,7 +1154,6 @@ int main(void)
     Suite *suite = suite_create("store");
     TCase *tests = tcase_create("store");
     tcase_add_checked_fixture(tests, begin, end);
-    tcase_set_timeout(tests, 60);
     tcase_add_loop_test(tests, a_key_is_read_as_it_was_written, 0, kinds);
     tcase_add_loop_test(tests, all_are_added_or_none, 0, kinds);
     tcase_add_loop_test(tests, keys_within_a_limit, 0, kinds);
