@@ -415,8 +415,8 @@ START_TEST(faults_of_a_group)
     struct backends_rules *rules = rules_of("a b a", 1);
     ck_assert_ptr_null(group_of(rules));
     ck_assert_uint_eq(findings.errors, 1);
-    rules = rules_of("a", 1);
-    rules->backups = words_of("b a");
+    rules = rules_of("b", 1);
+    rules->backups = words_of("a b");
     ck_assert_ptr_null(group_of(rules));
     ck_assert_uint_eq(findings.errors, 2);
     ck_assert_ptr_null(group_of(rules_of("a bad c", 1)));
