@@ -275,8 +275,10 @@ static bool settle(struct backend_lease *lease, uint64_t now, struct news *news)
     bool trial = lease->trial;
     if (lease->reason)
         snprintf(backend->reason, sizeof backend->reason, "%s", lease->reason);
-    enum backend_change change = backend_health_report(&backend->health, &lease->group->rules->health.health,
-                                                       trial, lease->outcome, now);
+    const struct backend_health_rules *rules = &lease->group->rules->health.health;
+    enum backend_change change =
+        lease->exchange ? backend_health_report(&backend->health, rules, trial, lease->outcome, now)
+                        : backend_health_probed(&backend->health, rules, trial, lease->outcome, now);
     lease->trial = false;
     note_change(backend, change, now - since, news);
     return trial || change != BACKEND_SAME;
