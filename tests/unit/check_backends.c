@@ -837,6 +837,35 @@ START_TEST(retries_have_a_budget)
 }
 END_TEST
 
+/* All that the reserve of a group has are had after them. */
+START_TEST(a_retry_that_waits_in_vain_costs_nothing)
+{
+    enum { RESERVE = 100, TIMES = 2 * RESERVE };
+    const struct exchange exchange = plain_exchange();
+    struct backends_rules *rules = rules_of("a b", 1);
+    rules->health.health.failures = 1000000;
+    rules->retry_budget = 1;
+    struct backends *group = group_of(rules);
+    struct backend_lease others = lease_of(group, &exchange), lease;
+    for (size_t i = 0; i < TIMES; i++) {
+        lease = lease_of(group, &exchange);
+        ck_assert_int_eq(take(&lease), BACKEND_PLACE);
+        others = lease_of(group, &exchange);
+        ck_assert_int_eq(take(&others), BACKEND_PLACE);
+        give(&lease, BACKEND_LATE);
+        ck_assert_int_eq(backends_take(&lease, clock_milliseconds()), BACKEND_PLACE_BUSY);
+        give(&others, BACKEND_GOOD);
+    }
+    for (size_t i = 0; i < RESERVE; i++) {
+        lease = lease_of(group, &exchange);
+        ck_assert_int_eq(take(&lease), BACKEND_PLACE);
+        give(&lease, BACKEND_LATE);
+        ck_assert_int_eq(take(&lease), BACKEND_PLACE);
+        give(&lease, BACKEND_LATE);
+    }
+}
+END_TEST
+
 /* ================ places and connections */
 
 /* Our end of a connection; the other is put in `peer`. */
@@ -1426,6 +1455,7 @@ static void add_group_tests(Suite *suite)
     tcase_add_test(groups, backups);
     tcase_add_test(groups, retries_go_elsewhere);
     tcase_add_test(groups, retries_have_a_budget);
+    tcase_add_test(groups, a_retry_that_waits_in_vain_costs_nothing);
 }
 
 static void add_place_tests(Suite *suite)
