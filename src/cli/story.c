@@ -7,7 +7,9 @@
 
 #include <stdarg.h>
 
-enum { WIDTH = 11, NAME_WIDTH = 15 };
+#include "base/bytes.h"
+
+enum { WIDTH = 11, NAME_WIDTH = 15, INHERITED_LIMIT = 4096 };
 
 struct teller {
     const char *indent;
@@ -83,6 +85,41 @@ static void print_route(const struct teller *teller, const struct policy *policy
             TEXT_ARGUMENTS(exchange->captures[i].value));
 }
 
+static bool is_of_defaults(const struct node *node)
+{
+    while (node->parent && node->parent->parent)
+        node = node->parent;
+    return text_equal(node->name, TEXT("defaults"));
+}
+
+/* Of what a route says itself, the keys that the defaults have added. */
+static void add_inherited(struct bytes *line, const char *path, const struct node *node, struct arena *arena)
+{
+    for (size_t i = 0; node->kind == NODE_MAP && i < node->count; i++) {
+        const struct node *item = node->items[i];
+        const char *key = arena_printf(arena, "%s.%s", path, item->name.at);
+        if (is_of_defaults(item))
+            bytes_printf(line, "%s%s", line->length ? ", " : "", key);
+        else
+            add_inherited(line, key, item, arena);
+    }
+}
+
+static void print_inherited(const struct teller *teller, const struct exchange *exchange)
+{
+    const struct route *route = exchange->route;
+    struct bytes line = bytes_new(exchange->arena, INHERITED_LIMIT);
+    for (size_t i = 0; route && guards[i]; i++) {
+        const struct node *node = route->guards[i].node;
+        if (node && !guards[i]->again && !is_of_defaults(node))
+            add_inherited(&line, guards[i]->name, node, exchange->arena);
+    }
+    if (route && route->settings_node && !is_of_defaults(route->settings_node))
+        add_inherited(&line, route->handler->name, route->settings_node, exchange->arena);
+    if (line.length)
+        say(teller, "defaults", "%.*s\n", TEXT_ARGUMENTS(bytes_text(&line)));
+}
+
 static void print_guards(const struct teller *teller, const struct exchange *exchange)
 {
     const struct story *story = exchange->observer;
@@ -137,6 +174,7 @@ void story_tell(const struct policy *policy, const struct play *play, const stru
     const struct teller teller = {indent, to};
     print_request(&teller, play, exchange);
     print_route(&teller, policy, exchange);
+    print_inherited(&teller, exchange);
     print_guards(&teller, exchange);
     print_caller(&teller, exchange);
     print_outcome(&teller, exchange);

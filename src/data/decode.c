@@ -357,7 +357,7 @@ static bool refuse_key(struct decoder *decoder, const struct section *section, c
                             "this key is not known, expected one of %.*s", TEXT_ARGUMENTS(bytes_text(&list)));
 }
 
-static const struct field *find_field(const struct section *section, struct text key)
+const struct field *decode_find_field(const struct section *section, struct text key)
 {
     const struct field *any = NULL;
     for (const struct field *field = section->fields; field->key; field++) {
@@ -374,7 +374,7 @@ static bool decode_keys(struct decoder *decoder, const struct section *section, 
 {
     bool good = true;
     for (size_t i = 0; i < map->count; i++) {
-        const struct field *field = find_field(section, map->items[i]->name);
+        const struct field *field = decode_find_field(section, map->items[i]->name);
         if (!(field ? decode_field(decoder, field, map->items[i], target)
                     : refuse_key(decoder, section, map->items[i])))
             good = false;

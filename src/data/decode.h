@@ -63,6 +63,8 @@ struct field {
     bool required;
     uint64_t least, most; /* most 0: no bound; FIELD_TEXTS: the fewest there may be */
     const char *choices;
+    const char *displaces; /* keys, blanks between, that the defaults have said and that are not for a map
+                              with this one */
     const struct section *section; /* FIELD_OWN: of each item of a map whose names are the user's, for help */
     bool (*own)(struct decoder *, const struct node *, void *member); /* of a FIELD_SECTION: in its place */
     const char *expects; /* FIELD_OWN: what a user may write, for messages and help: "a list of networks" */
@@ -85,6 +87,9 @@ struct section {
  * them are reported, not only the first. False when there was any.
  * `node` may be NULL: only defaults, and an error for each required key. */
 bool decode_section(struct decoder *, const struct section *, const struct node *, void *target);
+
+/* The row of a key, or that of "*"; NULL: it is not known. */
+const struct field *decode_find_field(const struct section *, struct text key);
 
 /* One value by one row; what decode_section() does for each key. */
 bool decode_field(struct decoder *, const struct field *, const struct node *, void *target);

@@ -46,22 +46,46 @@ static const char *make_message(struct arena *arena, const char *format, va_list
     return message[cut.length] ? arena_printf(arena, "%.*s...", TEXT_ARGUMENTS(cut)) : message;
 }
 
+/* What stands in the defaults is read again for each route that adds to it. */
+static bool is_told(const struct findings *findings, const struct finding *finding)
+{
+    const struct finding *other = findings->first;
+    while (other &&
+           !(other->kind == finding->kind && other->line == finding->line &&
+             other->column == finding->column && strcmp(other->file, finding->file) == 0 &&
+             strcmp(other->path, finding->path) == 0 && strcmp(other->message, finding->message) == 0))
+        other = other->next;
+    return other != NULL;
+}
+
 static void add(struct findings *findings, enum finding_kind kind, unsigned line, unsigned column,
-                const char *path, const char *format, va_list arguments)
+                const char *path, const char *about, const char *format, va_list arguments)
 {
     size_t *count = kind == FINDING_ERROR ? &findings->errors : &findings->advice;
-    if (++*count > FINDINGS_LIMIT)
-        return;
     struct finding *finding = arena_alloc(findings->arena, sizeof *finding);
     *finding = (struct finding){.next = findings->first,
                                 .kind = kind,
                                 .line = line,
                                 .column = column,
-                                .order = findings->errors + findings->advice,
                                 .file = findings->file,
                                 .path = make_printable(arena_printf(findings->arena, "%s", path)),
                                 .message = make_message(findings->arena, format, arguments)};
+    if (about)
+        finding->message =
+            make_printable(arena_printf(findings->arena, "%s (at %s)", finding->message, about));
+    if (is_told(findings, finding) || ++*count > FINDINGS_LIMIT)
+        return;
+    finding->order = findings->errors + findings->advice;
     findings->first = finding;
+}
+
+/* NULL for one that stands where everybody looks. */
+static const char *about_whom(const struct findings *findings, enum finding_kind kind,
+                              const struct node *node)
+{
+    while (node && node != findings->within)
+        node = node->parent;
+    return findings->within && !node && kind == FINDING_ERROR ? findings->about : NULL;
 }
 
 bool findings_add(struct findings *findings, enum finding_kind kind, const struct node *node,
@@ -69,7 +93,8 @@ bool findings_add(struct findings *findings, enum finding_kind kind, const struc
 {
     va_list arguments;
     va_start(arguments, format);
-    add(findings, kind, node->line, node->column, node_path(node, findings->arena), format, arguments);
+    add(findings, kind, node->line, node->column, node_path(node, findings->arena),
+        about_whom(findings, kind, node), format, arguments);
     va_end(arguments);
     return false;
 }
@@ -81,7 +106,7 @@ bool findings_add_key(struct findings *findings, enum finding_kind kind, const s
     bool keyed = node->name_line != 0;
     va_start(arguments, format);
     add(findings, kind, keyed ? node->name_line : node->line, keyed ? node->name_column : node->column,
-        node_path(node, findings->arena), format, arguments);
+        node_path(node, findings->arena), about_whom(findings, kind, node), format, arguments);
     va_end(arguments);
     return false;
 }
@@ -91,7 +116,7 @@ bool findings_add_at(struct findings *findings, enum finding_kind kind, unsigned
 {
     va_list arguments;
     va_start(arguments, format);
-    add(findings, kind, line, column, "", format, arguments);
+    add(findings, kind, line, column, "", NULL, format, arguments);
     va_end(arguments);
     return false;
 }
@@ -103,7 +128,7 @@ bool findings_add_in(struct findings *findings, enum finding_kind kind, const ch
     va_list arguments;
     va_start(arguments, format);
     findings->file = file;
-    add(findings, kind, line, column, "", format, arguments);
+    add(findings, kind, line, column, "", NULL, format, arguments);
     findings->file = own;
     va_end(arguments);
     return false;

@@ -18,6 +18,9 @@ enum finding_kind { FINDING_ERROR, FINDING_ADVICE };
 struct findings {
     struct arena *arena;
     const char *file; /* as the user named it; of what is added from now on */
+    /* While it is set, an error that stands outside of it says whom it is about. */
+    const struct node *within;
+    const char *about;
     struct finding *first;
     size_t errors, advice; /* counted also past the limit */
 };
@@ -25,7 +28,7 @@ struct findings {
 /* Nothing found yet. The arena and the file's name must outlive it. */
 struct findings findings_new(struct arena *, const char *file);
 
-/* Adds a finding at a node's value (`findings_add`) or at its key
+/* Adds a finding that is not there yet at a node's value (`findings_add`) or at its key
  * (`findings_add_key`). The message is one sentence without a full stop; it
  * must not hold a secret. Always false, for `return findings_add(...)`. */
 bool findings_add(struct findings *, enum finding_kind, const struct node *, const char *format, ...)

@@ -76,13 +76,10 @@ static void advise(const void *settings, struct findings *findings, const struct
                              all[j].at);
 }
 
-static const char *const kept[] = {"allow", "deny", NULL};
-
 const struct guard guard_addresses = {
     .name = "addresses",
     .help = "who may call, by address",
     .stage = ON_HEAD,
-    .kept = kept,
     .section = {sizeof(struct addresses_rules), fields},
     .prepare = prepare,
     .check = check,

@@ -153,6 +153,7 @@ static const struct field fields[] = {
      .type = FIELD_OWN,
      .own = decode_methods,
      .required = true,
+     .displaces = "optional",
      .expects = "none, or names of `auth` at the top",
      .help = "ways to authenticate that are tried in turn; none is anybody, and has to be said"},
     {FIELD(FIELD_BOOL, auth_rules, optional, "optional"), .fallback = "false",

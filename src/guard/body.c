@@ -48,10 +48,10 @@ static const struct section file_section = {sizeof(struct body_rules), file_fiel
 static const struct field fields[] = {
     {FIELD(FIELD_SIZE, body_rules, reading.max, "max"), .fallback = "1mb",
      .help = "bytes of a request's body"},
-    {FIELD(FIELD_OWN, body_rules, schema, "schema"), .own = keep, .expects = "a file of JSON Schema",
-     .help = "what it may be, as JSON Schema says it"},
-    {FIELD(FIELD_OWN, body_rules, fields, "fields"), .own = keep, .expects = "a map of fields",
-     .section = &content_field_section, .help = "what it may be, in short"},
+    {FIELD(FIELD_OWN, body_rules, schema, "schema"), .own = keep, .displaces = "fields unknown",
+     .expects = "a file of JSON Schema", .help = "what it may be, as JSON Schema says it"},
+    {FIELD(FIELD_OWN, body_rules, fields, "fields"), .own = keep, .displaces = "schema",
+     .expects = "a map of fields", .section = &content_field_section, .help = "what it may be, in short"},
     {FIELD(FIELD_CHOICE, body_rules, unknown, "unknown"), .choices = "refuse|allow", .fallback = "refuse",
      .help = "fields that are not among `fields`"},
     {FIELD(FIELD_BOOL, body_rules, required, "required"), .fallback = "true",
@@ -315,15 +315,11 @@ static struct verdict check_content(const void *settings, struct exchange *excha
     return verdict;
 }
 
-/* What is described is of one body; how much is read of any is not. */
-static const char *const kept[] = {"max", "inflated", "depth", "values", "string", NULL};
-
 const struct guard guard_body = {
     .name = "body",
     .help = "how large a request's body may be, and what it may be",
     .stage = ON_HEAD,
     .always = true,
-    .kept = kept,
     .section = {sizeof(struct body_rules), fields},
     .prepare = prepare,
     .check = check,

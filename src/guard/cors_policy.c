@@ -290,6 +290,7 @@ static bool decode_limit(struct decoder *decoder, const struct node *node, void 
 
 #define CORS_FIELDS                                                                                          \
     {FIELD(FIELD_OWN, cors, origins, "origins"), .own = decode_origins,                                      \
+     .displaces = "use credentials private_network",                                                         \
      .expects = "a list of origins such as https://app.example.com and https://*.example.com, null, or *",   \
      .help = "whose scripts may read replies"},                                                              \
         {FIELD(FIELD_BOOL, cors, credentials, "credentials"), .fallback = "false",                           \
@@ -323,6 +324,8 @@ const struct section cors_section = {sizeof(struct cors), fields};
 
 const struct field cors_route_fields[] = {
     {FIELD(FIELD_OWN, cors_rules, cors, "use"), .own = cors_decode_use,
+     .displaces = "origins credentials methods headers expose max_age private_network enforce "
+                  "preflight_status preflight_limit",
      .expects = "off, or a name of `cors` at the top",
      .help = "one of the top's, in the place of other keys"},
     CORS_FIELDS,

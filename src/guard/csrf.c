@@ -178,13 +178,10 @@ void *csrf_bind(const void *settings, const struct cors *cors, struct arena *are
     return rules;
 }
 
-static const char *const kept[] = {"policy", "strict", NULL};
-
 const struct guard guard_csrf = {
     .name = "csrf",
     .help = "whether a page of another origin made a browser send a request",
     .stage = ON_HEAD,
-    .kept = kept,
     .section = {sizeof(struct csrf_rules), fields},
     .prepare = prepare,
     .check = check,

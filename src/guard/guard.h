@@ -21,10 +21,6 @@ struct guard {
     /* Whether it judges routes that do not name it, with its default rules. */
     bool always;
 
-    /* Keys, ended by NULL, that a route without them has as the defaults do: what a map that says
-     * something else would loosen unseen. NULL: none. */
-    const char *const *kept;
-
     /* Checks and completes the decoded rules; NULL when there is nothing to do.
      * It is asked even where a key did not fit, whose member is zero or in part
      * then. A false without a finding becomes one at the guard's key. */

@@ -51,14 +51,15 @@ static const struct field description_fields[] = {
 static const struct section description_section = {sizeof(struct description), description_fields};
 
 static const struct field fields[] = {
-    {FIELD(FIELD_OWN, replies_rules, schema, "schema"), .own = keep, .expects = "a file of JSON Schema",
-     .help = "what 2xx replies may be, as JSON Schema says it"},
-    {FIELD(FIELD_OWN, replies_rules, fields, "fields"), .own = keep, .expects = "a map of fields",
-     .section = &content_field_section, .help = "what 2xx replies may be, in short"},
+    {FIELD(FIELD_OWN, replies_rules, schema, "schema"), .own = keep, .displaces = "fields unknown statuses",
+     .expects = "a file of JSON Schema", .help = "what 2xx replies may be, as JSON Schema says it"},
+    {FIELD(FIELD_OWN, replies_rules, fields, "fields"), .own = keep, .displaces = "schema statuses",
+     .expects = "a map of fields", .section = &content_field_section,
+     .help = "what 2xx replies may be, in short"},
     {FIELD(FIELD_CHOICE, replies_rules, unknown, "unknown"), .choices = "refuse|allow", .fallback = "refuse",
      .help = "fields that are not among `fields`"},
     {FIELD(FIELD_OWN, replies_rules, by_status, "statuses"), .own = keep,
-     .expects = "a map of statuses such as \"200\", 4XX and default",
+     .displaces = "schema fields unknown", .expects = "a map of statuses such as \"200\", 4XX and default",
      .help = "what replies may be, by status: a file of JSON Schema, a map of schema or fields, none, any"},
     {FIELD(FIELD_BOOL, replies_rules, strip, "strip"), .fallback = "false",
      .help = "remove properties that are not declared, and judge what is left"},

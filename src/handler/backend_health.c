@@ -44,6 +44,7 @@ enum backend_change backend_health_connected(struct backend_health *health,
 
 static void note_kind(struct backend_health *health, enum backend_outcome outcome)
 {
+    health->asked = outcome != BACKEND_REFUSED;
     health->refuses = outcome == BACKEND_REFUSED;
     health->quick = outcome != BACKEND_LATE;
 }
@@ -92,7 +93,27 @@ enum backend_change backend_health_report(struct backend_health *health,
     if (outcome != BACKEND_GOOD)
         return count_failure(health, rules, outcome, now);
     health->failures = 0;
+    health->asked = false;
     return tried ? come_back(health, now) : BACKEND_SAME;
+}
+
+enum backend_change backend_health_probed(struct backend_health *health,
+                                          const struct backend_health_rules *rules, bool trial,
+                                          enum backend_outcome outcome, uint64_t now)
+{
+    bool asked = health->asked, tried = trial && health->state == BACKEND_TRIAL;
+    if (!asked || outcome != BACKEND_GOOD) {
+        enum backend_change change = backend_health_report(health, rules, trial, outcome, now);
+        health->asked = asked;
+        return change;
+    }
+    if (tried && !health->early) {
+        health->failures = rules->failures - 1;
+        return come_back(health, now);
+    }
+    if (tried)
+        health->state = BACKEND_OUT;
+    return BACKEND_SAME;
 }
 
 unsigned backend_health_share(const struct backend_health *health, const struct backend_health_rules *rules,

@@ -32,6 +32,7 @@ struct backend_health {
     bool refuses;      /* no connection could be made when it was last asked */
     bool quick;        /* so, or it failed at once: trying it costs nobody any time */
     bool eases;        /* it came back, so that slow start is due */
+    bool asked;        /* a request that it took has failed, and none was good since it is out or back */
     bool early;        /* the trial did not wait for its time */
     uint64_t failures; /* in a row */
     uint64_t since;    /* of being out, or of being up again */
@@ -65,6 +66,11 @@ enum backend_change backend_health_connected(struct backend_health *, const stru
 /* Takes what a request came to. `trial`: it is the one that has the trial, which ends by this
  * whatever it says. While it is out, what others come to says nothing. */
 enum backend_change backend_health_report(struct backend_health *, const struct backend_health_rules *,
+                                          bool trial, enum backend_outcome, uint64_t now);
+
+/* Takes what a probe came to. One that is good says nothing of what requests have failed at: what they
+ * sent out is up by it at the earliest after its pause, and one failure away from being out. */
+enum backend_change backend_health_probed(struct backend_health *, const struct backend_health_rules *,
                                           bool trial, enum backend_outcome, uint64_t now);
 
 /* The share of its requests that it is to have while up, in thousandths: 100 to BACKEND_SHARE_WHOLE. */

@@ -33,12 +33,22 @@ struct news {
 
 /* ---- places, with the lock */
 
+static bool may_retry(const struct backend_lease *lease)
+{
+    const struct backends *group = lease->group;
+    return (uint64_t)__builtin_popcountll(lease->tried) <= group->rules->retries && group->reserve >= 100;
+}
+
+/* A retry is paid for when it has its place: one that waits in vain asks nobody. */
 static enum choice claim(struct backend_lease *lease, uint64_t now)
 {
     size_t index;
-    enum choice choice = backends_choose(lease, now, &index);
+    bool again = lease->tried != 0;
+    enum choice choice = again && !may_retry(lease) ? CHOICE_NONE : backends_choose(lease, now, &index);
     if (choice != CHOICE_PLACE)
         return choice;
+    if (again)
+        lease->group->reserve -= 100;
     const struct member *member = &lease->group->members[index];
     struct backend *backend = member->backend;
     backend->used++;
@@ -210,26 +220,10 @@ static void check_kept(struct backend_lease *lease)
     }
 }
 
-static bool may_retry(const struct backend_lease *lease)
+static void grow_reserve(struct backends *group)
 {
-    const struct backends *group = lease->group;
-    return (uint64_t)__builtin_popcountll(lease->tried) <= group->rules->retries && group->reserve >= 100;
-}
-
-static enum choice claim_first(struct backend_lease *lease, uint64_t now)
-{
-    struct backends *group = lease->group;
     uint64_t reserve = group->reserve + group->rules->retry_budget;
     group->reserve = reserve < RESERVE_MOST ? reserve : RESERVE_MOST;
-    return claim(lease, now);
-}
-
-static enum choice claim_another(struct backend_lease *lease, uint64_t now)
-{
-    enum choice choice = may_retry(lease) ? claim(lease, now) : CHOICE_NONE;
-    if (choice != CHOICE_NONE)
-        lease->group->reserve -= 100;
-    return choice;
 }
 
 static uint64_t hash_key(const struct backend_lease *lease)
@@ -247,8 +241,9 @@ enum backend_place backends_take(struct backend_lease *lease, uint64_t deadline)
     if (first)
         lease->key = hash_key(lease);
     pthread_mutex_lock(&registry->lock);
-    uint64_t now = clock_milliseconds();
-    enum choice choice = first ? claim_first(lease, now) : claim_another(lease, now);
+    if (first)
+        grow_reserve(lease->group);
+    enum choice choice = claim(lease, clock_milliseconds());
     pthread_mutex_unlock(&registry->lock);
     if (choice == CHOICE_WAIT)
         choice = wait_in_queue(lease, until < deadline ? until : deadline, &gone);
@@ -275,8 +270,10 @@ static bool settle(struct backend_lease *lease, uint64_t now, struct news *news)
     bool trial = lease->trial;
     if (lease->reason)
         snprintf(backend->reason, sizeof backend->reason, "%s", lease->reason);
-    enum backend_change change = backend_health_report(&backend->health, &lease->group->rules->health.health,
-                                                       trial, lease->outcome, now);
+    const struct backend_health_rules *rules = &lease->group->rules->health.health;
+    enum backend_change change =
+        lease->exchange ? backend_health_report(&backend->health, rules, trial, lease->outcome, now)
+                        : backend_health_probed(&backend->health, rules, trial, lease->outcome, now);
     lease->trial = false;
     note_change(backend, change, now - since, news);
     return trial || change != BACKEND_SAME;

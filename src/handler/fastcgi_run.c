@@ -57,6 +57,15 @@ static struct text joined(struct arena *arena, struct text front, struct text ba
     return (struct text){joined, front.length + back.length};
 }
 
+/* RFC 3875, 4.1.13: with PATH_INFO it is the path. Where nothing says how far the root's own goes, it is the
+ * script's address as a whole. */
+static struct text script_address(const struct exchange *exchange, const struct script *script)
+{
+    const char *route = exchange->route_path;
+    bool beneath = exchange->path_info.length > 0 || !route || text_ends_with(text_of(route), TEXT("/**"));
+    return beneath ? joined(exchange->arena, exchange->script_name, script->name) : exchange->script_name;
+}
+
 static void tell_script(struct variables *variables, const struct fastcgi_settings *settings,
                         const struct script *script)
 {
@@ -70,7 +79,7 @@ static void tell_script(struct variables *variables, const struct fastcgi_settin
     }
     struct text root = text_of(settings->script.root);
     variables_add(variables, TEXT("SCRIPT_FILENAME"), joined(arena, root, script->name));
-    variables_add(variables, TEXT("SCRIPT_NAME"), joined(arena, exchange->script_name, script->name));
+    variables_add(variables, TEXT("SCRIPT_NAME"), script_address(exchange, script));
     if (script->path_info.length > 0)
         variables_add(variables, TEXT("PATH_INFO"), script->path_info);
     variables_set(variables, TEXT("DOCUMENT_ROOT"), root);

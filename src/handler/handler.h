@@ -14,6 +14,9 @@ struct handler {
     const char *help;
     struct section section; /* of the settings; the first field takes short forms */
 
+    /* A route's are one thing as a whole: nothing of those of the defaults is in them. */
+    bool whole;
+
     bool (*prepare)(void *settings, struct decoder *, const struct node *);
     void (*advise)(const void *settings, struct findings *, const struct node *);
 

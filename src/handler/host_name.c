@@ -242,17 +242,21 @@ static bool is_at(const struct host_address *address, const struct sockaddr_stor
                : memcmp(&v6->sin6_addr, &address->at.v6.sin6_addr, sizeof v6->sin6_addr) == 0;
 }
 
+bool host_addresses_have(const struct host_addresses *addresses, int descriptor)
+{
+    struct sockaddr_storage peer = {0};
+    socklen_t length = sizeof peer;
+    if (getpeername(descriptor, (struct sockaddr *)&peer, &length) != 0)
+        return true; /* what is wrong turns out by itself */
+    for (size_t i = 0; i < addresses->count; i++)
+        if (is_at(&addresses->items[i], &peer))
+            return true;
+    return false;
+}
+
 bool host_name_leads_to(struct host_name *name, int descriptor, uint64_t deadline)
 {
     struct host_addresses found;
-    struct sockaddr_storage peer = {0};
     struct error error = {0};
-    socklen_t length = sizeof peer;
-    if (!host_name_find(name, deadline, &found, &error) ||
-        getpeername(descriptor, (struct sockaddr *)&peer, &length) != 0)
-        return true; /* what is wrong turns out by itself */
-    for (size_t i = 0; i < found.count; i++)
-        if (is_at(&found.items[i], &peer))
-            return true;
-    return false;
+    return !host_name_find(name, deadline, &found, &error) || host_addresses_have(&found, descriptor);
 }

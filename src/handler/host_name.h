@@ -61,7 +61,10 @@ struct host_name *host_name_new(const char *host, uint16_t port, struct arena *)
  * where `deadline` (clock_milliseconds) was reached. */
 bool host_name_find(struct host_name *, uint64_t deadline, struct host_addresses *, struct error *);
 
-/* Whether the peer of a connected socket is one of its addresses; they are looked up again where their
+/* Whether the peer of a connected socket is one of them. True where nobody can tell. */
+bool host_addresses_have(const struct host_addresses *, int descriptor);
+
+/* Whether it is one of the name's addresses; they are looked up again where their
  * time is over, as by host_name_find(). True where nobody can tell. */
 bool host_name_leads_to(struct host_name *, int descriptor, uint64_t deadline);
 

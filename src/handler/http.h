@@ -153,9 +153,9 @@ bool http_run_blame(struct http_run *, struct verdict);
 /* What a result of libcurl's that is an error says of a backend. */
 enum backend_outcome http_outcome(CURL *, CURLcode);
 
-/* What keeps libcurl from looking up the backend's name; NULL where that is none, or with an error. The
- * list is the caller's. */
-struct curl_slist *http_addresses(const struct http_backend *, uint64_t deadline, struct arena *,
+/* What keeps libcurl from looking up the backend's name, whose addresses were found. The list is the
+ * caller's; NULL with an error. */
+struct curl_slist *http_addresses(const struct http_backend *, const struct host_addresses *, struct arena *,
                                   struct error *);
 
 /* Whether the reply, whose head is complete, is the answer. Otherwise the run has failed, and another

@@ -74,10 +74,13 @@ static enum backend_outcome http_probe(const void *target, const struct backend_
 {
     const struct http_backend *backend = target;
     struct arena *arena = arena_new();
-    struct curl_slist *addresses =
-        http_addresses(backend, clock_milliseconds() + rules->timeout, arena, error);
+    struct host_name *name = backend->address.name;
+    struct host_addresses found;
+    struct curl_slist *addresses = NULL;
+    if (name && host_name_find(name, clock_milliseconds() + rules->timeout, &found, error))
+        addresses = http_addresses(backend, &found, arena, error);
     enum backend_outcome outcome = BACKEND_LATE;
-    if (addresses || !backend->address.name)
+    if (addresses || !name)
         outcome = ask(backend, rules, addresses, arena, error);
     /* It was not used, and the application counts for how long. */
     http_client_free(connection->owner);

@@ -55,17 +55,14 @@ bool http_run_blame(struct http_run *run, struct verdict verdict)
 
 /* ---- names */
 
-struct curl_slist *http_addresses(const struct http_backend *backend, uint64_t deadline, struct arena *arena,
-                                  struct error *error)
+struct curl_slist *http_addresses(const struct http_backend *backend, const struct host_addresses *found,
+                                  struct arena *arena, struct error *error)
 {
-    struct host_addresses found;
     char text[INET6_ADDRSTRLEN];
-    if (!backend->address.name || !host_name_find(backend->address.name, deadline, &found, error))
-        return NULL;
     struct bytes line = bytes_new(arena, 2048);
     bytes_add_text(&line, text_of(backend->looked_up));
-    for (size_t i = 0; i < found.count; i++) {
-        const struct host_address *one = &found.items[i];
+    for (size_t i = 0; i < found->count; i++) {
+        const struct host_address *one = &found->items[i];
         bool new = one->at.any.sa_family == AF_INET6;
         const void *number = new ? (const void *)&one->at.v6.sin6_addr : &one->at.v4.sin_addr;
         inet_ntop(one->at.any.sa_family, number, text, sizeof text);
@@ -80,11 +77,13 @@ struct curl_slist *http_addresses(const struct http_backend *backend, uint64_t d
 
 static bool find_addresses(struct http_run *run, const struct http_backend *backend)
 {
+    struct host_addresses found;
     struct error error = {0};
     uint64_t until = run->began_at + run->settings->connect_timeout;
     if (until > run->deadline)
         until = run->deadline;
-    run->addresses = http_addresses(backend, until, run->exchange->arena, &error);
+    if (host_name_find(backend->address.name, until, &found, &error))
+        run->addresses = http_addresses(backend, &found, run->exchange->arena, &error);
     if (!run->addresses) {
         const char *detail = arena_printf(run->exchange->arena, "%s", error.message);
         bool late = error.number == ETIMEDOUT;
@@ -92,7 +91,7 @@ static bool find_addresses(struct http_run *run, const struct http_backend *back
                                         : FAULT(502, HTTP_NAME, "backend_unavailable", detail));
     }
     run->now = clock_milliseconds();
-    if (run->reused && !host_name_leads_to(backend->address.name, run->lease.connection.descriptor, until)) {
+    if (run->reused && !host_addresses_have(&found, run->lease.connection.descriptor)) {
         http_client_free(run->client);
         run->client = http_client_new();
         run->reused = false;

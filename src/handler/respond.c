@@ -158,6 +158,7 @@ const struct handler handler_respond = {
     .name = RESPOND_NAME,
     .help = "answers by itself, without a program",
     .section = {sizeof(struct respond_settings), respond_fields},
+    .whole = true,
     .prepare = respond_prepare,
     .needs_caller = needs_caller,
     .authorizes = authorizes,

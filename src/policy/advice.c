@@ -201,22 +201,17 @@ static bool holds(const struct node *list, const struct node *item)
     return false;
 }
 
-/* What a map or list of a route that names others leaves out; to say `none` is a decision. */
-static void advise_replaced(const struct loader *loader, const struct node *own, const struct node *before)
+/* What a route's list leaves out; to say `none` is a decision. */
+static void advise_rejected(const struct loader *loader, const struct node *map)
 {
-    static const char reason[] =
-        "this takes the place of the defaults', so \"%.*s\" is not asked for here; repeat it where it is";
-    bool maps = own->kind == NODE_MAP && before->kind == NODE_MAP;
-    if (!maps &&
-        (before->kind != NODE_LIST || own->kind == NODE_MAP || says(own->parent, own->name.at, TEXT("none"))))
-        return;
-    for (size_t i = 0; i < before->count; i++) {
-        const struct node *item = before->items[i];
-        struct text name = maps ? item->name : item->text;
-        if (maps ? !node_get(own, name.at) && !text_equal(name, TEXT("mode"))
-                 : item->kind == NODE_SCALAR && !holds(own, item))
-            findings_add_key(findings_of(loader), FINDING_ADVICE, own, reason, TEXT_ARGUMENTS(name));
-    }
+    const struct node *own = node_get(map, "reject"), *before = node_get(loader->defaults, "reject");
+    bool lists = own && before && before->kind == NODE_LIST && own->kind != NODE_NULL;
+    for (size_t i = 0; lists && !says(map, "reject", TEXT("none")) && i < before->count; i++)
+        if (before->items[i]->kind == NODE_SCALAR && !holds(own, before->items[i]))
+            findings_add_key(findings_of(loader), FINDING_ADVICE, own,
+                             "this takes the place of the defaults', so \"%.*s\" is not asked for here; "
+                             "repeat it where it is",
+                             TEXT_ARGUMENTS(before->items[i]->text));
 }
 
 static bool counts_all(const struct route *route)
@@ -226,16 +221,6 @@ static bool counts_all(const struct route *route)
         if (uses->items[i]->count == COUNT_ALL && !uses->items[i]->slots)
             return true;
     return false;
-}
-
-static void advise_dropped(const struct loader *loader, const struct node *map)
-{
-    static const char *const keys[] = {"claims", "match", "reject"};
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-        const struct node *own = node_get(map, keys[i]), *before = node_get(loader->defaults, keys[i]);
-        if (own && before)
-            advise_replaced(loader, own, before);
-    }
 }
 
 static void advise_limits(const struct loader *loader, const struct route *route)
@@ -326,7 +311,7 @@ void advice_give(const struct loader *loader)
         advise_keys(loader, loader->defaults);
     for (size_t i = 0; loader->routes && i < loader->routes->count; i++) {
         advise_keys(loader, loader->routes->items[i]);
-        advise_dropped(loader, loader->routes->items[i]);
+        advise_rejected(loader, loader->routes->items[i]);
     }
     for (size_t i = 0; i < loader->policy->route_count; i++)
         advise_route(loader, &loader->policy->routes[i]);

@@ -210,6 +210,7 @@ static void describe_replies(struct loader *loader, struct draft *draft, const s
         openapi_add_text(loader, map, "strip", TEXT("true"));
     if (wanted != REPLIES_STRIP && !node_get(written, "mode"))
         openapi_add_text(loader, map, "mode", text_of(modes[wanted]));
+    draft->route.guards[draft_find_guard("replies")] = (struct guard_rules){0}; /* see usable() */
     draft_guard(loader, draft, "replies", map);
 }
 

@@ -305,6 +305,7 @@ static void apply_auth(struct loader *loader, struct draft *draft, const struct 
     bool said = route->guards[draft_find_guard("auth")].node != NULL; /* in the defaults */
     if (demand->count == 0 && said)
         return;
+    draft->route.guards[draft_find_guard("auth")] = (struct guard_rules){0}; /* the document says it all */
     draft_guard(loader, draft, "auth", auth_node(loader, demand));
     if (demand->count == 0)
         route_tell(findings, FINDING_ADVICE, route, NULL,

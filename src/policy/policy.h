@@ -54,6 +54,7 @@ struct route {
     struct guard_rules guards[GUARDS_LIMIT]; /* by place in `guards` */
     const struct handler *handler;
     void *settings;
+    const struct node *settings_node; /* what they were made from */
     struct secure_headers headers;
     const struct cors_rules *cors; /* NULL: off */
     struct cookie_rules cookies;

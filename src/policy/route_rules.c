@@ -57,7 +57,7 @@ static bool decode_methods(struct decoder *decoder, const struct node *node, voi
 static bool decode_headers(struct decoder *decoder, const struct node *node, void *member)
 {
     struct draft *draft = member; /* its row's offset is 0 */
-    const struct node *merged = merge_maps(draft->headers, node, TEXT("preset"), decoder->arena);
+    const struct node *merged = merge_headers(draft->headers, node, TEXT("preset"), decoder->arena);
     draft->headers = NULL;
     draft->route.headers = (struct secure_headers){0};
     if (!secure_headers_decode(decoder, merged, &draft->route.headers))
@@ -67,24 +67,25 @@ static bool decode_headers(struct decoder *decoder, const struct node *node, voi
     return true;
 }
 
-/* What is spared from them is not taken from the defaults' map. */
-static const char *const kept_of_cookies[] = {"secure", "http_only", "same_site", NULL};
+/* A word names a whole set, a map says what differs from that of the defaults. */
+static const struct node *merge_word(struct decoder *decoder, const struct node *before,
+                                     const struct node *node, const struct section *section)
+{
+    return node->kind == NODE_MAP ? merge_section(before, node, section, decoder->arena) : node;
+}
 
 static void decode_cookies(struct decoder *decoder, const struct field *field, const struct node *node,
                            struct draft *draft)
 {
-    const struct node *merged =
-        node->kind == NODE_MAP && draft->cookies && draft->cookies->kind == NODE_MAP
-            ? merge_kept(draft->cookies, node, kept_of_cookies, &cookie_section, decoder->arena)
-            : node;
+    bool map = draft->cookies && draft->cookies->kind == NODE_MAP; /* a word has no keys */
+    const struct node *merged = map ? merge_word(decoder, draft->cookies, node, &cookie_section) : node;
     draft->cookies = decode_field(decoder, field, merged, draft) ? merged : NULL;
 }
 
-/* As with `headers`, a map changes single keys of the defaults' one. */
 static void decode_errors(struct decoder *decoder, const struct field *field, const struct node *node,
                           struct draft *draft)
 {
-    const struct node *merged = merge_maps(draft->errors, node, TEXT("profile"), decoder->arena);
+    const struct node *merged = merge_word(decoder, draft->errors, node, &error_rules_section);
     draft->errors = NULL;
     draft->route.errors = (struct error_rules){0};
     if (decode_field(decoder, field, merged, draft) && error_rules_check(&draft->route.errors, decoder, node))
@@ -229,7 +230,7 @@ static void decode_guard(struct loader *loader, size_t place, const struct node 
     char *rules = arena_alloc(decoder->arena, extended->section.size);
     size_t errors = decoder->findings->errors;
     if (to->rules) /* or what it has is told already */
-        node = merge_kept(to->node, node, guard->kept, &guard->section, decoder->arena);
+        node = merge_section(to->node, node, &extended->section, decoder->arena);
     *to = (struct guard_rules){.node = node};
     bool good = decode_section(decoder, &extended->section, node, rules);
     /* A wrong key does not hide what else is wrong. */
@@ -263,8 +264,11 @@ static void decode_handler(struct loader *loader, const struct handler *handler,
 {
     struct decoder *decoder = &loader->decoder;
     size_t errors = decoder->findings->errors;
+    if (route->handler == handler && route->settings && !handler->whole)
+        node = merge_section(route->settings_node, node, &handler->section, decoder->arena);
     route->handler = handler;
     route->settings = NULL;
+    route->settings_node = node;
     void *settings = arena_alloc(decoder->arena, handler->section.size);
     bool good = decode_section(decoder, &handler->section, node, settings);
     if (handler->prepare && !was_prepared(loader, handler->prepare(settings, decoder, node), errors, node))
@@ -305,7 +309,8 @@ static void apply_reject(struct loader *loader, struct draft *draft, const struc
     const struct node *node = node_get(map, "reject");
     for (size_t i = 0; node && guards[i]; i++) {
         struct guard_rules *rules = &draft->route.guards[i];
-        const struct node *own = node_get(map, guards[i]->name);
+        const struct node *written = node_get(map, guards[i]->name);
+        const struct node *own = written && !merge_is_null(written) ? written : NULL;
         if (!guards[i]->rejects)
             continue;
         bool named = texts_have(&draft->reject, text_of(guards[i]->name));
@@ -329,6 +334,51 @@ static bool is_of_operations(size_t guard)
     return false;
 }
 
+static void decode_fallback(struct loader *loader, const struct field *field, struct draft *draft)
+{
+    const struct node *fallback =
+        field->fallback ? file_parse(text_of(field->fallback), false, loader->decoder.findings) : NULL;
+    if (fallback)
+        decode_field(&loader->decoder, field, fallback, draft);
+}
+
+/* What a route has of a key where nobody says anything. */
+static void take_away(struct loader *loader, struct draft *draft, const char *key)
+{
+    const struct field *field = find_field(key);
+    size_t guard = draft_find_guard(key);
+    if (guard < GUARDS_LIMIT) {
+        draft->route.guards[guard] = (struct guard_rules){0};
+        if (guards[guard]->always || texts_have(&draft->reject, text_of(key)))
+            decode_guard(loader, guard, NULL, &draft->route.guards[guard]);
+    } else if (!field) {
+        draft->route.handler = NULL;
+    } else if (strcmp(key, "reject") == 0) {
+        draft->reject.count = 0; /* for apply_reject() */
+    } else {
+        draft->headers = strcmp(key, "headers") == 0 ? NULL : draft->headers;
+        draft->errors = strcmp(key, "errors") == 0 ? NULL : draft->errors;
+        if (strcmp(key, "cookies") == 0) {
+            draft->cookies = NULL;
+            draft->route.cookies = (struct cookie_rules){0};
+        }
+        decode_fallback(loader, field, draft);
+    }
+}
+
+/* Whether a route says that it has nothing of what the defaults have. */
+static bool takes_away(const struct loader *loader, const struct draft *draft, const struct node *item,
+                       enum draft_keys keys)
+{
+    const struct handler *handler = find_handler(item->name.at);
+    size_t guard = draft_find_guard(item->name.at);
+    bool known = find_field(item->name.at) || handler || guard < GUARDS_LIMIT;
+    if (keys == DRAFT_DEFAULTS || (keys == DRAFT_OPERATION && is_of_operations(guard)))
+        return false;
+    return merge_is_null(item) && known && loader->defaults && node_get(loader->defaults, item->name.at) &&
+           (!handler || handler == draft->route.handler);
+}
+
 static void apply_key(struct loader *loader, struct draft *draft, const struct node *item,
                       enum draft_keys keys, const char **handler_before)
 {
@@ -338,6 +388,8 @@ static void apply_key(struct loader *loader, struct draft *draft, const struct n
     if (keys == DRAFT_OPERATION && field && strcmp(field->key, "methods") == 0)
         findings_add_key(loader->decoder.findings, FINDING_ERROR, item,
                          "the OpenAPI document names the methods of its operations");
+    else if (takes_away(loader, draft, item, keys))
+        return take_away(loader, draft, item->name.at);
     else if (field && strcmp(field->key, "errors") == 0)
         decode_errors(&loader->decoder, field, item, draft);
     else if (field && strcmp(field->key, "cookies") == 0)
@@ -382,12 +434,8 @@ void draft_guard_default(struct loader *loader, const char *key, struct guard_ru
 static struct draft begin_draft(struct loader *loader)
 {
     struct draft draft = {0};
-    for (const struct field *field = route_fields; field->key; field++) {
-        const struct node *fallback =
-            field->fallback ? file_parse(text_of(field->fallback), false, loader->decoder.findings) : NULL;
-        if (fallback)
-            decode_field(&loader->decoder, field, fallback, &draft);
-    }
+    for (const struct field *field = route_fields; field->key; field++)
+        decode_fallback(loader, field, &draft);
     for (size_t i = 0; guards[i]; i++)
         if (guards[i]->always)
             decode_guard(loader, i, NULL, &draft.route.guards[i]);
@@ -482,7 +530,10 @@ static void load_route(struct loader *loader, const struct draft *defaults, cons
                          "there is no `openapi` at the top that could have operations");
     draft.route.node = map;
     loader->decoder.path = path && path->kind == NODE_SCALAR ? path->text.at : "";
+    loader->decoder.findings->within = map;
+    loader->decoder.findings->about = loader->decoder.path;
     draft_apply(loader, &draft, map, DRAFT_ROUTE);
+    loader->decoder.findings->within = NULL;
     draft_finish(loader, &draft, route);
     check_judged(loader, route, map);
 }

@@ -242,6 +242,24 @@ def test_explain_agrees_with_serving(start_guard, program, helper):
             assert str(reply.status) in text and code in text, (method, uri, reply.status, code, text)
 
 
+def test_explain_tells_what_the_defaults_have_added(program, folder):
+    file = folder.write("merged.yaml", """
+defaults:
+  auth: none
+  exec: {program: /usr/bin/true, timeout: 9s, environment: {A: a, B: b}}
+  parameters: {query: {page: integer}, unknown: allow}
+routes:
+  - {path: /same}
+  - {path: /query, parameters: {query: {q: {type: string}}}}
+  - {path: /program, exec: {program: /usr/bin/env, environment: {A: c}}}
+  - {path: /none, parameters: null, exec: {timeout: null, environment: null}}
+""")
+    for path, told in (("/same", None), ("/query", "parameters.unknown, parameters.query.page"),
+                       ("/program", "exec.timeout, exec.environment.B"), ("/none", "exec.program")):
+        text = explain(program, file, "GET", path).stdout
+        assert re.findall(r"^defaults +(.+)$", text, re.M) == ([told] if told else []), text
+
+
 def test_explain_looks_for_the_script(program, folder):
     script = folder.write("root/shop/cart.cgi", "#!/bin/sh\ntouch $0.ran\n", 0o755)
     loose = folder.write("root/loose.cgi", "#!/bin/sh\n", 0o777)

@@ -27,6 +27,8 @@ def routes(fpm):
         {"path": "/app/one/**", "fastcgi": {**base, "root": str(fpm.root), "script": "told.php", "keep": False,
                                             "environment": {"MODE": "test", "PHP_VALUE": "precision=7\nmemory_limit=96M"},
                                             "pass": ["GEO"]}},
+        *({"path": path, "fastcgi": {**base, "root": str(fpm.root), "script": "told.php"}}
+          for path in ("/app/told.php", "/app/news", "/app/news/{id}/")),
         {"path": "/app/late/**", "fastcgi": {**base, "root": str(fpm.root), "first_byte": "300ms"}},
         {"path": "/app/bare/**", "fastcgi": fpm.address},
     ]
@@ -150,6 +152,18 @@ def test_what_php_is_told(guard, fpm):
     assert not {"HTTP_PROXY", "PHP_ADMIN_VALUE", "PATH_INFO"} & set(server)
     # The policy's own, and not the web server's.
     assert server.get("PHP_VALUE") == "precision=7\nmemory_limit=96M"
+
+
+@pytest.mark.parametrize("path, name, info", [
+    ("/app/told.php", "/app/told.php", None), ("/app/news", "/app/news", None), ("/app/news/7/", "/app/news/7/", None),
+    ("/app/one", "/app/one/told.php", None), ("/app/one/", "/app/one/told.php", None),
+    ("/app/php/told.php", "/app/php/told.php", None), ("/app/php/told.php/a/b", "/app/php/told.php", "/a/b"),
+])
+def test_which_address_a_script_has(guard, fpm, path, name, info):
+    server = json.loads(ask(guard.address, uri=path).body)["server"]
+    assert (server["SCRIPT_NAME"], server.get("PATH_INFO")) == (name, info)
+    assert server["PHP_SELF"] == name + (info or "")
+    assert server["SCRIPT_FILENAME"] == f"{fpm.root}/told.php"
 
 
 def test_connections_are_kept_and_renewed(guard, fpm):

@@ -23,7 +23,7 @@
 
 /* ================ health */
 
-enum step { GOOD, REFUSED, FAILED, LATE, UNTOLD, BEGIN, CONNECTED };
+enum step { GOOD, REFUSED, FAILED, LATE, UNTOLD, PROBE_GOOD, PROBE_LATE, BEGIN, CONNECTED, STEPS };
 
 struct health_step {
     uint64_t now;
@@ -39,11 +39,14 @@ static enum backend_change take_step(struct backend_health *health, const struct
                                      enum step step, bool trial, uint64_t now)
 {
     static const enum backend_outcome outcomes[] = {BACKEND_GOOD, BACKEND_REFUSED, BACKEND_FAILED,
-                                                    BACKEND_LATE, BACKEND_UNTOLD};
+                                                    BACKEND_LATE, BACKEND_UNTOLD,  BACKEND_GOOD,
+                                                    BACKEND_LATE};
     if (step == CONNECTED)
         return backend_health_connected(health, rules, now);
     if (step == BEGIN)
         backend_health_begin_trial(health, now);
+    if (step == PROBE_GOOD || step == PROBE_LATE)
+        return backend_health_probed(health, rules, trial, outcomes[step], now);
     return step == BEGIN ? BACKEND_SAME : backend_health_report(health, rules, trial, outcomes[step], now);
 }
 
@@ -159,6 +162,37 @@ START_TEST(an_early_trial_that_finds_worse)
 }
 END_TEST
 
+START_TEST(a_probe_proves_nothing_of_requests)
+{
+    static const struct health_step steps[] = {
+        {0, FAILED, false, BACKEND_UP, 0},
+        {0, FAILED, false, BACKEND_UP, 0},
+        {0, FAILED, false, BACKEND_OUT, 500},
+        {100, BEGIN, false, BACKEND_TRIAL, 0},
+        {100, PROBE_GOOD, true, BACKEND_OUT, 500},
+        {500, BEGIN, false, BACKEND_TRIAL, 0},
+        {500, PROBE_GOOD, true, BACKEND_UP, 0},
+        {600, PROBE_GOOD, false, BACKEND_UP, 0},
+        /* On trial: one request decides. */
+        {600, FAILED, false, BACKEND_OUT, 1600},
+        {1600, BEGIN, false, BACKEND_TRIAL, 0},
+        {1600, PROBE_LATE, true, BACKEND_OUT, 3600},
+        {3600, BEGIN, false, BACKEND_TRIAL, 0},
+        {3600, PROBE_GOOD, true, BACKEND_UP, 0},
+        {3601, GOOD, false, BACKEND_UP, 0},
+        {3602, FAILED, false, BACKEND_UP, 0},
+        {3602, FAILED, false, BACKEND_UP, 0},
+        {3602, REFUSED, false, BACKEND_OUT, 6602},
+        /* Who refused and takes a probe is back as a whole. */
+        {3700, BEGIN, false, BACKEND_TRIAL, 0},
+        {3700, PROBE_GOOD, true, BACKEND_UP, 0},
+        {3700, FAILED, false, BACKEND_UP, 0},
+        {3700, FAILED, false, BACKEND_UP, 0},
+    };
+    walk(steps, COUNT(steps));
+}
+END_TEST
+
 START_TEST(slow_start)
 {
     struct backend_health health = {0};
@@ -190,7 +224,7 @@ struct event {
 struct model {
     enum backend_state state;
     uint64_t failures, pauses, at, back;
-    bool refuses, quick, early;
+    bool refuses, quick, early, asked;
 };
 
 static uint64_t pause_after(uint64_t pauses, uint64_t most)
@@ -207,7 +241,11 @@ static struct model replay(const struct event *events, size_t count, const struc
     struct model m = {0};
     for (size_t i = 0; i < count; i++) {
         const struct event *event = &events[i];
-        bool bad = event->step == REFUSED || event->step == FAILED || event->step == LATE;
+        bool probe = event->step == PROBE_GOOD || event->step == PROBE_LATE;
+        bool good = event->step == GOOD || event->step == PROBE_GOOD;
+        bool late = event->step == LATE || event->step == PROBE_LATE;
+        bool bad = event->step == REFUSED || event->step == FAILED || late;
+        bool tried = m.state == BACKEND_TRIAL && event->trial && event->step != CONNECTED;
         if (event->step == BEGIN) {
             m.state = BACKEND_TRIAL;
             m.early = event->trial;
@@ -215,21 +253,28 @@ static struct model replay(const struct event *events, size_t count, const struc
             m.state = BACKEND_UP;
             m.failures = rules->failures - 1;
             m.back = event->now;
-        } else if (m.state == BACKEND_TRIAL && event->trial && event->step == GOOD) {
+        } else if (tried && event->step == PROBE_GOOD && m.asked) {
+            m.state = m.early ? BACKEND_OUT : BACKEND_UP;
+            m.failures = m.early ? m.failures : rules->failures - 1;
+            m.back = m.early ? m.back : event->now;
+        } else if (tried && good) {
             m = (struct model){.state = BACKEND_UP, .pauses = m.pauses, .back = event->now};
-        } else if (m.state == BACKEND_TRIAL && event->trial && event->step != CONNECTED) {
+        } else if (tried) {
             m.state = BACKEND_OUT;
             m.pauses += bad && !m.early;
-            if (bad && (!m.early || event->step == LATE))
+            if (bad && (!m.early || late))
                 m.at = event->now + pause_after(m.pauses, rules->out);
             m.refuses = bad ? event->step == REFUSED : m.refuses;
-            m.quick = bad ? event->step != LATE : m.quick;
-        } else if (m.state == BACKEND_UP && event->step == GOOD) {
+            m.quick = bad ? !late : m.quick;
+            m.asked = bad && !probe ? event->step != REFUSED : m.asked;
+        } else if (m.state == BACKEND_UP && good && !(probe && m.asked)) {
             m.failures = 0;
+            m.asked = false;
         } else if (m.state == BACKEND_UP && bad && ++m.failures == rules->failures) {
             m.state = BACKEND_OUT;
             m.refuses = event->step == REFUSED;
-            m.quick = event->step != LATE;
+            m.quick = !late;
+            m.asked = probe ? m.asked : event->step != REFUSED;
             m.pauses = event->now - m.back < rules->out ? m.pauses + 1 : 1;
             m.at = event->now + pause_after(m.pauses, rules->out);
         }
@@ -247,7 +292,7 @@ static unsigned draw(unsigned *seed, unsigned below)
 static bool invent(struct event *event, const struct backend_health *health, bool *tried, unsigned *seed,
                    uint64_t now)
 {
-    *event = (struct event){now, (enum step)draw(seed, 7), false};
+    *event = (struct event){now, (enum step)draw(seed, STEPS), false};
     bool out = health->state == BACKEND_OUT, due = backend_health_is_due(health, now);
     if (event->step == BEGIN) {
         event->trial = !due;
@@ -415,8 +460,8 @@ START_TEST(faults_of_a_group)
     struct backends_rules *rules = rules_of("a b a", 1);
     ck_assert_ptr_null(group_of(rules));
     ck_assert_uint_eq(findings.errors, 1);
-    rules = rules_of("a", 1);
-    rules->backups = words_of("b a");
+    rules = rules_of("b", 1);
+    rules->backups = words_of("a b");
     ck_assert_ptr_null(group_of(rules));
     ck_assert_uint_eq(findings.errors, 2);
     ck_assert_ptr_null(group_of(rules_of("a bad c", 1)));
@@ -800,6 +845,35 @@ START_TEST(retries_have_a_budget)
 }
 END_TEST
 
+/* All that the reserve of a group has are had after them. */
+START_TEST(a_retry_that_waits_in_vain_costs_nothing)
+{
+    enum { RESERVE = 100, TIMES = 2 * RESERVE };
+    const struct exchange exchange = plain_exchange();
+    struct backends_rules *rules = rules_of("a b", 1);
+    rules->health.health.failures = 1000000;
+    rules->retry_budget = 1;
+    struct backends *group = group_of(rules);
+    struct backend_lease others = lease_of(group, &exchange), lease;
+    for (size_t i = 0; i < TIMES; i++) {
+        lease = lease_of(group, &exchange);
+        ck_assert_int_eq(take(&lease), BACKEND_PLACE);
+        others = lease_of(group, &exchange);
+        ck_assert_int_eq(take(&others), BACKEND_PLACE);
+        give(&lease, BACKEND_LATE);
+        ck_assert_int_eq(backends_take(&lease, clock_milliseconds()), BACKEND_PLACE_BUSY);
+        give(&others, BACKEND_GOOD);
+    }
+    for (size_t i = 0; i < RESERVE; i++) {
+        lease = lease_of(group, &exchange);
+        ck_assert_int_eq(take(&lease), BACKEND_PLACE);
+        give(&lease, BACKEND_LATE);
+        ck_assert_int_eq(take(&lease), BACKEND_PLACE);
+        give(&lease, BACKEND_LATE);
+    }
+}
+END_TEST
+
 /* ================ places and connections */
 
 /* Our end of a connection; the other is put in `peer`. */
@@ -1104,7 +1178,8 @@ END_TEST
 
 static struct {
     atomic_int outcome, probed, opened, peers[64];
-    atomic_bool closes; /* what is opened */
+    atomic_bool closes;       /* what is opened */
+    atomic_bool held, inside; /* no probe ends; one has seen that */
 } fake;
 
 static enum backend_outcome fake_probe(const void *target, const struct backend_watch_rules *rules,
@@ -1115,6 +1190,10 @@ static enum backend_outcome fake_probe(const void *target, const struct backend_
     (void)connection;
     error_set(error, "so it is said");
     atomic_fetch_add(&fake.probed, 1);
+    for (bool held = true; held; sleep_ms(held)) {
+        held = atomic_load(&fake.held);
+        atomic_store(&fake.inside, held);
+    }
     return (enum backend_outcome)atomic_load(&fake.outcome);
 }
 
@@ -1179,6 +1258,42 @@ START_TEST(probes_decide)
     wait_for_state("a", BACKEND_UP);
     while (strcmp(ask(group, BACKEND_GOOD), "a") != 0) /* a probe has the only place now and then */
         sleep_ms(1);
+}
+END_TEST
+
+static void hold_probe(void)
+{
+    atomic_store(&fake.held, true);
+    while (!atomic_load(&fake.inside))
+        sleep_ms(1);
+}
+
+START_TEST(a_probe_puts_on_trial_what_requests_sent_out)
+{
+    struct backends_rules *rules = rules_of("a", 5);
+    rules->health = (struct backend_watch_rules){
+        .health = {.failures = 3, .out = 1}, .probe = "/ping", .interval = 5, .timeout = 1000};
+    rules->health.statuses[503 - 500] = true;
+    atomic_store(&fake.outcome, BACKEND_GOOD);
+    struct backends *group = watched_group(rules);
+    hold_probe();
+    for (size_t i = 0; i < 3; i++)
+        ck_assert_str_eq(ask(group, BACKEND_FAILED), "a");
+    ck_assert_int_eq(view_of("a").state, BACKEND_OUT);
+    atomic_store(&fake.held, false);
+    wait_for_state("a", BACKEND_UP);
+    hold_probe();
+    ck_assert_uint_eq(view_of("a").failures, 2);
+    ck_assert_str_eq(ask(group, BACKEND_FAILED), "a");
+    ck_assert_int_eq(view_of("a").state, BACKEND_OUT);
+    atomic_store(&fake.held, false);
+    wait_for_state("a", BACKEND_UP);
+    hold_probe();
+    ck_assert_str_eq(ask(group, BACKEND_GOOD), "a");
+    ck_assert_uint_eq(view_of("a").failures, 0);
+    ck_assert_str_eq(ask(group, BACKEND_FAILED), "a");
+    ck_assert_int_eq(view_of("a").state, BACKEND_UP);
+    atomic_store(&fake.held, false);
 }
 END_TEST
 
@@ -1347,6 +1462,7 @@ static void add_group_tests(Suite *suite)
     tcase_add_test(groups, backups);
     tcase_add_test(groups, retries_go_elsewhere);
     tcase_add_test(groups, retries_have_a_budget);
+    tcase_add_test(groups, a_retry_that_waits_in_vain_costs_nothing);
 }
 
 static void add_place_tests(Suite *suite)
@@ -1364,6 +1480,7 @@ static void add_place_tests(Suite *suite)
     tcase_add_test(places, one_that_breaks_off_is_tried_at_once);
     tcase_add_test(places, the_next_one_finds_out);
     tcase_add_test(places, probes_decide);
+    tcase_add_test(places, a_probe_puts_on_trial_what_requests_sent_out);
     tcase_add_test(places, no_probe_where_all_places_are_taken);
     tcase_add_test(places, warm_connections_are_held);
     tcase_add_test(places, warm_connections_that_are_closed_at_once);
@@ -1379,6 +1496,7 @@ static Suite *backends_suite(void)
     tcase_add_test(health, one_that_comes_and_goes);
     tcase_add_test(health, one_that_refuses);
     tcase_add_test(health, an_early_trial_that_finds_worse);
+    tcase_add_test(health, a_probe_proves_nothing_of_requests);
     tcase_add_test(health, slow_start);
     tcase_add_loop_test(health, as_the_model, 0, 100);
     suite_add_tcase(suite, health);

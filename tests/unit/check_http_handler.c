@@ -424,7 +424,7 @@ static const struct advice_case advice_cases[] = {{"'http://127.0.0.1:1'", 0},
                                                   {"'unix:/a'", 0},
                                                   {"'http://h'", 1},
                                                   {"'http://10.0.0.1'", 1},
-                                                  {"['http://h', 'https://h', 'http://g']", 2},
+                                                  {"['http://h', 'https://h', 'http://g']", 1},
                                                   {"{url: 'unix:/a', backup: ['http://h', 'unix:/b']}", 1},
                                                   {"'http://[::2]'", 1},
                                                   {"'http://localhost.x'", 1}};

@@ -14,6 +14,9 @@
 static size_t router_steps;
 #define ROUTER_COUNT() ((void)router_steps++)
 /* Included, not linked, so that its steps can be counted. */
+#include "base/bytes.h"
+#include "data/file.h"
+#include "data/merge.h"
 #include "guard/csrf.h"
 #include "policy/route.c"
 
@@ -403,7 +406,7 @@ START_TEST(errors_of_defaults_are_changed)
 }
 END_TEST
 
-START_TEST(own_keys_replace_defaults)
+START_TEST(own_keys_come_before_defaults)
 {
     struct policy *policy = parse_good("defaults:\n"
                                        "  methods: [GET]\n"
@@ -424,7 +427,7 @@ START_TEST(own_keys_replace_defaults)
     ck_assert(has_method(own, "PUT") && own->methods.count == 1);
     ck_assert(same->pass_errors && !own->pass_errors);
     ck_assert(rules_of(same, "body")->report_only);
-    ck_assert(!rules_of(own, "body")->report_only);
+    ck_assert(rules_of(own, "body")->report_only);
     ck_assert_ptr_ne(rules_of(same, "body")->rules, rules_of(own, "body")->rules);
     ck_assert_ptr_eq(rules_of(same, "hosts")->rules, rules_of(own, "hosts")->rules);
     ck_assert_uint_eq(policy->program_count, 2);
@@ -535,8 +538,7 @@ START_TEST(what_is_left_out_of_defaults_is_told)
     static const struct {
         const char *route, *word; /* NULL: nothing */
     } cases[] = {
-        {"claims: {plan: pro}", "routes[0].claims: this takes the place of the defaults', so \"tenant\""},
-        {"claims: {plan: pro, tenant: b}", NULL},
+        {"claims: {plan: pro}", NULL},
         {"reject: [operators]", "routes[0].reject: this takes the place of the defaults', so \"markup\""},
         {"reject: none", NULL},
         {"reject: [markup, operators]", NULL},
@@ -544,8 +546,8 @@ START_TEST(what_is_left_out_of_defaults_is_told)
         {"limits: [general, login]", NULL},
         {"limits: 7/1m", NULL},
         {"limits: none", NULL},
-        {"cors: {origins: https://b.example}", "only hides replies from their scripts"},
-        {"cors: {origins: https://b.example, enforce: true}", NULL},
+        {"cors: {origins: https://b.example}", NULL},
+        {"cors: {origins: https://b.example, enforce: false}", "only hides replies from their scripts"},
         {"cors: off", NULL},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -592,6 +594,255 @@ START_TEST(headers_merge)
                         "routes:\n  - {path: /a, headers: {X-One: '1'}}\n");
     ck_assert_str_eq(header_of(&policy->routes[0].headers, "X-One"), "1");
     ck_assert_ptr_nonnull(header_of(&policy->routes[0].headers, "Cross-Origin-Opener-Policy"));
+    policy_free(policy);
+}
+END_TEST
+
+/* ---- what a route makes of the defaults */
+
+/* Of two keys of one section: the second, in a route, leaves nothing of the first, in the defaults. */
+static const struct {
+    const char *section, *first, *second;
+} displacing[] = {
+    {"auth", "optional", "methods"},
+    {"body", "fields", "schema"},
+    {"body", "unknown", "schema"},
+    {"body", "schema", "fields"},
+    {"cors", "use", "origins"},
+    {"cors", "credentials", "origins"},
+    {"cors", "private_network", "origins"},
+    {"cors", "origins", "use"},
+    {"cors", "credentials", "use"},
+    {"cors", "methods", "use"},
+    {"cors", "headers", "use"},
+    {"cors", "expose", "use"},
+    {"cors", "max_age", "use"},
+    {"cors", "private_network", "use"},
+    {"cors", "enforce", "use"},
+    {"cors", "preflight_status", "use"},
+    {"cors", "preflight_limit", "use"},
+    {"replies", "fields", "schema"},
+    {"replies", "unknown", "schema"},
+    {"replies", "statuses", "schema"},
+    {"replies", "schema", "fields"},
+    {"replies", "statuses", "fields"},
+    {"replies", "schema", "statuses"},
+    {"replies", "fields", "statuses"},
+    {"replies", "unknown", "statuses"},
+    {"exec", "root", "program"},
+    {"exec", "index", "program"},
+    {"exec", "extensions", "program"},
+    {"exec", "arguments", "program"},
+    {"exec", "allow_setuid", "program"},
+    {"exec", "allow_shared_owner", "program"},
+    {"exec", "steering", "program"},
+    {"exec", "program", "root"},
+    {"exec", "arguments", "root"},
+    {"exec", "allow_setuid", "root"},
+    {"exec", "allow_shared_owner", "root"},
+    {"exec", "steering", "root"},
+    {"fastcgi", "steering", "address"},
+    {"http", "steering", "url"},
+    {"http", "rewrite", "strip_prefix"},
+    {"http", "strip_prefix", "rewrite"},
+};
+
+static bool displaces(const char *section, const char *first, const char *second)
+{
+    for (size_t i = 0; i < sizeof displacing / sizeof *displacing; i++)
+        if (strcmp(displacing[i].section, section) == 0 && strcmp(displacing[i].first, first) == 0 &&
+            strcmp(displacing[i].second, second) == 0)
+            return true;
+    return false;
+}
+
+static const struct node *read_node(struct arena *arena, const char *text)
+{
+    struct findings findings = findings_new(arena, "f");
+    const struct node *node = file_parse(text_of(text), false, &findings);
+    ck_assert_msg(node != NULL, "%s", text);
+    return node;
+}
+
+static void merge_pair(struct arena *arena, const char *name, const struct section *section,
+                       const char *first, const char *second)
+{
+    const struct node *under = read_node(arena, arena_printf(arena, "{%s: 1}", first));
+    const struct node *merged =
+        merge_section(under, read_node(arena, arena_printf(arena, "{%s: 2}", second)), section, arena);
+    const struct node *kept = node_get(merged, first), *own = node_get(merged, second);
+    ck_assert_msg(own && text_equal(own->text, TEXT("2")), "%s.%s", name, second);
+    if (strcmp(first, second) != 0)
+        ck_assert_msg((kept != NULL) == !displaces(name, first, second),
+                      "%s: %s of the defaults, %s of a route", name, first, second);
+    const struct node *null = read_node(arena, arena_printf(arena, "{%s: null}", second));
+    merged = merge_section(under, null, section, arena);
+    ck_assert_msg((node_get(merged, first) != NULL) == (strcmp(first, second) != 0),
+                  "%s: %s of the defaults, no %s", name, first, second);
+}
+
+static void merge_pairs(const char *name, const struct section *section)
+{
+    struct arena *arena = arena_new();
+    for (const struct field *first = section->fields; first->key; first++)
+        for (const struct field *second = section->fields; second->key; second++)
+            if (strcmp(first->key, "*") != 0 && strcmp(second->key, "*") != 0)
+                merge_pair(arena, name, section, first->key, second->key);
+    for (const struct field *row = section->fields; row->key; row++)
+        if (row->type == FIELD_SECTION)
+            merge_pairs(row->key, row->section);
+    arena_free(arena);
+}
+
+/* Every key there is, so that none is forgotten that is new. */
+START_TEST(each_key_is_merged)
+{
+    for (size_t i = 0; guards[i]; i++)
+        if (guards[i]->section.fields)
+            merge_pairs(guards[i]->name, &guards[i]->section);
+    for (size_t i = 0; handlers[i]; i++)
+        if (!handlers[i]->whole)
+            merge_pairs(handlers[i]->name, &handlers[i]->section);
+    merge_pairs("cookies", &cookie_section);
+    merge_pairs("errors", &error_rules_section);
+}
+END_TEST
+
+/* What there is of a route's key, in one line: "a=1 b=[2 3] c={d=4}". */
+static void write_node(struct bytes *line, const struct node *node)
+{
+    bool map = node->kind == NODE_MAP;
+    if (node->kind == NODE_SCALAR)
+        bytes_add_text(line, node->text);
+    else
+        bytes_add_text(line, map ? TEXT("{") : TEXT("["));
+    for (size_t i = 0; node->kind != NODE_SCALAR && i < node->count; i++) {
+        bytes_printf(line, "%s%s%s", i ? " " : "", map ? node->items[i]->name.at : "", map ? "=" : "");
+        write_node(line, node->items[i]);
+    }
+    if (node->kind != NODE_SCALAR)
+        bytes_add_text(line, map ? TEXT("}") : TEXT("]"));
+}
+
+static const struct node *node_of(const struct route *route, const char *key)
+{
+    return strcmp(route->handler->name, key) == 0 ? route->settings_node : rules_of(route, key)->node;
+}
+
+static const struct {
+    const char *key, *defaults, *route, *merged; /* merged NULL: the key is not there */
+} merging[] = {
+    {"exec", "{program: /usr/bin/true, timeout: 1s, memory: 64mb}", "{program: /usr/bin/env}",
+     "{timeout=1s memory=64mb program=/usr/bin/env}"},
+    {"exec", "{program: /usr/bin/true, timeout: 1s}", "/usr/bin/env", "{timeout=1s program=/usr/bin/env}"},
+    {"exec", "/usr/bin/true", "{timeout: 2s}", "{program=/usr/bin/true timeout=2s}"},
+    {"exec", "{program: /usr/bin/true, environment: {A: '1', B: '2'}}", "{environment: {B: '3', A: null}}",
+     "{program=/usr/bin/true environment={B=3}}"},
+    {"exec", "{program: /usr/bin/true, arguments: [a], timeout: 1s}", "{timeout: null}",
+     "{program=/usr/bin/true arguments=[a]}"},
+    {"http", "{url: 'http://127.0.0.1:1', health: {failures: 9, probe: /a}, timeout: 9s}",
+     "{health: {out: 1s}, headers: {X-A: b}}",
+     "{url=http://127.0.0.1:1 timeout=9s health={failures=9 probe=/a out=1s} headers={X-A=b}}"},
+    {"fastcgi", "{address: '127.0.0.1:1', timeout: 9s}", "'127.0.0.1:2'", "{timeout=9s address=127.0.0.1:2}"},
+    {"body", "10kb", "{depth: 4, fields: {a: string}}", "{max=10kb depth=4 fields={a=string}}"},
+    {"body", "{max: 10kb, mode: report}", "{mode: enforce}", "{max=10kb mode=enforce}"},
+    {"body", "{max: 10kb, mode: enforce}", "20kb", "{mode=enforce max=20kb}"},
+    {"body", "{fields: {a: string}, unknown: allow}", "{fields: {b: {type: integer}, a: null}}",
+     "{unknown=allow fields={b={type=integer}}}"},
+    {"body", "10kb", "null", NULL},
+    {"parameters", "{query: {a: string}, unknown: allow}", "{query: {b: integer}}",
+     "{unknown=allow query={a=string b=integer}}"},
+    {"parameters", "{query: {a: {type: string, max_length: 9}}}", "{query: {a: {max_length: 3}}}",
+     "{query={a={type=string max_length=3}}}"},
+    {"parameters", "{query: {a: string}}", "{cookies: {b: string}, mode: report}",
+     "{query={a=string} cookies={b=string} mode=report}"},
+    {"parameters", "{query: {a: string}}", "null", NULL},
+    {"hosts", "{names: [a.example], mode: report}", "[b.example, c.example]",
+     "{mode=report names=[b.example c.example]}"},
+    {"hosts", "a.example", "null", NULL},
+    {"addresses", "{allow: 10.0.0.0/8, deny: 10.9.0.0/16}", "{deny: null}", "{allow=10.0.0.0/8}"},
+    {"limits", "{use: 9/m, mode: report}", "[7/m, 8/h]", "{mode=report use=[7/m 8/h]}"},
+    {"claims", "{tenant: acme}", "{plan: pro}", "{tenant=acme plan=pro}"},
+    {"match", "{sub: '?a'}", "{tenant: '?b'}", "{sub=?a tenant=?b}"},
+    {"roles", "{any: a, mode: enforce}", "b", "{mode=enforce any=b}"},
+    {"auth", "{methods: u, optional: true, mode: report}", "[u, v]", "{mode=report methods=[u v]}"},
+    {"auth", "{methods: u, mode: report}", "{optional: true}", "{methods=u mode=report optional=true}"},
+    {"cors", "{origins: 'https://a.example', credentials: true, enforce: true}",
+     "{origins: 'https://b.example'}", "{enforce=true origins=https://b.example}"},
+    {"cors", "{origins: 'https://a.example', max_age: 1m}", "web", "web"},
+    {"csrf", "{policy: on, origins: 'https://a.example'}", "{strict: true}",
+     "{policy=on origins=https://a.example strict=true}"},
+    {"markup", "{action: escape, except: [a]}", "{except: [b]}", "{action=escape except=[b]}"},
+};
+
+START_TEST(a_route_says_what_differs)
+{
+    struct arena *arena = arena_new();
+    const char *key = merging[_i].key;
+    bool handles = false;
+    for (size_t i = 0; handlers[i]; i++)
+        handles = handles || strcmp(handlers[i]->name, key) == 0;
+    struct bytes text = bytes_new(arena, 1024), line = bytes_new(arena, 1024);
+    bytes_add_text(&text, TEXT("store: sqlite:/tmp/guard.db\nauth: {u: {api_key: {header: X-U}}, "
+                               "v: {api_key: {header: X-V}}}\ncors: {web: 'https://w.example'}\n"
+                               "defaults: {"));
+    bytes_printf(&text, "%s%s%s: %s}\nroutes:\n  - {path: /a, %s: %s}\n",
+                 handles ? "" : "exec: /usr/bin/true, ", strcmp(key, "auth") == 0 ? "" : "auth: u, ", key,
+                 merging[_i].defaults, key, merging[_i].route);
+    struct policy *policy = parse_good(arena_printf(arena, "%.*s", TEXT_ARGUMENTS(bytes_text(&text))));
+    const struct node *node = node_of(&policy->routes[0], key);
+    if (node)
+        write_node(&line, node);
+    ck_assert_int_eq(node != NULL, merging[_i].merged != NULL);
+    ck_assert_msg(!node || text_equal(bytes_text(&line), text_of(merging[_i].merged)), "%.*s",
+                  TEXT_ARGUMENTS(bytes_text(&line)));
+    policy_free(policy);
+    arena_free(arena);
+}
+END_TEST
+
+/* A route that takes away what is not there has forgotten a value, or the defaults have changed. */
+START_TEST(what_is_not_there_cannot_be_taken_away)
+{
+    char *errors = errors_of(DEFAULTS "  - {path: /a, hosts: null, exec: {timeout: null}}\n");
+    ck_assert_msg(strstr(errors, "routes[0].hosts: there is no value") != NULL, "%s", errors);
+    ck_assert_msg(strstr(errors, "routes[0].exec.timeout: ") != NULL, "%s", errors);
+    free(errors);
+    errors =
+        errors_of("defaults: {auth: none, exec: /usr/bin/true, hosts: a.example, mode: report}\nroutes:\n"
+                  "  - path: /a\n    hosts:\n");
+    ck_assert_msg(strstr(errors, "routes[0].hosts: there is no value") != NULL, "%s", errors);
+    free(errors);
+}
+END_TEST
+
+START_TEST(what_does_not_fit_into_a_route_names_it)
+{
+    char *errors = errors_of("defaults: {auth: none, exec: {root: /usr/bin}}\nroutes:\n"
+                             "  - {path: /a, exec: {timeout: 1s}}\n  - {path: /b/**, exec: {timeout: 1s}}\n"
+                             "  - {path: /c, exec: {timeout: 1s}}\n");
+    ck_assert_str_eq(errors, "/policy.yaml:1:37: defaults.exec.root: the route's path names no script, "
+                             "expected a path that ends in /** (at /a)\n"
+                             "/policy.yaml:1:37: defaults.exec.root: the route's path names no script, "
+                             "expected a path that ends in /** (at /c)\n");
+    free(errors);
+}
+END_TEST
+
+START_TEST(a_routes_own_keys_are_taken_away)
+{
+    struct policy *policy = parse_good(
+        "defaults: {auth: none, exec: /usr/bin/true, mode: report, methods: [PUT], pass_errors: true,\n"
+        "           headers: off, cookies: true, errors: problem, reject: markup}\n"
+        "routes:\n  - {path: /a, exec: null, respond: nothing, mode: null, methods: null, headers: null,\n"
+        "     pass_errors: null, cookies: null, errors: null, reject: null}\n  - path: /b\n");
+    const struct route *route = &policy->routes[0];
+    ck_assert_str_eq(route->handler->name, "respond");
+    ck_assert(!route->report_only && !route->pass_errors && !route->cookies.given);
+    ck_assert(has_method(route, "GET") && !has_method(route, "PUT"));
+    ck_assert_ptr_nonnull(header_of(&route->headers, "X-Content-Type-Options"));
+    ck_assert_int_eq(route->errors.profile, ERROR_PLAIN);
+    ck_assert(!rules_of(route, "markup")->rules && rules_of(&policy->routes[1], "markup")->rules);
     policy_free(policy);
 }
 END_TEST
@@ -1118,9 +1369,14 @@ int main(void)
     tcase_add_test(values, stores_are_named_by_scheme);
     tcase_add_test(values, limits_must_fit_the_store);
     tcase_add_test(values, route_has_defaults);
-    tcase_add_test(values, own_keys_replace_defaults);
+    tcase_add_test(values, own_keys_come_before_defaults);
     tcase_add_test(values, errors_of_defaults_are_changed);
     tcase_add_test(values, headers_merge);
+    tcase_add_test(values, each_key_is_merged);
+    tcase_add_loop_test(values, a_route_says_what_differs, 0, sizeof merging / sizeof *merging);
+    tcase_add_test(values, what_is_not_there_cannot_be_taken_away);
+    tcase_add_test(values, what_does_not_fit_into_a_route_names_it);
+    tcase_add_test(values, a_routes_own_keys_are_taken_away);
     tcase_add_test(values, modes_of_guards_and_routes);
     tcase_add_test(values, relative_files_start_at_the_policy);
     tcase_add_test(values, limits_of_bodies_are_kept);
