@@ -13,10 +13,10 @@
 
 const struct field exec_fields[] = {
     {FIELD(FIELD_FILE, exec_settings, program.path, "program"),
-     .displaces = "root index extensions arguments allow_setuid allow_shared_owner steering",
+     .displaces = "root index extensions arguments environment allow_setuid allow_shared_owner steering",
      .help = "the program to run; what ** matched is its PATH_INFO"},
     {FIELD(FIELD_FILE, exec_settings, program.root, "root"),
-     .displaces = "program arguments allow_setuid allow_shared_owner steering",
+     .displaces = "program arguments environment allow_setuid allow_shared_owner steering",
      .help = "a folder of programs; what ** matched names one beneath it"},
     {FIELD(FIELD_TEXTS, exec_settings, program.arguments, "arguments"), .help = "arguments of the program"},
     {FIELD(FIELD_TEXT, exec_settings, program.index, "index"),

@@ -19,7 +19,7 @@
 
 const struct field fastcgi_fields[] = {
     {FIELD(FIELD_TEXTS, fastcgi_settings, backends.addresses, "address"), .required = true, .least = 1,
-     .displaces = "steering",
+     .displaces = "environment steering",
      .help = "where the application listens: unix:/PATH, HOST:PORT or [IPV6]:PORT; a list for several"},
     {FIELD(FIELD_FILE, fastcgi_settings, script.root, "root"),
      .help = "the folder of scripts, as the application sees it; what ** matched names one"},
