@@ -36,6 +36,7 @@ struct front {
     size_t called;             /* those of them that have been woken, and do not run yet */
     size_t active;             /* threads that run, as far as they have not begun to wait for a handler */
     size_t leaders;            /* threads that wait for events, or will when they have answered */
+    bool relieved;             /* the keeper knows that it is to read in their place */
 };
 
 /* A thread's place among the others while it serves. */

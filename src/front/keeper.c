@@ -5,6 +5,7 @@
  */
 #include "config.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
@@ -13,7 +14,7 @@
 #include "base/clock.h"
 #include "front/front.h"
 
-enum { TICK_MS = 100, KEEPER_EVENTS = 64 };
+enum { TICK_MS = 100, REST_MS = 5, KEEPER_EVENTS = 64 };
 
 static void relieve_threads(struct front *front, struct intake **spare)
 {
@@ -24,6 +25,14 @@ static void relieve_threads(struct front *front, struct intake **spare)
         if (connection)
             steps_queue(front, connection, spare);
     }
+}
+
+/* Woken for each request, the keeper would cost as much as what it reads. A thread that is free meanwhile
+ * reads for itself, and what nobody has read stays readable, so that the next wait ends at once. */
+static void rest(int signals)
+{
+    struct pollfd item = {signals, POLLIN, 0};
+    poll(&item, 1, REST_MS);
 }
 
 static void expire(struct front *front, struct connection *connection, struct intake **spare)
@@ -138,8 +147,11 @@ bool keeper_run(struct front *front, int signals)
         int count = epoll_wait(own, &event, 1, places_count(front) ? TICK_MS : 10 * TICK_MS);
         if (count == 1 && event.data.fd == signals)
             take_signals(front, signals, &spare);
-        if (count == 1 && event.data.fd == front->events && turns_need_relief(front))
-            relieve_threads(front, &spare);
+        if (count == 1 && event.data.fd == front->events) {
+            if (turns_need_relief(front))
+                relieve_threads(front, &spare);
+            rest(signals);
+        }
         if (atomic_load(&front->limits.stopping) && end == UINT64_MAX)
             end = clock_milliseconds() + front->policy->server.timeouts.drain;
         if (clock_milliseconds() - tick < TICK_MS)

@@ -14,13 +14,15 @@ void turns_call(struct front *front)
 {
     bool has_work = front->queued + (front->leaders == 0) > front->called;
     bool parked = front->parked > 0;
+    /* A keeper that knows hears of all that comes in, and asks again, under this lock, before it stops to. */
+    bool known = front->leaders == 0 && front->relieved;
     bool calls =
         has_work && front->parked > front->called && front->active + front->called < front->processors;
     front->called += calls;
     pthread_mutex_unlock(&front->lock);
     if (calls)
         pthread_cond_signal(&front->work);
-    else if (has_work && !parked)
+    else if (has_work && !parked && !known)
         events_ring(front->alarm); /* the keeper where nobody leads, else the leader */
 }
 
@@ -116,6 +118,7 @@ bool turns_need_relief(struct front *front)
 {
     pthread_mutex_lock(&front->lock);
     bool needed = front->leaders == 0 && (front->parked == 0 || front->active >= front->processors);
+    front->relieved = needed;
     pthread_mutex_unlock(&front->lock);
     return needed;
 }

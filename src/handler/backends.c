@@ -185,10 +185,20 @@ static enum choice look_again(struct waiter *waiter, bool ends)
     return choice;
 }
 
+/* One for each thread, which waits for one place at a time, and ends no wait before it has heard
+ * whoever took it out of the queue: so it is silent when the next wait begins. */
+static int own_bell(void)
+{
+    static _Thread_local int bell = -1;
+    if (bell < 0)
+        bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    return bell;
+}
+
 static enum choice wait_in_queue(struct backend_lease *lease, uint64_t until, bool *gone)
 {
     struct backend_registry *registry = lease->group->registry;
-    struct waiter waiter = {.bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), .lease = lease};
+    struct waiter waiter = {.bell = own_bell(), .lease = lease};
     if (waiter.bell < 0)
         return CHOICE_WAIT;
     pthread_mutex_lock(&registry->lock);
@@ -202,7 +212,6 @@ static enum choice wait_in_queue(struct backend_lease *lease, uint64_t until, bo
         ends = *gone || clock_milliseconds() >= until;
         choice = look_again(&waiter, ends);
     }
-    (void)close(waiter.bell);
     return choice;
 }
 
