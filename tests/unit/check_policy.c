@@ -668,6 +668,7 @@ START_TEST(advice_names_risks)
         {"listen: tcp:0.0.0.0:9000\n" HEAD, "other machines"},
         {"listen: tcp:127.0.0.1:9000\n" HEAD, "every user of this machine"},
         {"listen: {address: unix:/run/x, mode: 0666}\n" HEAD, "mode 0666"},
+        {"listen: unix:/nowhere/at/all.sock\n" HEAD, "1:9: listen: there is no folder /nowhere/at,"},
         {"sandbox: false\n" HEAD, "sandbox: "},
         {"log: {level: debug}\n" HEAD, "debug"},
         {"store: sqlite:/tmp/guard.db\n" HEAD, "1:8: store: every user of this machine can put files beside"},
