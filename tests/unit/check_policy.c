@@ -333,6 +333,17 @@ START_TEST(stores_are_named_by_scheme)
 END_TEST
 
 /* What one store can count exactly, another may not. */
+START_TEST(log_has_a_folder)
+{
+    struct policy *policy = parse("log: {target: file:/nowhere/at/all.log}\n" HEAD);
+    char *errors = printed(policy, FINDING_ERROR);
+    ck_assert_msg(strstr(errors, "1:15: log.target: there is no folder /nowhere/at\n"), "%s", errors);
+    free(errors);
+    policy_free(policy);
+    policy_free(parse_good("log: file:/tmp/all.log\n" HEAD));
+}
+END_TEST
+
 START_TEST(limits_must_fit_the_store)
 {
     static const struct {
@@ -1117,6 +1128,7 @@ int main(void)
     tcase_add_test(values, server_has_defaults);
     tcase_add_test(values, server_values_are_read);
     tcase_add_test(values, stores_are_named_by_scheme);
+    tcase_add_test(values, log_has_a_folder);
     tcase_add_test(values, limits_must_fit_the_store);
     tcase_add_test(values, route_has_defaults);
     tcase_add_test(values, own_keys_replace_defaults);
