@@ -49,6 +49,7 @@ static const struct {
     {"block sequence entries are not allowed in this context",
      "a list entry does not fit here, expected \"- \" on a line of its own"},
     {"did not find expected node content", "expected a value"},
+    {"did not find expected alphabetic or numeric character", "quote a text that begins with * or &"},
     {"did not find expected key", "expected a key; the keys of a map begin in one column"},
     {"did not find expected <document start>", "nothing more was expected"},
     {"could not find expected ':'", "expected \":\" and a space behind a key"},

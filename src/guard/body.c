@@ -295,7 +295,7 @@ static struct verdict check_content(const void *settings, struct exchange *excha
     const struct body_rules *rules = settings;
     struct defect missing = {.word = "body_missing", .message = "is missing"};
     struct verdict verdict = PASS;
-    if (exchange->previews) { /* explain has none */
+    if (exchange->previews && exchange->body.spool.length == 0) { /* explain was given none */
         verdict.detail = "judges the body, which is not here";
         return verdict;
     }

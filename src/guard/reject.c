@@ -301,7 +301,7 @@ struct verdict reject_judge_body(reject_look *look, const void *rules, bool text
     struct verdict verdict = PASS;
     if (body_is_empty(&exchange->body)) {
         verdict.detail =
-            exchange->previews ? "judges the body, which is not here" : NULL; /* explain has none */
+            exchange->previews ? "judges the body, which is not here" : NULL; /* explain was given none */
         return verdict;
     }
     verdict = read_body(texts, exchange);

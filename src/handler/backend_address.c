@@ -62,15 +62,26 @@ static bool is_host_name(struct text name)
     return good && !text_number(label, UINT64_MAX, &number);
 }
 
+static bool parse_v6(const char *host, uint16_t port, struct backend_address *address, struct arena *arena)
+{
+    struct sockaddr_in6 *to = &address->at.v6;
+    char text[INET6_ADDRSTRLEN];
+    address->length = sizeof *to;
+    to->sin6_family = AF_INET6;
+    to->sin6_port = htons(port);
+    if (inet_pton(AF_INET6, host, &to->sin6_addr) != 1)
+        return false;
+    address->place = arena_printf(arena, "[%s]:%u", inet_ntop(AF_INET6, &to->sin6_addr, text, sizeof text),
+                                  (unsigned)port);
+    return true;
+}
+
 static bool parse_host(const char *host, bool bracketed, uint16_t port, struct backend_address *address,
                        struct arena *arena)
 {
-    if (bracketed) {
-        address->length = sizeof address->at.v6;
-        address->at.v6.sin6_family = AF_INET6;
-        address->at.v6.sin6_port = htons(port);
-        return inet_pton(AF_INET6, host, &address->at.v6.sin6_addr) == 1;
-    }
+    if (bracketed)
+        return parse_v6(host, port, address, arena);
+    address->place = arena_printf(arena, "%s:%u", host, (unsigned)port);
     if (inet_pton(AF_INET, host, &address->at.v4.sin_addr) == 1) {
         address->length = sizeof address->at.v4;
         address->at.v4.sin_family = AF_INET;
@@ -96,8 +107,8 @@ static bool parse_host_and_port(struct text text, struct arena *arena, struct ba
     bool bracketed = host.length > 2 && host.at[0] == '[' && host.at[host.length - 1] == ']';
     if (bracketed)
         host = (struct text){host.at + 1, host.length - 2};
-    return parse_host(arena_copy(arena, host.at, host.length), bracketed, (uint16_t)port, address, arena) ||
-           is_strange(error);
+    host = text_lower(arena, host);
+    return parse_host(host.at, bracketed, (uint16_t)port, address, arena) || is_strange(error);
 }
 
 bool backend_address_parse(struct text text, struct arena *arena, struct backend_address *address,

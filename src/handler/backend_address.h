@@ -14,7 +14,7 @@
 #include "handler/host_name.h"
 
 struct backend_address {
-    const char *place;      /* as the policy has it, but for "tcp:" */
+    const char *place;      /* in one way for each address, however the policy writes it */
     struct host_name *name; /* NULL where the address is known: */
     socklen_t length;
     union {

@@ -81,30 +81,40 @@ static enum backend_change count_failure(struct backend_health *health,
     return BACKEND_WENT_OUT;
 }
 
-enum backend_change backend_health_report(struct backend_health *health,
-                                          const struct backend_health_rules *rules, bool trial,
-                                          enum backend_outcome outcome, uint64_t now)
+/* Else whoever knows a slow page could take the application from all others by it. */
+static bool is_slow_page(const struct backend_health *health, const struct backend_report *report)
 {
-    bool tried = trial && health->state == BACKEND_TRIAL;
-    if (tried && outcome != BACKEND_GOOD)
-        return end_trial(health, rules, outcome, now);
-    if (outcome == BACKEND_UNTOLD || (health->state != BACKEND_UP && !tried))
+    return report->outcome == BACKEND_LATE && health->answered_at > report->began_at;
+}
+
+enum backend_change backend_health_report(struct backend_health *health,
+                                          const struct backend_health_rules *rules,
+                                          struct backend_report report, uint64_t now)
+{
+    bool tried = report.trial && health->state == BACKEND_TRIAL;
+    if (tried && report.outcome != BACKEND_GOOD)
+        return end_trial(health, rules, report.outcome, now);
+    if (report.outcome == BACKEND_UNTOLD || (health->state != BACKEND_UP && !tried) ||
+        is_slow_page(health, &report))
         return BACKEND_SAME;
-    if (outcome != BACKEND_GOOD)
-        return count_failure(health, rules, outcome, now);
+    if (report.outcome != BACKEND_GOOD)
+        return count_failure(health, rules, report.outcome, now);
     health->failures = 0;
     health->asked = false;
+    health->answered_at = now;
     return tried ? come_back(health, now) : BACKEND_SAME;
 }
 
 enum backend_change backend_health_probed(struct backend_health *health,
-                                          const struct backend_health_rules *rules, bool trial,
-                                          enum backend_outcome outcome, uint64_t now)
+                                          const struct backend_health_rules *rules,
+                                          struct backend_report report, uint64_t now)
 {
-    bool asked = health->asked, tried = trial && health->state == BACKEND_TRIAL;
-    if (!asked || outcome != BACKEND_GOOD) {
-        enum backend_change change = backend_health_report(health, rules, trial, outcome, now);
-        health->asked = asked;
+    const struct backend_health before = *health;
+    bool tried = report.trial && health->state == BACKEND_TRIAL;
+    if (!health->asked || report.outcome != BACKEND_GOOD) {
+        enum backend_change change = backend_health_report(health, rules, report, now);
+        health->asked = before.asked;
+        health->answered_at = before.answered_at;
         return change;
     }
     if (tried && !health->early) {

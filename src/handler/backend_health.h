@@ -29,15 +29,16 @@ enum backend_state { BACKEND_UP, BACKEND_OUT, BACKEND_TRIAL };
 /* All zero: up, and so from the beginning. */
 struct backend_health {
     enum backend_state state;
-    bool refuses;      /* no connection could be made when it was last asked */
-    bool quick;        /* so, or it failed at once: trying it costs nobody any time */
-    bool eases;        /* it came back, so that slow start is due */
-    bool asked;        /* a request that it took has failed, and none was good since it is out or back */
-    bool early;        /* the trial did not wait for its time */
-    uint64_t failures; /* in a row */
-    uint64_t since;    /* of being out, or of being up again */
-    uint64_t pause;    /* the last time out; 0: there was none */
-    uint64_t trial_at; /* while out: when a trial is due */
+    bool refuses;         /* no connection could be made when it was last asked */
+    bool quick;           /* so, or it failed at once: trying it costs nobody any time */
+    bool eases;           /* it came back, so that slow start is due */
+    bool asked;           /* a request that it took has failed, and none was good since it is out or back */
+    bool early;           /* the trial did not wait for its time */
+    uint64_t failures;    /* in a row */
+    uint64_t since;       /* of being out, or of being up again */
+    uint64_t pause;       /* the last time out; 0: there was none */
+    uint64_t trial_at;    /* while out: when a trial is due */
+    uint64_t answered_at; /* the last time that a request came to good */
 };
 
 /* What a request says of a backend. */
@@ -63,15 +64,21 @@ void backend_health_begin_trial(struct backend_health *, uint64_t now);
 enum backend_change backend_health_connected(struct backend_health *, const struct backend_health_rules *,
                                              uint64_t now);
 
-/* Takes what a request came to. `trial`: it is the one that has the trial, which ends by this
- * whatever it says. While it is out, what others come to says nothing. */
+/* What comes of a request. */
+struct backend_report {
+    enum backend_outcome outcome;
+    bool trial;        /* it is the one that has the trial, which ends by this whatever it says */
+    uint64_t began_at; /* BACKEND_LATE says nothing of a backend that has answered others since then */
+};
+
+/* Takes what a request came to. While the backend is out, what others than the trial come to says nothing. */
 enum backend_change backend_health_report(struct backend_health *, const struct backend_health_rules *,
-                                          bool trial, enum backend_outcome, uint64_t now);
+                                          struct backend_report, uint64_t now);
 
 /* Takes what a probe came to. One that is good says nothing of what requests have failed at: what they
  * sent out is up by it at the earliest after its pause, and one failure away from being out. */
 enum backend_change backend_health_probed(struct backend_health *, const struct backend_health_rules *,
-                                          bool trial, enum backend_outcome, uint64_t now);
+                                          struct backend_report, uint64_t now);
 
 /* The share of its requests that it is to have while up, in thousandths: 100 to BACKEND_SHARE_WHOLE. */
 unsigned backend_health_share(const struct backend_health *, const struct backend_health_rules *,

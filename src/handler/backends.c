@@ -58,6 +58,7 @@ static enum choice claim(struct backend_lease *lease, uint64_t now)
     lease->tried |= UINT64_C(1) << index;
     lease->outcome = BACKEND_UNTOLD;
     lease->reason = NULL;
+    lease->began_at = now;
     lease->trial = backend->health.state != BACKEND_UP;
     if (lease->trial)
         backend_health_begin_trial(&backend->health, now);
@@ -280,9 +281,10 @@ static bool settle(struct backend_lease *lease, uint64_t now, struct news *news)
     if (lease->reason)
         snprintf(backend->reason, sizeof backend->reason, "%s", lease->reason);
     const struct backend_health_rules *rules = &lease->group->rules->health.health;
-    enum backend_change change =
-        lease->exchange ? backend_health_report(&backend->health, rules, trial, lease->outcome, now)
-                        : backend_health_probed(&backend->health, rules, trial, lease->outcome, now);
+    const struct backend_report report = {lease->outcome, trial, lease->began_at};
+    enum backend_change change = lease->exchange
+                                     ? backend_health_report(&backend->health, rules, report, now)
+                                     : backend_health_probed(&backend->health, rules, report, now);
     lease->trial = false;
     note_change(backend, change, now - since, news);
     return trial || change != BACKEND_SAME;

@@ -105,7 +105,7 @@ struct exchange {
     /* Told what each guard says, for explain and test; NULL: nobody is. */
     void (*observe)(struct exchange *, const char *guard, struct verdict);
     void *observer;
-    bool previews; /* explain: nothing is counted, and what a body says is not judged */
+    bool previews; /* explain: nothing is counted, and no body that is not given is missed */
 
     /* The time that is played, in milliseconds since 1970, for test, where it stands still;
      * 0: it is that of the clock. */

@@ -6,7 +6,9 @@
 
 #include "policy/load.h"
 
+#include <errno.h>
 #include <pwd.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -20,6 +22,20 @@ static struct findings *findings_of(const struct loader *loader)
 static bool is_loopback(struct text address)
 {
     return text_starts_with(address, TEXT("tcp:127.")) || text_starts_with(address, TEXT("tcp:[::1]:"));
+}
+
+/* No error: systemd's RuntimeDirectory makes it in time. */
+static void advise_folder(const struct loader *loader, const struct node *node, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    const char *folder = arena_copy(loader->decoder.arena, path, (size_t)(slash - path));
+    struct stat status;
+    if (slash > path && stat(folder, &status) != 0 && errno == ENOENT)
+        findings_add(
+            findings_of(loader), FINDING_ADVICE, node,
+            "there is no folder %s, and serve makes none: `install -d`, or RuntimeDirectory of systemd, "
+            "has to, after each boot where it is in /run",
+            folder);
 }
 
 static void advise_listen(const struct loader *loader)
@@ -42,6 +58,8 @@ static void advise_listen(const struct loader *loader)
         findings_add(findings_of(loader), FINDING_ADVICE, node,
                      "mode 0%o lets every user of this machine connect and say who the client is",
                      rules->mode);
+    if (text_starts_with(address, TEXT("unix:")))
+        advise_folder(loader, node, rules->address + strlen("unix:"));
 }
 
 static bool is_root(const char *name)

@@ -312,6 +312,25 @@ static bool check_redis(const struct loader *loader, const struct node *node, co
                         "the URL has a user, but there is no `store.password`");
 }
 
+static bool check_folder_of(const struct loader *loader, const struct node *node, const char *path)
+{
+    struct stat status;
+    const char *slash = strrchr(path, '/');
+    const char *folder =
+        slash == path ? "/" : arena_copy(loader->decoder.arena, path, (size_t)(slash - path));
+    return (stat(folder, &status) == 0 && S_ISDIR(status.st_mode)) ||
+           findings_add(loader->decoder.findings, FINDING_ERROR, node, "there is no folder %s", folder);
+}
+
+static bool check_log(const struct loader *loader, const char *target)
+{
+    const struct node *node = node_get(loader->root, "log");
+    if (node && node->kind == NODE_MAP)
+        node = node_get(node, "target");
+    return !text_starts_with(text_of(target), TEXT("file:")) ||
+           check_folder_of(loader, node, target + strlen("file:"));
+}
+
 /* The file itself need not be there, but what is there must be a file. */
 static bool check_store(const struct loader *loader, const char *path)
 {
@@ -322,11 +341,8 @@ static bool check_store(const struct loader *loader, const char *path)
     if (redis_url_is(text_of(path)))
         return check_redis(loader, node, path);
     struct stat status;
-    const char *slash = strrchr(path, '/');
-    const char *folder =
-        slash == path ? "/" : arena_copy(loader->decoder.arena, path, (size_t)(slash - path));
-    if (stat(folder, &status) != 0 || !S_ISDIR(status.st_mode))
-        return findings_add(findings, FINDING_ERROR, node, "there is no folder %s", folder);
+    if (!check_folder_of(loader, node, path))
+        return false;
     if (stat(path, &status) == 0 && !S_ISREG(status.st_mode))
         return findings_add(findings, FINDING_ERROR, node, "%s is not a regular file", path);
     return true;
@@ -356,6 +372,8 @@ static bool check_system(const struct loader *loader, const struct server_rules 
                             server->group);
     if (spool && server->spool && (stat(server->spool, &folder) != 0 || !S_ISDIR(folder.st_mode)))
         good = findings_add(findings, FINDING_ERROR, spool, "there is no folder %s", server->spool);
+    if (server->log.target && !check_log(loader, server->log.target))
+        good = false;
     if (server->store.place && !check_store(loader, server->store.place))
         good = false;
     return good;

@@ -102,6 +102,19 @@ class Stack:
         """An address that nobody has come from yet."""
         return next(self.addresses)
 
+    def agrees(self, ciphers):
+        """Whether TLS 1.2 can be spoken with one of these."""
+        context = ssl.create_default_context(cafile=self.certificate.chain)
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers(ciphers)
+        with socket.create_connection(("127.0.0.1", self.port), 60) as plain:
+            try:
+                context.wrap_socket(plain, server_hostname=HOST).close()
+            except ssl.SSLError as error:
+                assert error.reason == "SSLV3_ALERT_HANDSHAKE_FAILURE", error
+                return False
+        return True
+
     @contextlib.contextmanager
     def connection(self, client=None, secure=True):
         plain = socket.create_connection(("127.0.0.1", self.port if secure else self.plain_port), 60,

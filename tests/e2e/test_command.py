@@ -216,6 +216,19 @@ def test_explain_what_is_refused(program, good, arguments, status, code):
     assert str(status) in result.stdout and code in result.stdout, result.stdout + result.stderr
 
 
+def test_explain_judges_the_body_it_is_given(program, folder):
+    file = folder.write("body.yaml", "routes: [{path: /a, methods: [POST], auth: none, operators: refuse, respond: nothing, "
+                        "body: {types: [json, form], fields: {name: {required: true, max_length: 3}}}}]\n")
+    given = {"json": ("-H", "Content-Type: application/json", "-d"), "form": ("-H", "Content-Type: application/x-www-form-urlencoded", "-d")}
+    for kind, body, reason in (("json", '{"name": "abc"}', None), ("json", '{"name": "abcd"}', "body /name: must have at most 3 characters"),
+                               ("json", '{"nam": "abc"}', "body /name: is required"), ("form", "name=abc", None), ("form", "name[$ne]=abc", "operator")):
+        result = explain(program, file, "POST", "/a", *given[kind], body)
+        assert result.returncode == (1 if reason else 0) and "which is not here" not in result.stdout, result.stdout
+        assert not reason or ("400 validation_error" in result.stdout and reason in result.stdout), result.stdout
+    result = explain(program, file, "POST", "/a")
+    assert result.returncode == 0 and "judges the body, which is not here" in result.stdout, result.stdout
+
+
 def test_explain_agrees_with_serving(start_guard, program, helper):
     """What explain says of a request is what then happens to it."""
     guard = start_guard({

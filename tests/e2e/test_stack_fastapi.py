@@ -188,3 +188,5 @@ def test_https(stack):
     assert refused(reply)[0] == 403 and reply.get("Strict-Transport-Security") is None
     with stack.connection() as connection:
         assert connection.sock.version() in ("TLSv1.2", "TLSv1.3")
+    assert not stack.agrees("ECDHE-ECDSA-AES128-SHA:ECDHE-RSA-AES128-SHA"), "CBC with SHA-1"
+    assert stack.agrees("ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256")

@@ -43,11 +43,14 @@ static enum backend_change take_step(struct backend_health *health, const struct
                                                     BACKEND_LATE};
     if (step == CONNECTED)
         return backend_health_connected(health, rules, now);
-    if (step == BEGIN)
+    if (step == BEGIN) {
         backend_health_begin_trial(health, now);
+        return BACKEND_SAME;
+    }
+    const struct backend_report report = {outcomes[step], trial, now};
     if (step == PROBE_GOOD || step == PROBE_LATE)
-        return backend_health_probed(health, rules, trial, outcomes[step], now);
-    return step == BEGIN ? BACKEND_SAME : backend_health_report(health, rules, trial, outcomes[step], now);
+        return backend_health_probed(health, rules, report, now);
+    return backend_health_report(health, rules, report, now);
 }
 
 static void walk(const struct health_step *steps, size_t count)
@@ -193,16 +196,43 @@ START_TEST(a_probe_proves_nothing_of_requests)
 }
 END_TEST
 
+static enum backend_change end_late(struct backend_health *health, uint64_t began_at, uint64_t now)
+{
+    return backend_health_report(health, &three, (struct backend_report){BACKEND_LATE, false, began_at}, now);
+}
+
+START_TEST(a_slow_page_is_no_slow_backend)
+{
+    struct backend_health health = {0};
+    for (unsigned i = 0; i < 3; i++) {
+        backend_health_report(&health, &three, (struct backend_report){BACKEND_GOOD, false, 100}, 101);
+        ck_assert_int_eq(end_late(&health, 100, 5000), BACKEND_SAME);
+        ck_assert_int_eq(end_late(&health, 100, 5000), BACKEND_SAME);
+        ck_assert_int_eq(end_late(&health, 100, 5000), BACKEND_SAME);
+    }
+    /* Nobody was answered since these began. */
+    ck_assert_int_eq(end_late(&health, 101, 5000), BACKEND_SAME);
+    ck_assert_int_eq(end_late(&health, 200, 5000), BACKEND_SAME);
+    ck_assert_int_eq(end_late(&health, 300, 5000), BACKEND_WENT_OUT);
+    /* What fails at once counts, whoever else was answered. */
+    health = (struct backend_health){.answered_at = 300};
+    const struct backend_report broken = {BACKEND_FAILED, false, 200};
+    ck_assert_int_eq(backend_health_report(&health, &three, broken, 300), BACKEND_SAME);
+    ck_assert_int_eq(backend_health_report(&health, &three, broken, 300), BACKEND_SAME);
+    ck_assert_int_eq(backend_health_report(&health, &three, broken, 300), BACKEND_WENT_OUT);
+}
+END_TEST
+
 START_TEST(slow_start)
 {
     struct backend_health health = {0};
     const struct backend_health_rules at_once = {.failures = 1, .out = 500};
     ck_assert_uint_eq(backend_health_share(&health, &three, 5), 1000); /* it was never out */
-    backend_health_report(&health, &at_once, false, BACKEND_FAILED, 0);
+    backend_health_report(&health, &at_once, (struct backend_report){BACKEND_FAILED, false, 0}, 0);
     ck_assert(!backend_health_is_due(&health, 499) && backend_health_is_due(&health, 500));
     backend_health_begin_trial(&health, 500);
     ck_assert(!backend_health_is_due(&health, 1000));
-    backend_health_report(&health, &at_once, true, BACKEND_GOOD, 1000);
+    backend_health_report(&health, &at_once, (struct backend_report){BACKEND_GOOD, true, 500}, 1000);
     ck_assert_uint_eq(backend_health_share(&health, &three, 1000), 100);
     ck_assert_uint_eq(backend_health_share(&health, &three, 6000), 550);
     ck_assert_uint_eq(backend_health_share(&health, &three, 10999), 999);
@@ -649,7 +679,7 @@ START_TEST(one_trial_at_a_time)
     ck_assert_str_eq(ask(group, BACKEND_GOOD), "");
     backends_answered(&trial, 200);
     ck_assert_str_eq(ask(group, BACKEND_GOOD), "a"); /* while it is still sending its body */
-    backends_failed(&trial, BACKEND_LATE, "it broke off");
+    backends_failed(&trial, BACKEND_FAILED, "it broke off");
     backends_give(&trial, BACKEND_NO_CONNECTION, 0);
     ck_assert_int_eq(view_of("a").state, BACKEND_OUT);
     ck_assert_str_eq(view_of("a").reason, "it broke off");
@@ -902,7 +932,8 @@ START_TEST(places_are_the_backend_s)
     give(&one, BACKEND_GOOD);
     ck_assert_str_eq(ask(narrow, BACKEND_GOOD), "");
     ck_assert_str_eq(ask(wide, BACKEND_GOOD), "x");
-    give(&two, BACKEND_LATE);
+    give(&two, BACKEND_GOOD);
+    send_out(wide, "x", BACKEND_LATE);
     ck_assert_str_eq(ask(wide, BACKEND_GOOD), ""); /* it is out for all */
     ck_assert_str_eq(ask(narrow, BACKEND_GOOD), "");
 }
@@ -937,7 +968,7 @@ START_TEST(what_is_good_is_kept)
     ck_assert(read(peers[1], &byte, 1) < 0 && errno == ECONNRESET); /* closed on our side, unread */
     /* Going out of service closes what is kept. */
     keep(&leases[0], ours[0], LONG);
-    give(&leases[1], BACKEND_LATE);
+    give(&leases[1], BACKEND_FAILED);
     ck_assert_int_eq(read(peers[0], &byte, 1), 0);
     ck_assert_uint_eq(view_of("x").kept, 0);
 }
@@ -1497,6 +1528,7 @@ static Suite *backends_suite(void)
     tcase_add_test(health, one_that_refuses);
     tcase_add_test(health, an_early_trial_that_finds_worse);
     tcase_add_test(health, a_probe_proves_nothing_of_requests);
+    tcase_add_test(health, a_slow_page_is_no_slow_backend);
     tcase_add_test(health, slow_start);
     tcase_add_loop_test(health, as_the_model, 0, 100);
     suite_add_tcase(suite, health);

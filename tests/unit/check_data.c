@@ -206,6 +206,7 @@ static const struct refusal_row yaml_refusals[] = {
     {"{{a: 1}: b}", "f:1:2: a key must be a word\n"},
     {"a: &x 1\n*x : 2\n", "f:2:1: a key must be a word\n"},
     {"a: 1\n---\nb: 2\n", "f:2:1: a second document begins here\n"},
+    {"a: *\n", "f:1:5: quote a text that begins with * or &\n"},
     {"a: *x\n", "f:1:4: this alias has no anchor before it\n"},
     {"a: &x [*x]\n", "f:1:8: this alias has no anchor before it\n"},
     {"a: &x {b: {c: *x}}\n", "f:1:15: this alias has no anchor before it\n"},

@@ -311,6 +311,22 @@ START_TEST(addresses)
 }
 END_TEST
 
+START_TEST(one_place_for_each_address)
+{
+    static const char *const cases[][2] = {{"tcp:127.0.0.1:09000", "127.0.0.1:9000"},
+                                           {"[0:0::0001]:9000", "[::1]:9000"},
+                                           {"[2001:DB8::A]:9000", "[2001:db8::a]:9000"},
+                                           {"PHP.example:9000", "php.example:9000"},
+                                           {"unix:/run/A.sock", "unix:/run/A.sock"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct backend_address address;
+        struct error error = {0};
+        ck_assert(backend_address_parse(text_of(cases[i][0]), arena, &address, &error));
+        ck_assert_str_eq(address.place, cases[i][1]);
+    }
+}
+END_TEST
+
 START_TEST(path_that_is_too_long)
 {
     struct backend_address address;
@@ -345,6 +361,7 @@ static Suite *fastcgi_suite(void)
     tcase_add_test(found, closed_folders_have_no_scripts);
     TCase *named = add_case(suite, "addresses", set_up, tear_down);
     tcase_add_loop_test(named, addresses, 0, COUNT(address_cases));
+    tcase_add_test(named, one_place_for_each_address);
     tcase_add_test(named, path_that_is_too_long);
     return suite;
 }

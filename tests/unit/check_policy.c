@@ -336,6 +336,17 @@ START_TEST(stores_are_named_by_scheme)
 END_TEST
 
 /* What one store can count exactly, another may not. */
+START_TEST(log_has_a_folder)
+{
+    struct policy *policy = parse("log: {target: file:/nowhere/at/all.log}\n" HEAD);
+    char *errors = printed(policy, FINDING_ERROR);
+    ck_assert_msg(strstr(errors, "1:15: log.target: there is no folder /nowhere/at\n"), "%s", errors);
+    free(errors);
+    policy_free(policy);
+    policy_free(parse_good("log: file:/tmp/all.log\n" HEAD));
+}
+END_TEST
+
 START_TEST(limits_must_fit_the_store)
 {
     static const struct {
@@ -923,6 +934,7 @@ START_TEST(advice_names_risks)
         {"listen: tcp:0.0.0.0:9000\n" HEAD, "other machines"},
         {"listen: tcp:127.0.0.1:9000\n" HEAD, "every user of this machine"},
         {"listen: {address: unix:/run/x, mode: 0666}\n" HEAD, "mode 0666"},
+        {"listen: unix:/nowhere/at/all.sock\n" HEAD, "1:9: listen: there is no folder /nowhere/at,"},
         {"sandbox: false\n" HEAD, "sandbox: "},
         {"log: {level: debug}\n" HEAD, "debug"},
         {"store: sqlite:/tmp/guard.db\n" HEAD, "1:8: store: every user of this machine can put files beside"},
@@ -1371,6 +1383,7 @@ int main(void)
     tcase_add_test(values, server_has_defaults);
     tcase_add_test(values, server_values_are_read);
     tcase_add_test(values, stores_are_named_by_scheme);
+    tcase_add_test(values, log_has_a_folder);
     tcase_add_test(values, limits_must_fit_the_store);
     tcase_add_test(values, route_has_defaults);
     tcase_add_test(values, own_keys_come_before_defaults);
