@@ -3,7 +3,8 @@
  * http_settings.c its policy keys, http_target.c and http_request.c what a
  * backend is asked, http_reply.c the judge of what it answers, http_try.c whom
  * it is asked of, http_run.c what libcurl is told and tells, http_pump.c the
- * bytes, http_client.c libcurl's memory.
+ * bytes, http_wire.c those of a request with a body, http_client.c libcurl's
+ * memory.
  */
 #ifndef HANDLER_HTTP_H
 #define HANDLER_HTTP_H
@@ -88,6 +89,11 @@ struct http_client {
         int what; /* CURL_POLL_IN and so on */
     } sockets[HTTP_SOCKETS_LIMIT];
     size_t socket_count;
+    curl_socket_t opened[HTTP_SOCKETS_LIMIT]; /* and not closed: more than one while connecting */
+    size_t opened_count;
+    struct http_wire *wire;
+    bool reset;  /* the wire's connection was reset, not ended */
+    bool unread; /* the wire ended with bytes that libcurl has not read */
 };
 
 /* NULL: there is no memory. */
@@ -95,6 +101,41 @@ struct http_client *http_client_new(void);
 
 /* Closes its connection. Of NULL, nothing. */
 void http_client_free(void *client);
+
+/* What libcurl calls when it has opened a socket, and to close it; the context is the client. */
+int http_client_opened(void *client, curl_socket_t, curlsocktype);
+int http_client_close(void *client, curl_socket_t);
+
+/* ---- http_wire.c: to libcurl, a send that fails is the end, with an answer unread that came before. So
+ * while a request with a body is under way, libcurl has one end of a pair of sockets in the place of its
+ * connection, and the pump carries what comes and goes between the two. */
+
+enum { HTTP_WIRE_NEAR, HTTP_WIRE_FAR, HTTP_WIRE_SLOTS };
+
+/* On the connection, of which there must be one. Without memory or descriptors there is no wire, and such
+ * an answer may be lost. */
+void http_wire_begin(struct http_client *);
+
+/* The descriptors to poll; -1 where there is no wire. */
+void http_wire_watch(const struct http_client *, struct pollfd[HTTP_WIRE_SLOTS]);
+
+/* Takes what poll(2) says has come, and hands it to libcurl. True when there was something. */
+bool http_wire_take(struct http_client *, const struct pollfd[HTTP_WIRE_SLOTS]);
+
+/* Sends what libcurl has sent. True when the backend has taken something. */
+bool http_wire_send(struct http_client *);
+
+/* Whether nothing more comes on the connection, and libcurl can read all that came. */
+bool http_wire_has_ended(const struct http_client *);
+
+/* Whether, besides, nothing more can be sent on it. */
+bool http_wire_is_dead(const struct http_client *);
+
+/* Gives libcurl its connection back. False when that must not be kept. */
+bool http_wire_end(struct http_client *);
+
+/* Ends it where libcurl is about to close this descriptor. */
+void http_wire_close(struct http_client *, curl_socket_t);
 
 /* ---- http_try.c */
 

@@ -5,6 +5,7 @@
 #include "config.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "handler/http.h"
 
@@ -31,6 +32,28 @@ static int take_socket(CURL *easy, curl_socket_t descriptor, int what, void *cli
     (void)easy;
     (void)unused;
     return keep_socket(client, descriptor, what);
+}
+
+int http_client_opened(void *context, curl_socket_t descriptor, curlsocktype purpose)
+{
+    struct http_client *client = context;
+    (void)purpose;
+    if (client->opened_count == HTTP_SOCKETS_LIMIT)
+        return CURL_SOCKOPT_ERROR;
+    client->opened[client->opened_count++] = descriptor;
+    return CURL_SOCKOPT_OK;
+}
+
+int http_client_close(void *context, curl_socket_t descriptor)
+{
+    struct http_client *client = context;
+    size_t kept = 0;
+    for (size_t i = 0; i < client->opened_count; i++)
+        if (client->opened[i] != descriptor)
+            client->opened[kept++] = client->opened[i];
+    client->opened_count = kept;
+    http_wire_close(client, descriptor);
+    return close(descriptor);
 }
 
 void http_client_free(void *context)

@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "handler/http.h"
 
-enum slot { BACKEND = CLIENT_SLOTS, SLOTS = BACKEND + HTTP_SOCKETS_LIMIT };
+enum slot { WIRE = CLIENT_SLOTS, BACKEND = WIRE + HTTP_WIRE_SLOTS, SLOTS = BACKEND + HTTP_SOCKETS_LIMIT };
 
 enum deadline { LIMIT_RUN, LIMIT_SILENCE, LIMIT_CLIENT, LIMIT_LIBCURL, LIMITS };
 
@@ -25,6 +25,7 @@ static void watch(const struct http_run *run, struct pollfd slots[SLOTS])
 {
     const struct http_client *client = run->client;
     client_side_watch(&run->side, is_hungry(run), run->body_ended, slots);
+    http_wire_watch(client, slots + WIRE);
     for (size_t i = 0; i < client->socket_count; i++) {
         int what = client->sockets[i].what;
         short events = (short)((what & CURL_POLL_IN ? POLLIN : 0) | (what & CURL_POLL_OUT ? POLLOUT : 0));
@@ -129,8 +130,9 @@ static bool serve_backend(struct http_run *run, const struct pollfd slots[SLOTS]
     struct http_client *client = run->client;
     int running;
     CURLMcode code = CURLM_OK;
+    bool came = http_wire_take(client, slots + WIRE);
     for (size_t i = BACKEND; i < count && code == CURLM_OK; i++) {
-        short events = slots[i].revents;
+        short events = slots[i].revents | (came ? slots[i].events & POLLIN : 0);
         int mask = (events & (POLLIN | POLLHUP) ? CURL_CSELECT_IN : 0) |
                    (events & POLLOUT ? CURL_CSELECT_OUT : 0) |
                    (events & (POLLERR | POLLNVAL) ? CURL_CSELECT_ERR : 0);
@@ -139,6 +141,8 @@ static bool serve_backend(struct http_run *run, const struct pollfd slots[SLOTS]
     }
     if (run->now >= at[LIMIT_LIBCURL] && code == CURLM_OK)
         code = curl_multi_socket_action(client->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    if (http_wire_send(client) || came)
+        run->moved_at = run->now;
     return take_code(run, code == CURLM_OK);
 }
 
@@ -146,12 +150,31 @@ static bool serve_backend(struct http_run *run, const struct pollfd slots[SLOTS]
 static bool is_answered(const struct http_run *run)
 {
     const struct exchange *exchange = run->exchange;
-    if (!run->relaying || !run->has_body || run->body_ended)
+    if (!run->relaying || !run->has_body || (run->body_ended && !http_wire_is_dead(run->client)))
         return false;
     if (run->reply.chunked)
         return run->reply.part == HTTP_CHUNK_NONE && !run->held;
     return !reply_has_body(&exchange->reply, exchange->request.method) ||
            (run->reply.length >= 0 && run->relay.size >= (uint64_t)run->reply.length);
+}
+
+static bool is_framed(const struct http_run *run)
+{
+    return run->reply.chunked || run->reply.length >= 0;
+}
+
+/* Whether libcurl has taken all that came on a connection, and would only wait to send more. */
+static bool is_over(const struct http_run *run)
+{
+    const struct http_client *client = run->client;
+    bool ended =
+        http_wire_is_dead(client) || (run->head_complete && !is_framed(run) && http_wire_has_ended(client));
+    if (run->whole || run->held || (run->head_complete && !run->relaying) || !ended)
+        return false;
+    for (size_t i = 0; i < client->socket_count; i++)
+        if (client->sockets[i].what & CURL_POLL_IN)
+            return false;
+    return true;
 }
 
 static bool look_for_end(struct http_run *run)
@@ -163,7 +186,10 @@ static bool look_for_end(struct http_run *run)
         return http_run_take_end(run);
     }
     run->whole = run->whole || is_answered(run);
-    return true;
+    if (!is_over(run))
+        return true;
+    run->result = is_framed(run) ? CURLE_RECV_ERROR : CURLE_OK;
+    return http_run_take_end(run);
 }
 
 /* ---- both */

@@ -51,8 +51,11 @@ static int allow_request(void *context, char *peer, char *local, int peer_port, 
     run->moved_at = run->now;
     if (++run->tries > 1 || !run->reused)
         backends_connected(&run->lease);
-    if (run->tries == 1 || backends_is_idempotent(run->exchange->request.method))
+    if (run->tries == 1 || backends_is_idempotent(run->exchange->request.method)) {
+        if (run->has_body)
+            http_wire_begin(run->client);
         return CURL_PREREQFUNC_OK;
+    }
     http_run_fail(run, FAULT(502, HTTP_NAME, "backend_unavailable",
                              "a kept connection was closed, and this method is not sent twice"));
     return CURL_PREREQFUNC_ABORT;
@@ -219,6 +222,10 @@ static bool set_calls(struct http_run *run, CURL *easy)
     SET(CURLOPT_WRITEDATA, run);
     SET(CURLOPT_PREREQFUNCTION, allow_request);
     SET(CURLOPT_PREREQDATA, run);
+    SET(CURLOPT_SOCKOPTFUNCTION, http_client_opened);
+    SET(CURLOPT_SOCKOPTDATA, run->client);
+    SET(CURLOPT_CLOSESOCKETFUNCTION, http_client_close);
+    SET(CURLOPT_CLOSESOCKETDATA, run->client);
     SET(CURLOPT_ERRORBUFFER, run->error);
     SET(CURLOPT_DEBUGFUNCTION, take_note);
     SET(CURLOPT_DEBUGDATA, run);
@@ -298,9 +305,22 @@ static struct verdict verdict_of_result(const struct http_run *run)
     return FAULT(502, HTTP_NAME, run->answers ? "bad_reply" : "backend_unavailable", reason(run));
 }
 
+/* Whether a reset has ended a body that only the connection's end can; to libcurl, both are an end. */
+static bool is_cut(const struct http_run *run)
+{
+    long version = 0;
+    const struct reply reply = {.status = run->reply.status};
+    return run->client->reset && !run->reply.chunked && run->reply.length < 0 &&
+           reply_has_body(&reply, run->exchange->request.method) &&
+           curl_easy_getinfo(run->easy, CURLINFO_HTTP_VERSION, &version) == CURLE_OK &&
+           version < CURL_HTTP_VERSION_2_0;
+}
+
 bool http_run_take_end(struct http_run *run)
 {
     run->done = run->whole = true;
+    if (run->result == CURLE_OK && run->head_complete && is_cut(run))
+        run->result = CURLE_RECV_ERROR;
     if (run->result == CURLE_OK && run->head_complete)
         return !run->failed;
     run->answers = run->answers || is_strange(run->result);
@@ -321,7 +341,7 @@ static bool has_excess(const struct http_run *run, curl_socket_t connection)
     const struct http_backend *backend = run->lease.target;
     char byte;
     return run->excess || (connection != CURL_SOCKET_BAD && !backend->secure &&
-                           recv(connection, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0);
+                           (run->client->unread || recv(connection, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0));
 }
 
 static void tell_excess(struct http_run *run, curl_socket_t connection)
@@ -339,6 +359,7 @@ struct backend_connection http_run_remove(struct http_run *run)
     bool reusable = is_reusable(run);
     if (reusable)
         (void)curl_easy_getinfo(run->easy, CURLINFO_ACTIVESOCKET, &descriptor);
+    reusable = http_wire_end(client) && reusable;
     tell_excess(run, descriptor);
     if (run->added)
         reusable = curl_multi_remove_handle(client->multi, run->easy) == CURLM_OK && reusable;

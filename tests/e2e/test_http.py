@@ -242,6 +242,15 @@ def test_http2(guard):
     assert ask(guard.address, uri="/app/first/x").body.startswith(b"HTTP/1.1 GET /x ")
 
 
+def test_a_body_that_the_backend_refuses(guard):
+    """nginx answers by the length that is stated, before it has read."""
+    for name in ("first", "second"):
+        for _ in range(5):
+            reply = ask(guard.address, "POST", f"/app/{name}/x", body=b"x" * (11 << 20))
+            assert (reply.status, reply.complete) == (413, True), name
+            assert ask(guard.address, uri=f"/app/{name}/x").body.endswith(b"GET /x localhost 127.0.0.1")
+
+
 def test_unix_socket_without_network(folder, start_guard):
     """In a sandbox that has no network at all."""
     app = App(folder, "unix", address=str(folder.writable("sockets") / "app.sock"))
