@@ -194,6 +194,9 @@ bool http_run_blame(struct http_run *, struct verdict);
 /* What a result of libcurl's that is an error says of a backend. */
 enum backend_outcome http_outcome(CURL *, CURLcode);
 
+/* The same for people; `text` is what libcurl has written of it. It lasts as long as that does. */
+const char *http_reason(CURL *, const struct http_backend *, CURLcode, const char *text);
+
 /* What keeps libcurl from looking up the backend's name, whose addresses were found. The list is the
  * caller's; NULL with an error. */
 struct curl_slist *http_addresses(const struct http_backend *, const struct host_addresses *, struct arena *,

@@ -39,7 +39,8 @@ static bool set_up(CURL *easy, const struct backend_watch_rules *rules, struct c
     return true;
 }
 
-static enum backend_outcome judge(CURL *easy, CURLcode result, const char *text, struct error *error)
+static enum backend_outcome judge(CURL *easy, const struct http_backend *backend, CURLcode result,
+                                  const char *text, struct error *error)
 {
     long status = 0;
     (void)curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
@@ -48,7 +49,7 @@ static enum backend_outcome judge(CURL *easy, CURLcode result, const char *text,
     if (status > 0)
         error_set(error, "a probe: it was answered with status %ld", status);
     else
-        error_set(error, "a probe: %s", *text ? text : curl_easy_strerror(result));
+        error_set(error, "a probe: %s", http_reason(easy, backend, result, text));
     return http_outcome(easy, result);
 }
 
@@ -63,7 +64,7 @@ static enum backend_outcome ask(const struct http_backend *backend, const struct
     enum backend_outcome outcome = BACKEND_UNTOLD;
     if (easy && headers && http_set_backend(easy, backend, addresses, target) &&
         set_up(easy, rules, headers, text))
-        outcome = judge(easy, curl_easy_perform(easy), text, error);
+        outcome = judge(easy, backend, curl_easy_perform(easy), text, error);
     curl_easy_cleanup(easy);
     curl_slist_free_all(headers);
     return outcome;

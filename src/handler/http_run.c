@@ -276,7 +276,7 @@ bool http_run_add(struct http_run *run)
 static const char *reason(const struct http_run *run)
 {
     return arena_printf(run->exchange->arena, "%s",
-                        *run->error ? run->error : curl_easy_strerror(run->result));
+                        http_reason(run->easy, run->lease.target, run->result, run->error));
 }
 
 /* Whether something came that is no HTTP. */

@@ -187,9 +187,9 @@ static const char *manner_of(const struct http_settings *settings, struct arena 
 
 static bool has_password(struct text url)
 {
-    size_t scheme = strlen("https://");
-    return text_starts_with(url, TEXT("http")) &&
-           text_find(url, '@') < scheme + text_find(text_from(url, scheme), '/');
+    size_t scheme = strlen("https://"), at = text_find(url, '@');
+    return text_starts_with(url, TEXT("http")) && scheme < url.length && at < url.length &&
+           at < scheme + text_find(text_from(url, scheme), '/');
 }
 
 /* Findings repeat other mistakes, but no password. */

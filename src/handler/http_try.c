@@ -43,6 +43,16 @@ enum backend_outcome http_outcome(CURL *easy, CURLcode result)
                                                                                  : BACKEND_FAILED;
 }
 
+const char *http_reason(CURL *easy, const struct http_backend *backend, CURLcode result, const char *text)
+{
+    long number = 0;
+    /* libcurl speaks of a host and a port there. */
+    if (backend->socket && result == CURLE_COULDNT_CONNECT &&
+        curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &number) == CURLE_OK && number != 0)
+        return strerror((int)number);
+    return *text ? text : curl_easy_strerror(result);
+}
+
 bool http_run_blame(struct http_run *run, struct verdict verdict)
 {
     bool late = verdict.status == 504 || !run->easy; /* a name that is not found may take its time */

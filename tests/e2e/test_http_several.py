@@ -363,6 +363,12 @@ def test_certificates(start_guard, folder, authority):  # noqa: F811
         server.stop()
 
 
+def test_a_socket_that_is_not_there(folder, start_guard):
+    guard = start_guard({"routes": [{"path": "/app/**", "auth": "none", "http": f"unix:{folder}/nobody.sock"}]}, name="nobody")
+    assert ask(guard.address, uri="/app/x").status == 502
+    assert guard.wait_entry(event="request", code="backend_unavailable")["detail"] == "No such file or directory"
+
+
 # ---- policies
 
 @pytest.mark.parametrize("settings, said", [
@@ -371,6 +377,8 @@ def test_certificates(start_guard, folder, authority):  # noqa: F811
     ({"url": []}, "url"),
     ({"url": [f"http://a:{port}" for port in range(1, 66)]}, "at most 64"),
     ({"url": ["http://a:1", "nonsense"]}, '"nonsense" is no address'),
+    ({"url": "http://"}, '"http://" has no host'),
+    ({"url": "http:/h"}, '"http:/h" is no address'),
     ({"url": ["http://a:1", "http://me:secret@b"]}, "has a user or password"),
     ({"url": ["http://a:1", "unix:/b"], "ca_file": "/etc/ssl/certs/ca-certificates.crt"}, "no certificate to check"),
     ({"url": "http://a:1", "balance": "hash"}, "round_robin, least_connections or hash:KEY"),
