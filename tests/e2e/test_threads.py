@@ -3,6 +3,8 @@ what comes while all of them wait is answered when one is free, and they end whe
 
 import contextlib
 import json
+import os
+import signal
 import threading
 
 import pytest
@@ -151,6 +153,23 @@ def test_one_is_enough_for_the_rest(start, gate, ask):
         check_all(held)
 
 
+def test_what_follows_on_a_kept_connection_is_let_in(start, ask):
+    """Even where nothing may wait: the thread that has answered the one before takes the next."""
+    guard = start(threads=1, queue=0)
+    both = ask(guard, 1, "/here", keep=True)
+    check_all(both)
+    wait_for(guard, busy=0)
+    both += ask(guard, 1, "/here", keep=True)
+    check_all(both[1:])
+    for _ in range(5):
+        wait_for(guard, busy=0)
+        os.kill(guard.worker(), signal.SIGSTOP)  # so that it finds both at once, and what follows them
+        for one in both * 2:
+            one.ask()
+        os.kill(guard.worker(), signal.SIGCONT)
+        check_all(both * 2)
+
+
 def test_more_connections_than_places(start, gate, ask):
     guard = start(threads=3, connections=16)
     for _ in range(3):
@@ -174,13 +193,13 @@ def test_who_reads_slowly_keeps_nobody_waiting(start, ask, spool, readers):
 
 def test_those_that_stand_by_end(start, gate, ask):
     guard = start(threads=4)
-    for number in (harness.signal.SIGHUP, harness.signal.SIGTERM):
+    for number in (signal.SIGHUP, signal.SIGTERM):
         worker = guard.worker()
         held = hold(guard, gate, ask, 4)
         gate.opened.set()
         check_all(held)
         wait_for(guard, busy=0, queued=0)
         guard.process.notify(number)
-        harness.wait_until(lambda old=worker: not harness.os.path.exists(f"/proc/{old}"), 20, "the worker's end")
+        harness.wait_until(lambda old=worker: not os.path.exists(f"/proc/{old}"), 20, "the worker's end")
     assert guard.process.process.wait(20 * harness.PATIENCE) == 0
     assert not guard.entries(event="drain_timeout")
