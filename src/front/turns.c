@@ -130,6 +130,15 @@ bool turns_need_relief(struct front *front)
     return needed;
 }
 
+void turns_call_again(struct front *front)
+{
+    pthread_mutex_lock(&front->lock);
+    bool called = front->called > 0;
+    pthread_mutex_unlock(&front->lock);
+    if (called)
+        pthread_cond_broadcast(&front->work);
+}
+
 /* With the lock held: finds a queued request, or the lead, or a place to park. */
 static void find(struct turn *turn)
 {
