@@ -4,6 +4,7 @@ what comes while all of them wait is answered when one is free, and they end whe
 import contextlib
 import json
 import os
+import pathlib
 import signal
 import threading
 
@@ -153,6 +154,12 @@ def test_one_is_enough_for_the_rest(start, gate, ask):
         check_all(held)
 
 
+def stop_all_threads(pid):
+    os.kill(pid, signal.SIGSTOP)
+    tasks = [f"/proc/{pid}/task/{task}/stat" for task in os.listdir(f"/proc/{pid}/task")]
+    harness.wait_until(lambda: all(pathlib.Path(task).read_text().rpartition(") ")[2][0] == "T" for task in tasks))
+
+
 def test_what_follows_on_a_kept_connection_is_let_in(start, ask):
     """Even where nothing may wait: the thread that has answered the one before takes the next."""
     guard = start(threads=1, queue=0)
@@ -163,7 +170,7 @@ def test_what_follows_on_a_kept_connection_is_let_in(start, ask):
     check_all(both[1:])
     for _ in range(5):
         wait_for(guard, busy=0)
-        os.kill(guard.worker(), signal.SIGSTOP)  # so that it finds both at once, and what follows them
+        stop_all_threads(guard.worker())  # so that it finds both at once, and what follows them
         for one in both * 2:
             one.ask()
         os.kill(guard.worker(), signal.SIGCONT)
