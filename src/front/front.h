@@ -84,6 +84,14 @@ bool turns_have_queue(struct front *);
 bool turns_have_room(struct front *);   /* half of the threads have no work */
 bool turns_need_relief(struct front *); /* nobody reads what comes in, and nobody can but the keeper */
 
+/* Now and then: glibc before 2.41 may lose the signal that wakes a thread (its bug 25847), which would be
+ * counted as on its way for ever, and no other woken in its place. */
+void turns_call_again(struct front *);
+
+/* Of a thread that takes the next of its batch or of the queue instead, so that no more wait than before:
+ * it is let in whatever the limit is. */
+void turns_put_back(struct front *, struct connection *);
+
 /* steps.c: a claimed connection. True, or a connection, when there is a request
  * to be served; otherwise it waits again or is closed. */
 bool steps_follow(struct front *, struct connection *, enum connection_step, struct intake **spare);

@@ -159,6 +159,7 @@ bool keeper_run(struct front *front, int signals)
         tick = clock_milliseconds();
         keep_deadlines(front, &spare);
         places_resume(front);
+        turns_call_again(front);
     }
     close(own);
     intake_free(spare);

@@ -150,7 +150,7 @@ void steps_serve(struct turn *turn, struct connection *connection, struct intake
     /* What follows on a kept connection is no better than what has waited. */
     while (steps_follow(turn->front, connection, answer(turn, connection, spare), spare))
         if (turn->batch || turns_have_queue(turn->front)) {
-            steps_queue(turn->front, connection, spare);
+            turns_put_back(turn->front, connection);
             return;
         }
 }

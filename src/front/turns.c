@@ -41,7 +41,7 @@ static void put(struct front *front, struct connection *connection)
 bool turns_queue(struct front *front, struct connection *connection)
 {
     pthread_mutex_lock(&front->lock);
-    bool room = front->queued < front->policy->server.queue + front->parked;
+    bool room = front->queued < front->policy->server.queue + front->parked + front->leaders;
     if (room) {
         put(front, connection);
         turns_call(front);
@@ -49,6 +49,13 @@ bool turns_queue(struct front *front, struct connection *connection)
         pthread_mutex_unlock(&front->lock);
     }
     return room;
+}
+
+void turns_put_back(struct front *front, struct connection *connection)
+{
+    pthread_mutex_lock(&front->lock);
+    put(front, connection);
+    turns_call(front);
 }
 
 struct connection *turns_next(struct turn *turn)
@@ -121,6 +128,15 @@ bool turns_need_relief(struct front *front)
     front->relieved = needed;
     pthread_mutex_unlock(&front->lock);
     return needed;
+}
+
+void turns_call_again(struct front *front)
+{
+    pthread_mutex_lock(&front->lock);
+    bool called = front->called > 0;
+    pthread_mutex_unlock(&front->lock);
+    if (called)
+        pthread_cond_broadcast(&front->work);
 }
 
 /* With the lock held: finds a queued request, or the lead, or a place to park. */

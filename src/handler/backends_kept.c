@@ -122,10 +122,10 @@ void backend_keep(struct backend *backend, struct backend_connection connection,
 {
     struct backend_registry *registry = backend->registry;
     backend->kept[backend->kept_count++] = (struct kept_connection){connection, until};
-    if (!registry->swept)
-        start_sweeping(registry);
-    else if (until < registry->swept_at)
+    if (registry->swept && until < registry->swept_at)
         pthread_cond_signal(&registry->aging);
+    else if (!registry->swept && backend->kept_count > warm(backend))
+        start_sweeping(registry);
 }
 
 void backend_drop_kept(struct backend *backend)

@@ -129,9 +129,9 @@ void fastcgi_run_stop(struct fastcgi_run *);
 /* BEGIN_REQUEST, and PARAMS to their end, of "NAME=value", NULL-ended. */
 struct text fastcgi_make_head(char *const *variables, bool keep, struct arena *);
 
-/* Whether a connection could not be made at once, while a name or a host that cannot be found may take
- * its time. */
-bool fastcgi_was_refused(const struct error *);
+/* What it says of a backend that no connection to it could be made: nothing, where it is we who lack
+ * something. */
+enum backend_outcome fastcgi_connect_outcome(const struct error *);
 
 /* What an application is told, in the exchange's arena: names and values, NULL-ended. */
 char *const *fastcgi_variables(const struct fastcgi_settings *, const struct script *,

@@ -152,7 +152,7 @@ static enum backend_outcome ask_anew(struct probe *probe, const struct backend_a
 {
     probe->descriptor = backend_address_connect(address, probe->deadline, probe->error);
     if (probe->descriptor < 0)
-        return fastcgi_was_refused(probe->error) ? BACKEND_REFUSED : BACKEND_LATE;
+        return fastcgi_connect_outcome(probe->error);
     return ask_on(probe, path);
 }
 

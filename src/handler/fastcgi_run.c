@@ -205,9 +205,21 @@ static enum backend_place take_place(struct fastcgi_run *run)
     return place;
 }
 
-bool fastcgi_was_refused(const struct error *error)
+enum backend_outcome fastcgi_connect_outcome(const struct error *error)
 {
-    return error->number == ECONNREFUSED || error->number == ENOENT || error->number == EACCES;
+    switch (error->number) {
+    case ECONNREFUSED:
+    case ENOENT:
+    case EACCES:
+        return BACKEND_REFUSED;
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM:
+        return BACKEND_UNTOLD;
+    default: /* a name or a host that cannot be found may take its time */
+        return BACKEND_LATE;
+    }
 }
 
 static bool connect_anew(struct fastcgi_run *run)
@@ -223,7 +235,7 @@ static bool connect_anew(struct fastcgi_run *run)
     }
     const char *detail = arena_printf(run->exchange->arena, "%s", error.message);
     bool late = error.number == ETIMEDOUT;
-    backends_failed(&run->lease, fastcgi_was_refused(&error) ? BACKEND_REFUSED : BACKEND_LATE, detail);
+    backends_failed(&run->lease, fastcgi_connect_outcome(&error), detail);
     run->again = AGAIN_ANY;
     return fastcgi_run_fail(run, late ? FAULT(504, FASTCGI_NAME, "backend_timeout", detail)
                                       : FAULT(502, FASTCGI_NAME, "backend_unavailable", detail));

@@ -9,6 +9,7 @@ import time
 import harness
 import records
 from records import Connection, ask, environment
+from scripted import Scripted
 
 IDLE = int(5000 * harness.SCALE)
 FEW = int(100 * max(harness.SCALE, 0.4))
@@ -166,6 +167,27 @@ def test_out_of_descriptors(start_guard, helper):
     replies = [ask(guard.address).status for _ in range(20)]
     assert replies == [200] * 20
     guard.wait_no_programs()
+
+
+def test_a_backend_is_not_blamed_for_what_we_lack(start_guard, folder):
+    limit, place = 64, str(folder.writable("backend") / "app.sock")
+    application = Scripted(place, {})
+    guard = start_guard({
+        "threads": 2, "connections": 1000, "defaults": {"auth": "none"},
+        "routes": [{"path": "/app/**", "fastcgi": {"address": "unix:" + place, "health": {"failures": 1}}}]}, name="lack",
+        limits={harness.resource.RLIMIT_NOFILE: (limit, limit)})
+    with contextlib.ExitStack() as stack:
+        first = stack.enter_context(Connection(guard.address))
+        assert first.ask(uri="/none").status == 404  # and is kept
+        others = [stack.enter_context(Connection(guard.address)) for _ in range(limit)]
+        guard.wait_entry(event="accept_paused")
+        assert [first.ask(uri="/app/good").status for _ in range(3)] == [502] * 3
+        assert not guard.entries(event="backend_out")
+        for one in others:
+            one.close()
+        harness.wait_until(lambda: first.ask(uri="/app/good").status == 200, 15, "the backend is asked again")
+    assert not guard.entries(event="backend_out")
+    application.stop()
 
 
 def test_connections_limit(start_guard, helper):

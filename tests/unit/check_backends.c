@@ -17,7 +17,7 @@
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "handler/backends.h"
+#include "handler/backends_own.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
@@ -1002,6 +1002,39 @@ START_TEST(what_is_idle_is_closed)
 }
 END_TEST
 
+static bool is_swept(void)
+{
+    pthread_mutex_lock(&decoder.backends->lock);
+    bool swept = decoder.backends->swept;
+    pthread_mutex_unlock(&decoder.backends->lock);
+    return swept;
+}
+
+/* A thread for each request would cost more than the connection saves. */
+START_TEST(nobody_looks_after_what_is_kept_in_any_case)
+{
+    const struct exchange exchange = plain_exchange();
+    struct backends_rules *rules = rules_of("x", 2);
+    int peers[2];
+    rules->warm = 1;
+    struct backend_lease one = lease_of(group_of(rules), &exchange), other = one;
+    struct backend_connection kept = connection(&peers[0]);
+    for (size_t i = 0; i < 100; i++) {
+        ck_assert_int_eq(take(&one), BACKEND_PLACE);
+        ck_assert_int_eq(one.connection.descriptor, i > 0 ? kept.descriptor : -1);
+        keep(&one, kept, 1);
+        ck_assert(!is_swept());
+        one = lease_of(one.group, &exchange);
+    }
+    ck_assert_int_eq(take(&one), BACKEND_PLACE);
+    ck_assert_int_eq(take(&other), BACKEND_PLACE);
+    keep(&one, kept, LONG);
+    ck_assert(!is_swept());
+    keep(&other, connection(&peers[1]), LONG);
+    ck_assert(is_swept());
+}
+END_TEST
+
 /* ---- who waits */
 
 struct taker {
@@ -1502,6 +1535,7 @@ static void add_place_tests(Suite *suite)
     tcase_add_test(places, places_are_the_backend_s);
     tcase_add_test(places, what_is_good_is_kept);
     tcase_add_test(places, what_is_idle_is_closed);
+    tcase_add_test(places, nobody_looks_after_what_is_kept_in_any_case);
     tcase_add_test(places, who_waits_longest_is_next);
     tcase_add_test(places, whom_the_place_does_not_serve_goes_on_waiting);
     tcase_add_test(places, a_client_that_leaves_is_forgotten);

@@ -25,6 +25,7 @@
 #include "base/log.h"
 #include "front/connection.h"
 #include "front/fastcgi.h"
+#include "front/front.h"
 #include "front/listen.h"
 #include "process/message.h"
 
@@ -1192,6 +1193,45 @@ START_TEST(test_deadlines)
 }
 END_TEST
 
+static void *find_turn(void *turn)
+{
+    struct front *own = ((struct turn *)turn)->front;
+    pthread_mutex_lock(&own->lock);
+    turns_find(turn);
+    return NULL;
+}
+
+static size_t count_parked(struct front *own)
+{
+    pthread_mutex_lock(&own->lock);
+    size_t parked = own->parked;
+    pthread_mutex_unlock(&own->lock);
+    return parked;
+}
+
+/* One that was called when nobody led any more, and was not woken. */
+START_TEST(test_a_call_that_was_lost)
+{
+    static struct front own = {
+        .processors = 1, .leaders = 1, .lock = PTHREAD_MUTEX_INITIALIZER, .work = PTHREAD_COND_INITIALIZER};
+    static struct turn turn = {.front = &own};
+    const struct timespec moment = {.tv_nsec = 1000000};
+    pthread_t thread;
+    ck_assert_int_eq(pthread_create(&thread, NULL, find_turn, &turn), 0);
+    while (count_parked(&own) == 0)
+        nanosleep(&moment, NULL);
+    pthread_mutex_lock(&own.lock);
+    own.leaders = 0;
+    own.called = 1;
+    pthread_mutex_unlock(&own.lock);
+    turns_call_again(&own);
+    ck_assert_int_eq(pthread_join(thread, NULL), 0);
+    ck_assert(turn.leads);
+    ck_assert_uint_eq(own.leaders, 1);
+    ck_assert_uint_eq(own.called + own.parked, 0);
+}
+END_TEST
+
 /* A worker that lacks a thread does not say that it serves, and leaves what
  * waits to others. */
 START_TEST(test_without_its_threads_nothing_is_taken)
@@ -1294,6 +1334,7 @@ int main(void)
     tcase_add_test(threads, test_hostile_peers_keep_no_thread);
     tcase_add_test(threads, test_deadlines);
     tcase_add_test(threads, test_without_its_threads_nothing_is_taken);
+    tcase_add_test(threads, test_a_call_that_was_lost);
     tcase_add_test(threads, test_draining_waits_for_first_bytes);
     suite_add_tcase(suite, sockets);
     suite_add_tcase(suite, threads);
