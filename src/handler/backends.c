@@ -59,6 +59,8 @@ static enum choice claim(struct backend_lease *lease, uint64_t now)
     lease->outcome = BACKEND_UNTOLD;
     lease->reason = NULL;
     lease->began_at = now;
+    if (lease->exchange && lease->group->count > 1)
+        lease->exchange->backend = backend->place;
     lease->trial = backend->health.state != BACKEND_UP;
     if (lease->trial)
         backend_health_begin_trial(&backend->health, now);

@@ -135,7 +135,7 @@ bool backends_need_caller(const struct backends_rules *);
 struct backend_lease {
     /* Whoever asks says: */
     struct backends *group;
-    const struct exchange *exchange;
+    struct exchange *exchange;
     bool repeatable; /* it may be tried elsewhere if it fails, so it is one for trials */
 
     /* What it holds: */

@@ -52,6 +52,7 @@ struct exchange {
 
     const struct route *route; /* NULL until found */
     const char *route_path;    /* the route's path as the policy has it */
+    const char *backend;       /* of several: the address of the one that was asked last */
     bool method_known;         /* the route was found by path and method */
     struct text allow;         /* methods of all routes with this path, "GET, HEAD, POST" */
     struct text script_name;   /* the part of the path before path_info, without trailing "/" */

@@ -20,13 +20,14 @@ enum {
     DETAIL_BUDGET = 512,
     ROUTE_BUDGET = 256,
     CALLER_BUDGET = 256,
+    BACKEND_BUDGET = 256,
     WORD_BUDGET = 64,
     PROGRAM_BUDGET = 2048,
 };
 
 /* With 512 bytes for names, numbers and the time. */
-_Static_assert(7 * WORD_BUDGET + CALLER_BUDGET + PATH_BUDGET + ROUTE_BUDGET + AGENT_BUDGET + DETAIL_BUDGET +
-                           512 <
+_Static_assert(7 * WORD_BUDGET + CALLER_BUDGET + BACKEND_BUDGET + PATH_BUDGET + ROUTE_BUDGET + AGENT_BUDGET +
+                           DETAIL_BUDGET + 512 <
                        LOG_LINE_SIZE &&
                    WORD_BUDGET + PROGRAM_BUDGET + 512 < LOG_LINE_SIZE,
                "a line fits, whatever is in it");
@@ -210,6 +211,8 @@ void access_log_write(const struct exchange *exchange)
     add_number(&line, exchange->sent);
     if (agent)
         add_field(&line, "userAgent", *agent, AGENT_BUDGET);
+    if (exchange->backend)
+        add_field(&line, "backend", text_of(exchange->backend), BACKEND_BUDGET);
     if (exchange->verdict.kind != VERDICT_PASS)
         add_verdict(&line, &exchange->verdict);
     end(&line, severity);

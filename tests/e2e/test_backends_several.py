@@ -141,6 +141,22 @@ def test_each_in_turn(group):
     assert spread(group("abc"), 30) == {"a": 10, "b": 10, "c": 10}
 
 
+def test_the_log_says_which(group):
+    guard = group("ab", health={"failures": 1})
+    names = [who(guard) for _ in range(4)]
+    guard.apps["b"].leave()
+    names += [who(guard) for _ in range(4)]
+    assert names[4:] == ["a"] * 4  # one of them was asked of b before
+    entries = harness.wait_until(lambda: (found := guard.entries(event="request", status=200)) and len(found) >= 8 and found)
+    assert [entry["backend"] for entry in entries[-8:]] == [guard.apps[name].address for name in names]
+
+
+def test_the_log_names_no_only_one(group):
+    guard = group("a")
+    who(guard)
+    assert "backend" not in guard.wait_entry(event="request", status=200)
+
+
 def test_the_least_busy(group):
     guard = group("ab", balance="least_connections")
     with holding(guard, *guard.apps.values()) as replies:

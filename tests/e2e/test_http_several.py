@@ -102,7 +102,10 @@ def told_of(guard, event, name="b"):
 # ---- whom a request goes to
 
 def test_each_in_turn(group):
-    assert spread(group("abC"), 30) == {"a": 10, "b": 10, "C": 10}
+    guard = group("abC")
+    assert spread(guard, 30) == {"a": 10, "b": 10, "C": 10}
+    told = [entry.get("backend") for entry in guard.entries(event="request", status=200)]
+    assert {application.url for application in guard.apps.values()} >= set(told) and len(set(told)) == 3
 
 
 def test_the_same_for_the_same_key(group):

@@ -426,7 +426,7 @@ static struct exchange plain_exchange(void)
     return (struct exchange){.arena = arena, .channel = &silent};
 }
 
-static struct backend_lease lease_of(struct backends *group, const struct exchange *exchange)
+static struct backend_lease lease_of(struct backends *group, struct exchange *exchange)
 {
     return (struct backend_lease){.group = group, .exchange = exchange, .repeatable = true};
 }
@@ -446,7 +446,7 @@ static void give(struct backend_lease *lease, enum backend_outcome outcome)
 /* The name of the one that a request of its own goes to, which ends with that outcome; "": to none. */
 static const char *ask(struct backends *group, enum backend_outcome outcome)
 {
-    const struct exchange exchange = plain_exchange();
+    struct exchange exchange = plain_exchange();
     struct backend_lease lease = lease_of(group, &exchange);
     if (take(&lease) != BACKEND_PLACE)
         return "";
@@ -458,7 +458,7 @@ static const char *ask(struct backends *group, enum backend_outcome outcome)
 static void send_out(struct backends *group, const char *name, enum backend_outcome outcome)
 {
     for (size_t i = 0; i < 100; i++) {
-        const struct exchange exchange = plain_exchange();
+        struct exchange exchange = plain_exchange();
         struct backend_lease lease = lease_of(group, &exchange);
         ck_assert_int_eq(take(&lease), BACKEND_PLACE);
         bool found = strcmp(lease.target, name) == 0;
@@ -518,7 +518,7 @@ END_TEST
 
 START_TEST(full_ones_are_passed_over)
 {
-    const struct exchange exchange = plain_exchange();
+    struct exchange exchange = plain_exchange();
     struct backends *group = group_of(rules_of("a b", 1));
     struct backend_lease first = lease_of(group, &exchange), second = first, third = first;
     ck_assert_int_eq(take(&first), BACKEND_PLACE);
@@ -536,7 +536,7 @@ END_TEST
 
 START_TEST(least_connections)
 {
-    const struct exchange exchange = plain_exchange();
+    struct exchange exchange = plain_exchange();
     struct backends_rules *rules = rules_of("a b c", 5);
     rules->balance.kind = BALANCE_LEAST_CONNECTIONS;
     struct backends *group = group_of(rules);
@@ -662,7 +662,7 @@ END_TEST
 
 START_TEST(one_trial_at_a_time)
 {
-    const struct exchange exchange = plain_exchange();
+    struct exchange exchange = plain_exchange();
     struct backends_rules *rules = rules_of("a", 5);
     rules->health.health.out = 1;
     struct backends *group = group_of(rules);
@@ -688,7 +688,7 @@ END_TEST
 
 START_TEST(trials_are_for_what_can_be_repeated)
 {
-    const struct exchange exchange = plain_exchange();
+    struct exchange exchange = plain_exchange();
     struct backends_rules *rules = rules_of("a b", 5);
     rules->health.health.out = LONG;
     struct backends *group = group_of(rules);
@@ -708,7 +708,7 @@ END_TEST
 
 START_TEST(statuses)
 {
-    const struct exchange exchange = plain_exchange();
+    struct exchange exchange = plain_exchange();
     struct backends_rules *rules = rules_of("a", 5);
     rules->health.statuses[503 - 500] = true;
     struct backends *group = group_of(rules);
@@ -726,7 +726,7 @@ END_TEST
 
 START_TEST(a_status_that_another_may_not_give)
 {
-    const struct exchange exchange = plain_exchange();
+    struct exchange exchange = plain_exchange();
     struct backends_rules *rules = rules_of("a b", 5);
     rules->health.statuses[503 - 500] = true;
     struct backends *group = group_of(rules);
@@ -747,7 +747,7 @@ START_TEST(slow_start_gives_a_tenth)
     rules->balance.kind = _i ? BALANCE_LEAST_CONNECTIONS : BALANCE_ROUND_ROBIN;
     rules->health.health = (struct backend_health_rules){.failures = 1, .out = 1, .slow_start = 3600000};
     struct backends *group = group_of(rules);
-    const struct exchange exchange = plain_exchange();
+    struct exchange exchange = plain_exchange();
     struct backend_lease held[22];
     send_out(group, "a", BACKEND_LATE);
     sleep_ms(3);
@@ -799,7 +799,7 @@ START_TEST(backups)
     struct backends *group = group_of(rules);
     for (size_t i = 0; i < 10; i++)
         ck_assert_int_lt(ask(group, BACKEND_GOOD)[0], 'x');
-    const struct exchange exchange = plain_exchange();
+    struct exchange exchange = plain_exchange();
     struct backend_lease first = lease_of(group, &exchange), second = first, third = first;
     ck_assert_int_eq(take(&first), BACKEND_PLACE);
     ck_assert_int_eq(take(&second), BACKEND_PLACE);
@@ -824,7 +824,7 @@ END_TEST
 
 START_TEST(retries_go_elsewhere)
 {
-    const struct exchange exchange = plain_exchange();
+    struct exchange exchange = plain_exchange();
     struct backends_rules *rules = rules_of("a b c", 5);
     rules->retries = 2;
     rules->health.health.failures = 100;
@@ -850,7 +850,7 @@ END_TEST
 
 START_TEST(retries_have_a_budget)
 {
-    const struct exchange exchange = plain_exchange();
+    struct exchange exchange = plain_exchange();
     struct backends_rules *rules = rules_of("a b", 5);
     rules->health.health.failures = 1000000;
     struct backends *group = group_of(rules);
@@ -879,7 +879,7 @@ END_TEST
 START_TEST(a_retry_that_waits_in_vain_costs_nothing)
 {
     enum { RESERVE = 100, TIMES = 2 * RESERVE };
-    const struct exchange exchange = plain_exchange();
+    struct exchange exchange = plain_exchange();
     struct backends_rules *rules = rules_of("a b", 1);
     rules->health.health.failures = 1000000;
     rules->retry_budget = 1;
@@ -923,7 +923,7 @@ static void keep(struct backend_lease *lease, struct backend_connection one, uin
 
 START_TEST(places_are_the_backend_s)
 {
-    const struct exchange exchange = plain_exchange();
+    struct exchange exchange = plain_exchange();
     struct backends *narrow = group_of(rules_of("x", 1)), *wide = group_of(rules_of("x", 2));
     struct backend_lease one = lease_of(narrow, &exchange), two = lease_of(wide, &exchange);
     ck_assert_int_eq(take(&one), BACKEND_PLACE);
@@ -941,7 +941,7 @@ END_TEST
 
 START_TEST(what_is_good_is_kept)
 {
-    const struct exchange exchange = plain_exchange();
+    struct exchange exchange = plain_exchange();
     struct backends *group = group_of(rules_of("x", 3));
     struct backend_connection ours[3];
     struct backend_lease leases[3];
@@ -981,7 +981,7 @@ static void count_end(void *owner)
 
 START_TEST(what_is_idle_is_closed)
 {
-    const struct exchange exchange = plain_exchange();
+    struct exchange exchange = plain_exchange();
     struct backends *group = group_of(rules_of("x y", 2));
     struct backend_lease late = lease_of(group, &exchange), soon = late, none = late;
     int peer, other, third, ended = 0;
@@ -1013,7 +1013,7 @@ static bool is_swept(void)
 /* A thread for each request would cost more than the connection saves. */
 START_TEST(nobody_looks_after_what_is_kept_in_any_case)
 {
-    const struct exchange exchange = plain_exchange();
+    struct exchange exchange = plain_exchange();
     struct backends_rules *rules = rules_of("x", 2);
     int peers[2];
     rules->warm = 1;
@@ -1066,7 +1066,7 @@ static void wait_for_waiting(const char *name, uint64_t count)
 
 START_TEST(who_waits_longest_is_next)
 {
-    const struct exchange exchange = plain_exchange();
+    struct exchange exchange = plain_exchange();
     struct backends *group = group_of(rules_of("x", 1));
     struct backend_lease lease = lease_of(group, &exchange);
     struct taker takers[4];
@@ -1091,7 +1091,7 @@ END_TEST
 
 START_TEST(whom_the_place_does_not_serve_goes_on_waiting)
 {
-    const struct exchange exchange = plain_exchange();
+    struct exchange exchange = plain_exchange();
     struct backends *both = group_of(rules_of("x y", 1)), *one = group_of(rules_of("y", 1));
     struct backend_lease x = lease_of(both, &exchange), y = x;
     struct taker first, second;
@@ -1122,7 +1122,7 @@ START_TEST(a_client_that_leaves_is_forgotten)
 {
     int peer, client = connection(&peer).descriptor;
     struct channel leaving = {.output = client};
-    const struct exchange exchange = {.arena = arena, .channel = &leaving};
+    struct exchange exchange = {.arena = arena, .channel = &leaving};
     struct backends *group = group_of(rules_of("x", 1));
     struct backend_lease lease = lease_of(group, &exchange), late = lease;
     ck_assert_int_eq(take(&lease), BACKEND_PLACE);
@@ -1137,7 +1137,7 @@ END_TEST
 
 START_TEST(who_waits_for_one_that_goes_out_is_told)
 {
-    const struct exchange exchange = plain_exchange();
+    struct exchange exchange = plain_exchange();
     struct backends *group = group_of(rules_of("x", 1));
     struct backend_lease lease = lease_of(group, &exchange);
     struct taker takers[3];
@@ -1155,7 +1155,7 @@ END_TEST
 
 START_TEST(who_waits_has_the_trial_that_becomes_due)
 {
-    const struct exchange exchange = plain_exchange();
+    struct exchange exchange = plain_exchange();
     struct backends_rules *rules = rules_of("x y", 1);
     rules->health.health.out = 300;
     struct backends *group = group_of(rules);
@@ -1181,7 +1181,7 @@ END_TEST
 /* All but the one that finds out wait for what it finds. */
 START_TEST(one_that_refused_is_back_for_all)
 {
-    const struct exchange exchange = plain_exchange();
+    struct exchange exchange = plain_exchange();
     struct backends *group = group_of(rules_of("x", 5));
     struct backend_lease lease = lease_of(group, &exchange);
     struct taker takers[3];
@@ -1205,7 +1205,7 @@ END_TEST
 /* Nobody waits for the one that finds out, who may take his time. */
 START_TEST(one_that_breaks_off_is_tried_at_once)
 {
-    const struct exchange exchange = plain_exchange();
+    struct exchange exchange = plain_exchange();
     struct backends *group = group_of(rules_of("x", 5));
     struct backend_lease lease = lease_of(group, &exchange), other = lease;
     send_out(group, "x", BACKEND_FAILED);
@@ -1221,7 +1221,7 @@ END_TEST
 
 START_TEST(the_next_one_finds_out)
 {
-    const struct exchange exchange = plain_exchange();
+    struct exchange exchange = plain_exchange();
     struct backends *group = group_of(rules_of("x", 5));
     struct backend_lease lease = lease_of(group, &exchange);
     struct taker taker;
@@ -1363,7 +1363,7 @@ END_TEST
 
 START_TEST(no_probe_where_all_places_are_taken)
 {
-    const struct exchange exchange = plain_exchange();
+    struct exchange exchange = plain_exchange();
     struct backends_rules *rules = rules_of("a", 1);
     rules->health.probe = "/ping";
     rules->health.interval = 2;
@@ -1454,7 +1454,7 @@ static void *be_one_of_many(void *argument)
 {
     unsigned seed = (unsigned)(size_t)argument;
     struct arena *own = arena_new();
-    const struct exchange exchange = {.arena = own, .channel = &silent};
+    struct exchange exchange = {.arena = own, .channel = &silent};
     for (size_t i = 0; i < ROUNDS; i++) {
         struct backend_lease lease = lease_of(crowd.group, &exchange);
         enum backend_place place = BACKEND_PLACE;
