@@ -109,7 +109,7 @@ unit_tests() {
 end_to_end() {
     last=$build/pytest.out
     loud=yes run "$last" env PYTHONDONTWRITEBYTECODE=1 BUILD="$build" SOURCE="$work/source" TMPDIR="$work" \
-        /usr/bin/python3 -m pytest -p no:cacheprovider -n 2 --dist loadfile -ra --durations=8 --color=no \
+        /usr/bin/python3 -m pytest -p no:cacheprovider -n 3 --dist loadfile -ra --durations=8 --color=no \
         "$work/source/tests/e2e" "$@" ||
         fail "end-to-end tests"
 }

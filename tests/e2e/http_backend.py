@@ -1,6 +1,7 @@
 """An HTTP backend that says, byte by byte, what a test has scripted; and that
 keeps every request as it came. It knows nothing of fcgiguard."""
 
+import contextlib
 import os
 import socket
 import threading
@@ -123,7 +124,8 @@ class Backend:
         """What a backend does with kept connections when it has had enough of them."""
         with self.lock:
             for connection in self.open.values():
-                connection.shutdown(socket.SHUT_RDWR)
+                with contextlib.suppress(OSError):  # the other side was quicker
+                    connection.shutdown(socket.SHUT_RDWR)
 
     def last(self):
         return self.requests[-1]

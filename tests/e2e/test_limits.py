@@ -293,6 +293,7 @@ def test_zero(guard):
 
 
 def test_slots(guard, who):
+    guard.wait_no_programs()
     with records.Connection(guard.address) as one, records.Connection(guard.address) as two:
         for connection in (one, two):
             connection.send(records.request(records.environment(uri="/slots/sleep", headers=who)))
