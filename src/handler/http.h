@@ -153,8 +153,9 @@ struct http_run {
     CURL *easy; /* a new one: libcurl 7.88 takes the last header line of the request before for this one's */
     struct curl_slist *headers, *addresses;
     char error[CURL_ERROR_SIZE];
-    bool reused;    /* the client has kept a connection */
-    unsigned tries; /* on how many connections the request was sent */
+    bool reused;        /* the client has kept a connection */
+    unsigned tries;     /* on how many connections the request was sent */
+    struct ssl_st *tls; /* of the last of them; NULL: it has none */
 
     struct http_reply reply;
     bool answers; /* something of it has come */
