@@ -92,6 +92,7 @@ struct http_client {
     curl_socket_t opened[HTTP_SOCKETS_LIMIT]; /* and not closed: more than one while connecting */
     size_t opened_count;
     struct http_wire *wire;
+    bool stuck;  /* libcurl might have sent something on the wire, and has not */
     bool reset;  /* the wire's connection was reset, not ended */
     bool unread; /* the wire ended with bytes that libcurl has not read */
 };
