@@ -92,6 +92,7 @@ struct http_client {
     curl_socket_t opened[HTTP_SOCKETS_LIMIT]; /* and not closed: more than one while connecting */
     size_t opened_count;
     struct http_wire *wire;
+    bool stuck;  /* libcurl might have sent something on the wire, and has not */
     bool reset;  /* the wire's connection was reset, not ended */
     bool unread; /* the wire ended with bytes that libcurl has not read */
 };
@@ -153,8 +154,9 @@ struct http_run {
     CURL *easy; /* a new one: libcurl 7.88 takes the last header line of the request before for this one's */
     struct curl_slist *headers, *addresses;
     char error[CURL_ERROR_SIZE];
-    bool reused;    /* the client has kept a connection */
-    unsigned tries; /* on how many connections the request was sent */
+    bool reused;        /* the client has kept a connection */
+    unsigned tries;     /* on how many connections the request was sent */
+    struct ssl_st *tls; /* of the last of them; NULL: it has none */
 
     struct http_reply reply;
     bool answers; /* something of it has come */

@@ -21,14 +21,16 @@ static bool is_hungry(const struct http_run *run)
     return run->side.awaits_body;
 }
 
+/* With HTTP/2, libcurl asks for room on the connection while the backend takes no more of the body. */
 static void watch(const struct http_run *run, struct pollfd slots[SLOTS])
 {
     const struct http_client *client = run->client;
+    int out = client->stuck ? 0 : CURL_POLL_OUT;
     client_side_watch(&run->side, is_hungry(run), run->body_ended, slots);
     http_wire_watch(client, slots + WIRE);
     for (size_t i = 0; i < client->socket_count; i++) {
         int what = client->sockets[i].what;
-        short events = (short)((what & CURL_POLL_IN ? POLLIN : 0) | (what & CURL_POLL_OUT ? POLLOUT : 0));
+        short events = (short)((what & CURL_POLL_IN ? POLLIN : 0) | (what & out ? POLLOUT : 0));
         slots[BACKEND + i] = (struct pollfd){client->sockets[i].descriptor, events, 0};
     }
 }
@@ -112,6 +114,7 @@ static bool resume(struct http_run *run, bool heard)
         return true;
     side->awaits_body = side->awaits_body && !body;
     run->held = run->held && !reply;
+    run->client->stuck = false;
     int paused = (side->awaits_body ? CURLPAUSE_SEND : 0) | (run->held ? CURLPAUSE_RECV : 0);
     return take_code(run, curl_easy_pause(run->easy, paused) == CURLE_OK);
 }
@@ -130,19 +133,22 @@ static bool serve_backend(struct http_run *run, const struct pollfd slots[SLOTS]
     struct http_client *client = run->client;
     int running;
     CURLMcode code = CURLM_OK;
-    bool came = http_wire_take(client, slots + WIRE);
+    bool came = http_wire_take(client, slots + WIRE), offered = false;
     for (size_t i = BACKEND; i < count && code == CURLM_OK; i++) {
         short events = slots[i].revents | (came ? slots[i].events & POLLIN : 0);
         int mask = (events & (POLLIN | POLLHUP) ? CURL_CSELECT_IN : 0) |
                    (events & POLLOUT ? CURL_CSELECT_OUT : 0) |
                    (events & (POLLERR | POLLNVAL) ? CURL_CSELECT_ERR : 0);
+        offered = offered || (mask & CURL_CSELECT_OUT);
         if (mask && has_socket(client, slots[i].fd))
             code = curl_multi_socket_action(client->multi, slots[i].fd, mask, &running);
     }
     if (run->now >= at[LIMIT_LIBCURL] && code == CURLM_OK)
         code = curl_multi_socket_action(client->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-    if (http_wire_send(client) || came)
+    bool moved = http_wire_send(client) || came;
+    if (moved)
         run->moved_at = run->now;
+    client->stuck = client->wire && !moved && (offered || client->stuck);
     return take_code(run, code == CURLM_OK);
 }
 

@@ -6,6 +6,7 @@
 
 #include "handler/http.h"
 
+#include <openssl/ssl.h>
 #include <sys/socket.h>
 
 #include "base/arena.h"
@@ -42,6 +43,14 @@ static int rewind_body(void *context, curl_off_t offset, int origin)
     return run->exchange->body.spooled || !run->body_read ? CURL_SEEKFUNC_OK : CURL_SEEKFUNC_FAIL;
 }
 
+static struct ssl_st *tls_of(CURL *easy)
+{
+    struct curl_tlssessioninfo *session;
+    bool known = curl_easy_getinfo(easy, CURLINFO_TLS_SSL_PTR, &session) == CURLE_OK &&
+                 session->backend == CURLSSLBACKEND_OPENSSL;
+    return known ? session->internals : NULL;
+}
+
 /* A connection is there, and the request is about to be sent. Where the kept one was closed before a
  * byte of a reply, libcurl tries another. */
 static int allow_request(void *context, char *peer, char *local, int peer_port, int local_port)
@@ -49,6 +58,7 @@ static int allow_request(void *context, char *peer, char *local, int peer_port, 
     struct http_run *run = context;
     (void)peer, (void)local, (void)peer_port, (void)local_port;
     run->moved_at = run->now;
+    run->tls = tls_of(run->easy);
     if (++run->tries > 1 || !run->reused)
         backends_connected(&run->lease);
     if (run->tries == 1 || backends_is_idempotent(run->exchange->request.method)) {
@@ -352,6 +362,13 @@ static void tell_excess(struct http_run *run, curl_socket_t connection)
         relay_tell_excess(&run->relay, run->reply.length);
 }
 
+/* libcurl reads no more than it was told of, and what has been decrypted besides is behind no descriptor: the
+ * next request would take it for its reply. */
+static bool has_leftover(const struct http_run *run)
+{
+    return run->tls && SSL_has_pending(run->tls);
+}
+
 struct backend_connection http_run_remove(struct http_run *run)
 {
     struct http_client *client = run->client;
@@ -359,7 +376,7 @@ struct backend_connection http_run_remove(struct http_run *run)
     bool reusable = is_reusable(run);
     if (reusable)
         (void)curl_easy_getinfo(run->easy, CURLINFO_ACTIVESOCKET, &descriptor);
-    reusable = http_wire_end(client) && reusable;
+    reusable = http_wire_end(client) && reusable && descriptor != CURL_SOCKET_BAD && !has_leftover(run);
     tell_excess(run, descriptor);
     if (run->added)
         reusable = curl_multi_remove_handle(client->multi, run->easy) == CURLM_OK && reusable;
@@ -367,7 +384,7 @@ struct backend_connection http_run_remove(struct http_run *run)
     curl_slist_free_all(run->headers);
     curl_slist_free_all(run->addresses);
     run->client = NULL;
-    if (reusable && descriptor != CURL_SOCKET_BAD)
+    if (reusable)
         return (struct backend_connection){descriptor, client, http_client_free};
     http_client_free(client);
     return BACKEND_NO_CONNECTION;

@@ -108,7 +108,7 @@ void http_wire_begin(struct http_client *client)
 {
     int pair[2];
     http_wire_end(client);
-    client->reset = client->unread = false;
+    client->reset = client->unread = client->stuck = false;
     if (client->opened_count != 1)
         return;
     curl_socket_t connection = client->opened[0];

@@ -8,6 +8,8 @@ import os
 import signal
 import socket
 import ssl
+import threading
+import time
 
 import pytest
 
@@ -171,15 +173,18 @@ def secure(folder, authority):  # noqa: F811
 def second(folder, authority):  # noqa: F811
     """nginx, which offers HTTP/2 by ALPN."""
     port = harness.free_port()
+    deaf = socket.create_server(("127.0.0.1", 0))  # takes connections, and reads nothing
     both = f"ssl_certificate {folder}/localhost.pem; ssl_certificate_key {folder}/localhost.key;"
     made = servers.nginx(folder, f"""    server {{
         listen 127.0.0.1:{port} ssl http2;
         {both}
         client_max_body_size 10m;
         location / {{ default_type text/plain; return 200 "$server_protocol $request_method $request_uri $host $http_x_real_ip"; }}
+        location /stalled {{ proxy_request_buffering off; proxy_pass http://127.0.0.1:{deaf.getsockname()[1]}; }}
     }}""", "second", port)
     yield made
     made.stop()
+    deaf.close()
 
 
 @pytest.fixture(scope="module")
@@ -240,6 +245,28 @@ def test_http2(guard):
         reply = ask(guard.address, "POST", "/app/second/x", body=b"x" * 100000)
         assert (reply.status, reply.body[:14]) == (200, b"HTTP/2.0 POST ")
     assert ask(guard.address, uri="/app/first/x").body.startswith(b"HTTP/1.1 GET /x ")
+
+
+def time_of_processor(pid):
+    fields = open(f"/proc/{pid}/stat").read().rpartition(") ")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_http2_without_room(guard):
+    """A backend that takes no more of a body is waited for at rest."""
+    def is_at_rest():
+        before = time_of_processor(guard.worker())
+        time.sleep(1)
+        return time_of_processor(guard.worker()) - before < 0.1
+    body = b"x" * (9 << 20)
+    with Connection(guard.address) as client:
+        client.send(begin() + stream(PARAMS, pairs(environment("POST", "/app/second/stalled", body=body))))
+        sender = threading.Thread(target=client.try_send, args=(stream(STDIN, body),))
+        sender.start()
+        wait_until(is_at_rest, 30, "rest")
+        assert sender.is_alive()
+        client.socket.shutdown(socket.SHUT_RDWR)
+        sender.join()
 
 
 def test_a_body_that_the_backend_refuses(guard):

@@ -1,6 +1,7 @@
 """A backend that answers before it has read the body of a request, by TCP, unix
 socket and TLS, and closes its connection in each way there is. What came before a
-connection was reset is the answer; what is not whole by then is none."""
+connection was reset is the answer; what is not whole by then is none, and nor is
+what came behind another one."""
 
 import hashlib
 import itertools
@@ -41,7 +42,7 @@ SIZES = [1, 30000, 40000, 200000, SIZE]  # in a record, in a piece, in several, 
 
 class Backend:
     """Reads so many bytes of a body, answers, and ends, all as `play` says. Of what ends in /whole/X, it reads the
-    body, and answers X and the body's digest."""
+    body, and answers X and the body's digest; of what ends in /longer, it says TEXT, and another answer."""
 
     def __init__(self, address, context=None):
         self.listener = socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET)
@@ -98,6 +99,9 @@ class Backend:
                 size -= len(more) or size
             text = f"{path.rpartition('/')[2]} {digest.hexdigest()}".encode()
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(text), text))
+            return True
+        if path.endswith("/longer"):
+            connection.sendall(FRAMED["length"] + b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nEVIL")
             return True
         wanted, reply, end = self.play
         self.served += 1
@@ -196,6 +200,13 @@ def test_whole_bodies_arrive_on_a_kept_connection(guard, backends, way):
     backends[way.partition("-")[0]].play = 0, FRAMED["length"], CLOSE
     ask(guard.address, "POST", f"/app/{way}/x", body=b"x" * SIZE)
     check_whole(guard, backends[way.partition("-")[0]], way, [0, *SIZES, 0])
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_is_behind_an_answer_is_no_other(guard, backends, way):
+    got = ask(guard.address, uri=f"/app/{way}/longer")
+    assert (got.status, got.body, got.complete) == (413, TEXT, True)
+    check_whole(guard, backends[way.partition("-")[0]], way, (0, 1))
 
 
 def half_sent(guard, way):
