@@ -302,12 +302,20 @@ void serve_refusal(const struct policy *policy, struct exchange *exchange, const
     access_log_write(exchange);
 }
 
+/* These send a body bit by bit only where they are told to. Of others it is no more than a slow client's. */
+static bool server_means_it(const struct exchange *exchange)
+{
+    struct text server = request_server_param(&exchange->request, "SERVER_SOFTWARE");
+    return text_starts_with(server, TEXT("nginx")) || text_starts_with(server, TEXT("lighttpd"));
+}
+
 bool serve_takes_body(const struct policy *policy, struct exchange *exchange, const struct params *params)
 {
     begin_exchange(exchange);
     if (request_read(&exchange->request, params, &policy->server.request, exchange->arena).kind !=
             VERDICT_PASS ||
-        router_find(policy->router, exchange).kind != VERDICT_PASS || route_needs_body(exchange->route))
+        !server_means_it(exchange) || router_find(policy->router, exchange).kind != VERDICT_PASS ||
+        route_needs_body(exchange->route))
         return false;
     const struct handler *handler = exchange->route->handler;
     exchange->body.stated = exchange->request.content_length;

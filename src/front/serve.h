@@ -18,8 +18,8 @@ void serve_exchange(const struct policy *, struct exchange *, const struct param
 void serve_refusal(const struct policy *, struct exchange *, const struct params *, struct verdict);
 
 /* Whether a request's body is handed on as it comes, or never read. False where it is to be seen whole, by a
- * guard or by its handler, and where the request is refused whatever its body is: then nobody need wait for
- * it. */
+ * guard or by its handler, where the request is refused whatever its body is, and where the web server may send
+ * a body bit by bit though nobody has told it to: then nobody need wait for it. */
 bool serve_takes_body(const struct policy *, struct exchange *, const struct params *);
 
 /* The decision only, for explain: everything up to the handler, and the reply's

@@ -1,5 +1,5 @@
-"""Small bodies that come slowly: those that are handed on as they come are begun
-while half of the threads are free, all others take no thread until they are whole."""
+"""Small bodies that come slowly: those that are handed on as they come are begun where the
+web server means it, while half of the threads are free; all others take no thread until they are whole."""
 
 import contextlib
 import json
@@ -42,10 +42,10 @@ class Slow:
         assert ran.returncode == 0, ran
         return json.loads(ran.stdout)["busy"]
 
-    def begin(self, path, body, first):
+    def begin(self, path, body, first, server="nginx/1.22.1"):
         """A request of which so much of the body has been sent."""
         connection = Connection(self.guard.address)
-        params = environment("POST", path, {"Content-Type": "application/json"}, body)
+        params = environment("POST", path, {"Content-Type": "application/json"}, body, {"SERVER_SOFTWARE": server})
         connection.send(begin() + stream(PARAMS, pairs(params)) + (record(STDIN, body[:first]) if first else b""))
         return connection
 
@@ -72,9 +72,10 @@ def test_handed_on_as_it_comes(slow, first):
     assert slow.read() == b'{"a": 123}'
 
 
-@pytest.mark.parametrize("path", ["/spool", "/judged", "/unknown"])
-def test_seen_whole_takes_no_thread(slow, path):
-    with slow.begin(path, b'{"a": 123}', 5) as connection, slow.begin("/stream", b"{}", 1) as other:
+@pytest.mark.parametrize("path, server", [
+    ("/spool", "nginx/1.22.1"), ("/judged", "nginx/1.22.1"), ("/unknown", "nginx/1.22.1"), ("/stream", "Apache/2.4"), ("/stream", "Caddy")])
+def test_takes_no_thread(slow, path, server):
+    with slow.begin(path, b'{"a": 123}', 5, server) as connection, slow.begin("/stream", b"{}", 1, "lighttpd/1.4") as other:
         harness.wait_until(lambda: slow.read() == b"{", what="the other one, which came later")
         time.sleep(1)
         assert slow.busy() == 1
