@@ -654,8 +654,12 @@ static const struct {
     {"exec", "allow_setuid", "root"},
     {"exec", "allow_shared_owner", "root"},
     {"exec", "steering", "root"},
+    {"fastcgi", "backup", "address"},
     {"fastcgi", "environment", "address"},
     {"fastcgi", "steering", "address"},
+    {"fastcgi", "environment", "root"},
+    {"fastcgi", "steering", "root"},
+    {"http", "backup", "url"},
     {"http", "headers", "url"},
     {"http", "steering", "url"},
     {"http", "rewrite", "strip_prefix"},
@@ -854,9 +858,11 @@ START_TEST(a_routes_own_keys_are_taken_away)
         "defaults: {auth: none, exec: /usr/bin/true, mode: report, methods: [PUT], pass_errors: true,\n"
         "           headers: off, cookies: true, errors: problem, reject: markup}\n"
         "routes:\n  - {path: /a, exec: null, respond: nothing, mode: null, methods: null, headers: null,\n"
-        "     pass_errors: null, cookies: null, errors: null, reject: null}\n  - path: /b\n");
+        "     pass_errors: null, cookies: null, errors: null, reject: null}\n  - path: /b\n"
+        "  - {path: /c, respond: nothing, exec: null}\n");
     const struct route *route = &policy->routes[0];
     ck_assert_str_eq(route->handler->name, "respond");
+    ck_assert_str_eq(policy->routes[2].handler->name, "respond");
     ck_assert(!route->report_only && !route->pass_errors && !route->cookies.given);
     ck_assert(has_method(route, "GET") && !has_method(route, "PUT"));
     ck_assert_ptr_nonnull(header_of(&route->headers, "X-Content-Type-Options"));
