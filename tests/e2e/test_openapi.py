@@ -463,6 +463,15 @@ def test_what_does_not_load(folder, script, name, policy, paths, words):
     assert said and words in said, said
 
 
+def test_an_entry_by_operation_is_of_its_path(folder, script):
+    paths = {"/a/{id}": {"get": operation("a", parameters=[parameter("id", "path", {})])}, "/b": {"get": operation("b")}, "/c": {"get": operation("c")}}
+    policy = {"store": f"sqlite:{folder}/guard.db", "defaults": {"auth": "none", "exec": script, "limits": {"use": [{"rate": "9/m", "by": "path:id"}]}}, "routes": [
+        {"operation": name, "limits": {"mode": "report"}} for name in "abc"]}
+    said = check(folder, "of-its-path", policy, {**document(), "paths": paths})
+    assert [line.split("path:id, ")[-1] for line in said.splitlines()] == [
+        f"and the path /app/{name} has no {{id}} (at /app/{name})" for name in "bc"], said
+
+
 @pytest.mark.parametrize("base", ["v1", "/{tenant}", "/a/../v1", "//v1", "/v1/**", "/v%31", "/."])
 def test_bases_that_no_path_begins_with(folder, script, base):
     name = write(folder, "base-api", {**document(), "paths": {"/a": secure("a", [])}})
