@@ -544,7 +544,8 @@ START_TEST(what_is_left_out_of_defaults_is_told)
         "limits: {general: {rate: 9/1m}, login: {rate: 5/1m, count: failures}}\n"
         "auth: {user: {api_key: {header: X-Key}}}\n"
         "defaults: {auth: user, exec: /usr/bin/true, claims: {tenant: acme}, limits: general,\n"
-        "           reject: [operators, markup], cors: {origins: https://a.example, enforce: true}}\n"
+        "           reject: [operators, markup], cors: {origins: https://a.example, enforce: true},\n"
+        "           roles: {any: a, mode: report}}\n"
         "routes:\n";
     static const struct {
         const char *route, *word; /* NULL: nothing */
@@ -560,6 +561,9 @@ START_TEST(what_is_left_out_of_defaults_is_told)
         {"cors: {origins: https://b.example}", NULL},
         {"cors: {origins: https://b.example, enforce: false}", "only hides replies from their scripts"},
         {"cors: off", NULL},
+        {"roles: b", "routes[0].roles: what this refuses is only logged"},
+        {"roles: {any: b, mode: enforce}", NULL},
+        {"roles: {any: b, mode: report}", NULL},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char content[800];
@@ -568,7 +572,8 @@ START_TEST(what_is_left_out_of_defaults_is_told)
         char *advice = printed(policy, FINDING_ADVICE);
         ck_assert_msg(cases[i].word
                           ? strstr(advice, cases[i].word) != NULL
-                          : strstr(advice, "takes the place") == NULL && strstr(advice, "hides") == NULL,
+                          : strstr(advice, "takes the place") == NULL && strstr(advice, "hides") == NULL &&
+                                strstr(advice, "this refuses") == NULL,
                       "%s:\n%s", cases[i].route, advice);
         free(advice);
         policy_free(policy);
