@@ -65,7 +65,8 @@ struct field {
     const char *choices;
     const char *displaces; /* keys, blanks between, that the defaults have said and that are not for a map
                               with this one */
-    const struct section *section; /* FIELD_OWN: of each item of a map whose names are the user's, for help */
+    const struct section *section; /* FIELD_OWN: of each item of a map whose names are the user's */
+    const struct section *each;    /* FIELD_OWN: the same, where help says it of another key */
     bool (*own)(struct decoder *, const struct node *, void *member); /* of a FIELD_SECTION: in its place */
     const char *expects; /* FIELD_OWN: what a user may write, for messages and help: "a list of networks" */
 };

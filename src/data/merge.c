@@ -86,21 +86,26 @@ static bool is_displaced(const struct section *section, const struct node *over,
 }
 
 static struct node *merge_maps(const struct node *under, const struct node *over,
-                               const struct section *section, struct arena *arena);
+                               const struct section *section, const struct section *each,
+                               struct arena *arena);
 
 static struct node *merge_value(const struct node *under, struct node *over, const struct field *row,
-                                struct arena *arena)
+                                const struct section *each, struct arena *arena)
 {
     bool maps = under->kind == NODE_MAP && over->kind == NODE_MAP;
-    if (row && row->type == FIELD_SECTION && under->kind != NODE_NULL && over->kind != NODE_NULL) {
-        struct text first = text_of(row->section->fields->key);
-        return merge_maps(spell_out(under, first, arena), spell_out(over, first, arena), row->section, arena);
+    const struct section *section = row && row->type == FIELD_SECTION ? row->section : each;
+    if (section && under->kind != NODE_NULL && over->kind != NODE_NULL) {
+        struct text first = text_of(section->fields->key);
+        return merge_maps(spell_out(under, first, arena), spell_out(over, first, arena), section, NULL,
+                          arena);
     }
-    return maps ? merge_maps(under, over, NULL, arena) : over;
+    each = !row ? NULL : row->section ? row->section : row->each;
+    return maps ? merge_maps(under, over, NULL, each, arena) : over;
 }
 
+/* `each` is the section of every item, where the names are the user's own; NULL: there is none. */
 static struct node *merge_maps(const struct node *under, const struct node *over,
-                               const struct section *section, struct arena *arena)
+                               const struct section *section, const struct section *each, struct arena *arena)
 {
     struct node *merged = copy_node(over, over->parent, arena);
     merged->count = 0;
@@ -113,7 +118,8 @@ static struct node *merge_maps(const struct node *under, const struct node *over
         const struct node *before = node_get(under, item->name.at);
         if (before && merge_is_null(item))
             continue;
-        struct node *value = before ? merge_value(before, item, row_of(section, item->name), arena) : item;
+        struct node *value =
+            before ? merge_value(before, item, row_of(section, item->name), each, arena) : item;
         if (value == item)
             value = copy_node(item, merged, arena);
         value->parent = merged;
@@ -143,6 +149,6 @@ const struct node *merge_section(const struct node *under, const struct node *ov
         return over;
     struct text first = text_of(section->fields->key);
     const struct node *own = spell_out(over, first, arena);
-    const struct node *merged = merge_maps(spell_out(under, first, arena), own, section, arena);
+    const struct node *merged = merge_maps(spell_out(under, first, arena), own, section, NULL, arena);
     return is_same(merged, own) ? over : merged;
 }

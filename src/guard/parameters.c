@@ -32,7 +32,8 @@ static bool keep(struct decoder *decoder, const struct node *node, void *member)
 #define KIND(place_, key_, help_)                                                                            \
     {                                                                                                        \
         FIELD(FIELD_OWN, parameters_rules, nodes[place_], key_),                                             \
-            .own = keep, .expects = "a map of fields, or a file of JSON Schema", .help = help_               \
+            .own = keep, .each = &content_field_section,                                                     \
+            .expects = "a map of fields, or a file of JSON Schema", .help = help_                            \
     }
 static const struct field fields[] = {
     KIND(QUERY, "query", "what the query may be"),

@@ -19,9 +19,9 @@
 
 const struct field fastcgi_fields[] = {
     {FIELD(FIELD_TEXTS, fastcgi_settings, backends.addresses, "address"), .required = true, .least = 1,
-     .displaces = "environment steering",
+     .displaces = "backup environment steering",
      .help = "where the application listens: unix:/PATH, HOST:PORT or [IPV6]:PORT; a list for several"},
-    {FIELD(FIELD_FILE, fastcgi_settings, script.root, "root"),
+    {FIELD(FIELD_FILE, fastcgi_settings, script.root, "root"), .displaces = "environment steering",
      .help = "the folder of scripts, as the application sees it; what ** matched names one"},
     {FIELD(FIELD_TEXT, fastcgi_settings, script.script, "script"),
      .help = "the one script beneath root for all paths, as index.php"},

@@ -31,7 +31,7 @@ static bool decode_authorities(struct decoder *decoder, const struct node *node,
 
 const struct field http_fields[] = {
     {FIELD(FIELD_TEXTS, http_settings, backends.addresses, "url"), .required = true, .least = 1,
-     .displaces = "headers steering",
+     .displaces = "backup headers steering",
      .help = "where the application listens: http://, https:// or unix:/PATH; a list for several"},
     BACKENDS_FIELDS(http_settings, backends),
     {FIELD(FIELD_TEXT, http_settings, host, "host"), .fallback = "client",

@@ -250,9 +250,24 @@ static void advise_limits(const struct loader *loader, const struct route *route
                          "this takes the place of the defaults' limits, and none of it counts all requests");
 }
 
+/* Who writes rules expects them to refuse. */
+static void advise_reports(const struct loader *loader, const struct route *route)
+{
+    for (size_t i = 0; guards[i]; i++) {
+        const struct node *own = node_get(route->node, guards[i]->name);
+        const struct node *mode = node_get(route->guards[i].node, "mode");
+        const struct node *before = node_get(node_get(loader->defaults, guards[i]->name), "mode");
+        if (own && mode && before && !guards[i]->again && mode->line == before->line &&
+            mode->column == before->column && text_equal(mode->text, TEXT("report")))
+            findings_add_key(findings_of(loader), FINDING_ADVICE, own,
+                             "what this refuses is only logged, as the defaults' `mode` for it is report");
+    }
+}
+
 static void advise_route(const struct loader *loader, const struct route *route)
 {
     advise_csrf(loader, route);
+    advise_reports(loader, route);
     if (strcmp(route->path, "/**") == 0)
         route_tell(findings_of(loader), FINDING_ADVICE, route, "path", "admits every path of the site");
     if (names_method(route, TEXT("TRACE")) || names_method(route, TEXT("CONNECT")))

@@ -70,7 +70,7 @@ size_t openapi_routes_count(const struct loader *loader)
 
 /* ---- entries */
 
-static struct entry *read_entry(struct operations *operations, const struct node *node)
+static struct entry *read_entry(struct operations *operations, const struct node *node, const char *path)
 {
     struct loader *loader = operations->loader;
     struct findings *findings = loader->decoder.findings;
@@ -78,8 +78,11 @@ static struct entry *read_entry(struct operations *operations, const struct node
     size_t errors = findings->errors;
     *entry = (struct entry){.node = node, .draft = *operations->defaults};
     entry->draft.route.node = node;
-    loader->decoder.path = text_under(node, "path") ? text_under(node, "path") : "";
+    loader->decoder.path = path;
+    findings->within = node;
+    findings->about = path;
     draft_apply(loader, &entry->draft, node, DRAFT_OPERATION);
+    findings->within = NULL;
     if (node_get(node, "operation") && node_get(node, "path"))
         findings_add_key(findings, FINDING_ERROR, node_get(node, "path"),
                          "this is beside `operation`, expected one of them");
@@ -112,15 +115,25 @@ static void tell_unknown(struct operations *operations, const struct node *node,
                  nearest ? "; did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?" : "");
 }
 
+/* Its place; their count: there is none. */
+static size_t find_operation(const struct operations *operations, const char *id)
+{
+    size_t at = 0;
+    for (; at < operations->document->operation_count; at++) {
+        const char *own = operations->document->operations[at].id;
+        if (own && strcmp(own, id) == 0)
+            break;
+    }
+    return at;
+}
+
 static void assign_operation(struct operations *operations, const struct node *node)
 {
     const char *id = text_under(node, "operation");
-    struct entry *entry = id ? read_entry(operations, node) : NULL;
-    for (size_t i = 0; id && i < operations->document->operation_count; i++) {
-        const char *own = operations->document->operations[i].id;
-        if (own && strcmp(own, id) == 0)
-            set_entry(operations, i, entry);
-    }
+    size_t count = operations->document->operation_count, at = id ? find_operation(operations, id) : count;
+    struct entry *entry = id ? read_entry(operations, node, at < count ? operations->paths[at] : "") : NULL;
+    if (at < count)
+        set_entry(operations, at, entry);
     if (!id)
         findings_add(operations->loader->decoder.findings, FINDING_ERROR, node_get(node, "operation"),
                      "expected an operationId of the OpenAPI document");
@@ -130,7 +143,7 @@ static void assign_operation(struct operations *operations, const struct node *n
 
 static void assign_path(struct operations *operations, const struct node *node)
 {
-    struct entry *entry = read_entry(operations, node);
+    struct entry *entry = read_entry(operations, node, text_under(node, "path"));
     for (size_t i = 0; i < operations->document->operation_count; i++) {
         struct entry *before = operations->entries[i];
         bool fits =

@@ -218,15 +218,19 @@ static const struct node *auth_node(const struct loader *loader, const struct de
     return map;
 }
 
+static const struct node *all_of(const struct node *scopes)
+{
+    return scopes && scopes->kind == NODE_MAP ? node_get(scopes, "all") : scopes;
+}
+
 /* Those of the document and, besides, those of the policy. */
 static const struct node *scopes_node(struct loader *loader, const struct demand *demand,
-                                      const struct node *written)
+                                      const struct node *written, const struct node *defaults)
 {
     struct texts named = {0};
     bool is_map = written && written->kind == NODE_MAP;
-    const struct node *all = is_map ? node_get(written, "all") : written;
-    if (demand->scopes.count == 0 || (written && !all) ||
-        (all && !decode_texts(&loader->decoder, all, &named)))
+    const struct node *own = all_of(written), *all = own ? own : all_of(defaults);
+    if (demand->scopes.count == 0 || (all && !decode_texts(&loader->decoder, all, &named)))
         return written;
     struct node *map = openapi_make_node(loader, NODE_MAP, "scopes", 2);
     struct node *list = openapi_make_node(loader, NODE_LIST, "all", demand->scopes.count + named.count);
@@ -263,9 +267,9 @@ static bool check_entry(struct loader *loader, const struct route *route, const 
     struct findings *findings = loader->decoder.findings;
     const struct node *methods = node->kind == NODE_MAP ? node_get(node, "methods") : node;
     bool optional = node->kind == NODE_MAP && is_true(node_get(node, "optional"));
-    struct texts names;
-    if (!methods || !decode_texts(&loader->decoder, methods, &names))
-        return methods != NULL; /* the guard tells what is missing */
+    struct texts names = {0};
+    if (methods && !decode_texts(&loader->decoder, methods, &names))
+        return true; /* the guard tells what is missing */
     bool asks = demand->problem || demand->count > 0;
     bool none = names.count == 1 && text_equal(names.items[0], TEXT("none"));
     if (asks && (none || (optional && (demand->problem || !demand->nobody))))
@@ -290,24 +294,24 @@ static void apply_auth(struct loader *loader, struct draft *draft, const struct 
                        const struct node *entry)
 {
     struct findings *findings = loader->decoder.findings;
-    const struct route *route = &draft->route;
-    if (entry) {
-        if (check_entry(loader, route, demand, entry))
-            draft_guard(loader, draft, "auth", entry);
+    struct route *route = &draft->route;
+    struct guard_rules *rules = &route->guards[draft_find_guard("auth")];
+    bool asks = demand->problem || demand->count > 0, said = entry || rules->node;
+    if (entry && !check_entry(loader, route, demand, entry))
         return;
-    }
-    if (demand->problem) {
+    if (demand->problem && (!entry || (entry->kind == NODE_MAP && !node_get(entry, "methods")))) {
         route_tell(findings, FINDING_ERROR, route, NULL,
                    "guards cannot express its security, %s, expected an entry in `routes` that says `auth`",
                    demand->problem);
         return;
     }
-    bool said = route->guards[draft_find_guard("auth")].node != NULL; /* in the defaults */
-    if (demand->count == 0 && said)
-        return;
-    draft->route.guards[draft_find_guard("auth")] = (struct guard_rules){0}; /* the document says it all */
-    draft_guard(loader, draft, "auth", auth_node(loader, demand));
-    if (demand->count == 0)
+    if (asks)
+        *rules = (struct guard_rules){0}; /* whom the defaults let in is not whom the document does */
+    if (!demand->problem && (asks || !said))
+        draft_guard(loader, draft, "auth", auth_node(loader, demand));
+    if (entry)
+        draft_guard(loader, draft, "auth", entry);
+    if (!asks && !said)
         route_tell(findings, FINDING_ADVICE, route, NULL,
                    "anybody may call it, as the document asks for nobody, and no `auth` does");
 }
@@ -318,18 +322,22 @@ bool openapi_security_apply(struct loader *loader, struct draft *draft, const st
     struct demand demand = demand_of(loader, draft->route.operation);
     const struct node *auth = entry ? node_get(entry, "auth") : NULL;
     const struct node *scopes = entry ? node_get(entry, "scopes") : NULL;
+    struct guard_rules *rules = &draft->route.guards[draft_find_guard("scopes")];
+    const struct node *defaults = rules->node;
     bool said = scopes != NULL;
     if (!demand.failed)
         apply_auth(loader, draft, &demand, auth);
     if (demand.problem)
         demand.scopes.count = 0; /* the entry says what is asked for */
     if (!said)
-        scopes = draft->route.guards[draft_find_guard("scopes")].node;
+        scopes = defaults;
     if (!said && demand.scopes.count > 0 && scopes && node_get(scopes, "mode"))
         route_tell(loader->decoder.findings, FINDING_ERROR, &draft->route, NULL,
                    "the document asks for scopes, and the `scopes` of `defaults` have a `mode` of their own, "
                    "expected `scopes` in its entry");
+    if (demand.scopes.count > 0)
+        *rules = (struct guard_rules){0};
     if (!demand.failed && (demand.scopes.count > 0 || said))
-        draft_guard(loader, draft, "scopes", scopes_node(loader, &demand, scopes));
+        draft_guard(loader, draft, "scopes", scopes_node(loader, &demand, scopes, defaults));
     return !demand.failed && loader->decoder.findings->errors == errors;
 }

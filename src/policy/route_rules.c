@@ -352,7 +352,8 @@ static void take_away(struct loader *loader, struct draft *draft, const char *ke
         if (guards[guard]->always || texts_have(&draft->reject, text_of(key)))
             decode_guard(loader, guard, NULL, &draft->route.guards[guard]);
     } else if (!field) {
-        draft->route.handler = NULL;
+        if (draft->route.handler == find_handler(key))
+            draft->route.handler = NULL;
     } else if (strcmp(key, "reject") == 0) {
         draft->reject.count = 0; /* for apply_reject() */
     } else {
@@ -367,16 +368,13 @@ static void take_away(struct loader *loader, struct draft *draft, const char *ke
 }
 
 /* Whether a route says that it has nothing of what the defaults have. */
-static bool takes_away(const struct loader *loader, const struct draft *draft, const struct node *item,
-                       enum draft_keys keys)
+static bool takes_away(const struct loader *loader, const struct node *item, enum draft_keys keys)
 {
-    const struct handler *handler = find_handler(item->name.at);
     size_t guard = draft_find_guard(item->name.at);
-    bool known = find_field(item->name.at) || handler || guard < GUARDS_LIMIT;
+    bool known = find_field(item->name.at) || find_handler(item->name.at) || guard < GUARDS_LIMIT;
     if (keys == DRAFT_DEFAULTS || (keys == DRAFT_OPERATION && is_of_operations(guard)))
         return false;
-    return merge_is_null(item) && known && loader->defaults && node_get(loader->defaults, item->name.at) &&
-           (!handler || handler == draft->route.handler);
+    return merge_is_null(item) && known && loader->defaults && node_get(loader->defaults, item->name.at);
 }
 
 static void apply_key(struct loader *loader, struct draft *draft, const struct node *item,
@@ -388,7 +386,7 @@ static void apply_key(struct loader *loader, struct draft *draft, const struct n
     if (keys == DRAFT_OPERATION && field && strcmp(field->key, "methods") == 0)
         findings_add_key(loader->decoder.findings, FINDING_ERROR, item,
                          "the OpenAPI document names the methods of its operations");
-    else if (takes_away(loader, draft, item, keys))
+    else if (takes_away(loader, item, keys))
         return take_away(loader, draft, item->name.at);
     else if (field && strcmp(field->key, "errors") == 0)
         decode_errors(&loader->decoder, field, item, draft);

@@ -352,6 +352,28 @@ def test_security(start_guard, folder, script):
     assert result.returncode == 0 and "GET /open (open): anybody may call it" in result.stdout and "/all" not in result.stdout, result.stdout
 
 
+def test_what_an_entry_leaves_out_is_the_documents(start_guard, folder, script):
+    """And not what the defaults say, which may let in anybody."""
+    folder.write("jwt.key", SECRET, 0o600)
+    if harness.IS_ROOT:
+        harness.shutil.chown(folder / "jwt.key", harness.WEB_USER)
+    security = {"mode": [{"user": []}], "way": [{"user": []}], "maybe": [{"user": []}, {}], "surely": [{"user": []}, {}], "scoped": [{"oauth": ["read"]}],
+                "more": [{"oauth": ["read"]}], "open": []}
+    guard = start_guard({
+        "openapi": {"file": write(folder, "left", {**document(), **SECURE, "paths": {"/" + name: secure(name, asked) for name, asked in security.items()}}),
+                    "auth": {"oauth": "user"}},
+        "auth": {"user": {"jwt": {"algorithms": ["HS256"], "secret": "file:jwt.key", "issuer": "tests"}}},
+        "defaults": {"exec": script, "auth": {"methods": "user", "optional": True, "mode": "report"}, "scopes": {"all": "audit", "mode": "report"}},
+        "routes": [{"operation": "mode", "auth": {"mode": "enforce"}}, {"operation": "way", "auth": "user"}, {"operation": "maybe", "auth": {"mode": "enforce"}},
+                   {"operation": "surely", "auth": {"optional": False}}, {"operation": "scoped", "scopes": {"mode": "enforce"}},
+                   {"operation": "more", "scopes": "write"}, {"operation": "open", "auth": {"mode": "enforce"}}]}, name="left")
+    tokens = {scope: {"authorization": "Bearer " + token(scope=scope)} for scope in ("read", "audit", "read audit", "read write")}
+    for uri, headers, status in (("mode", {}, 401), ("way", {}, 401), ("maybe", {}, 200), ("maybe", {"authorization": "Bearer x"}, 401), ("surely", {}, 401),
+                                 ("scoped", tokens["audit"], 403), ("scoped", tokens["read"], 403), ("scoped", tokens["read audit"], 200),
+                                 ("more", tokens["read"], 403), ("more", tokens["read write"], 200), ("open", {}, 200), ("open", {"authorization": "Bearer x"}, 401)):
+        assert send(guard, "/app/" + uri, **headers).status == status, (uri, headers)
+
+
 def test_what_is_passed_over_is_told(folder, script):
     answer = {"200": {"description": "Good", "headers": {"X-Left": {"schema": {"type": "integer"}}}}}
     file = folder.write("passed.yaml", json.dumps({"openapi": write(folder, "passed-api", {**document(), "paths": {
@@ -426,6 +448,9 @@ def check(folder, name, policy, api):
     ("ways", {"defaults": {"exec": "SCRIPT"}}, {"/a": secure("a", [{"key": []}])}, "no `auth` at the top of the policy is called key"),
     ("wider", {**SOMEBODY, "auth": {**KEYS, "other": KEYS["user"]}, "routes": [{"operation": "a", "auth": ["user", "other"]}]}, {"/a": secure("a", [{"user": []}])}, 'come by "other"'),
     ("optional", {**SOMEBODY, "routes": [{"operation": "a", "auth": {"methods": "user", "optional": True}}]}, {"/a": secure("a", [{"user": []}])}, "asks who calls"),
+    ("absent", {**SOMEBODY, "routes": [{"operation": "a", "auth": {"optional": True}}]}, {"/a": secure("a", [{"user": []}])}, "asks who calls"),
+    ("unnamed", {**SOMEBODY, "auth": {**KEYS, "key": KEYS["user"]}, "defaults": {"exec": "SCRIPT", "auth": "none"},
+                 "routes": [{"operation": "a", "auth": {"mode": "enforce"}}]}, {"/a": secure("a", [{"user": [], "key": []}])}, "two security schemes together"),
     ("scopes", {**SOMEBODY, "auth": {**KEYS, "oauth": KEYS["user"]}}, {"/a": secure("a", [{"user": []}, {"oauth": ["read"]}])}, "alternatives with different scopes"),
     ("word", {**ANYBODY, "routes": [{"operation": "a", "replies": "report"}]}, {"/a": secure("a")}, "expected a map of mode, strip, max and values"),
     ("reported", {**SOMEBODY, "auth": {"oauth": KEYS["user"]}, "defaults": {"exec": "SCRIPT", "scopes": {"all": "audit", "mode": "report"}}},
@@ -436,6 +461,15 @@ def test_what_does_not_load(folder, script, name, policy, paths, words):
     policy = json.loads(json.dumps(policy).replace("SCRIPT", script))
     said = check(folder, name, policy, {**document(), **SECURE, "security": [], "paths": paths})
     assert said and words in said, said
+
+
+def test_an_entry_by_operation_is_of_its_path(folder, script):
+    paths = {"/a/{id}": {"get": operation("a", parameters=[parameter("id", "path", {})])}, "/b": {"get": operation("b")}, "/c": {"get": operation("c")}}
+    policy = {"store": f"sqlite:{folder}/guard.db", "defaults": {"auth": "none", "exec": script, "limits": {"use": [{"rate": "9/m", "by": "path:id"}]}}, "routes": [
+        {"operation": name, "limits": {"mode": "report"}} for name in "abc"]}
+    said = check(folder, "of-its-path", policy, {**document(), "paths": paths})
+    assert [line.split("path:id, ")[-1] for line in said.splitlines()] == [
+        f"and the path /app/{name} has no {{id}} (at /app/{name})" for name in "bc"], said
 
 
 @pytest.mark.parametrize("base", ["v1", "/{tenant}", "/a/../v1", "//v1", "/v1/**", "/v%31", "/."])

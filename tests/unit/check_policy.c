@@ -544,7 +544,8 @@ START_TEST(what_is_left_out_of_defaults_is_told)
         "limits: {general: {rate: 9/1m}, login: {rate: 5/1m, count: failures}}\n"
         "auth: {user: {api_key: {header: X-Key}}}\n"
         "defaults: {auth: user, exec: /usr/bin/true, claims: {tenant: acme}, limits: general,\n"
-        "           reject: [operators, markup], cors: {origins: https://a.example, enforce: true}}\n"
+        "           reject: [operators, markup], cors: {origins: https://a.example, enforce: true},\n"
+        "           roles: {any: a, mode: report}}\n"
         "routes:\n";
     static const struct {
         const char *route, *word; /* NULL: nothing */
@@ -560,6 +561,9 @@ START_TEST(what_is_left_out_of_defaults_is_told)
         {"cors: {origins: https://b.example}", NULL},
         {"cors: {origins: https://b.example, enforce: false}", "only hides replies from their scripts"},
         {"cors: off", NULL},
+        {"roles: b", "routes[0].roles: what this refuses is only logged"},
+        {"roles: {any: b, mode: enforce}", NULL},
+        {"roles: {any: b, mode: report}", NULL},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char content[800];
@@ -568,7 +572,8 @@ START_TEST(what_is_left_out_of_defaults_is_told)
         char *advice = printed(policy, FINDING_ADVICE);
         ck_assert_msg(cases[i].word
                           ? strstr(advice, cases[i].word) != NULL
-                          : strstr(advice, "takes the place") == NULL && strstr(advice, "hides") == NULL,
+                          : strstr(advice, "takes the place") == NULL && strstr(advice, "hides") == NULL &&
+                                strstr(advice, "this refuses") == NULL,
                       "%s:\n%s", cases[i].route, advice);
         free(advice);
         policy_free(policy);
@@ -654,8 +659,12 @@ static const struct {
     {"exec", "allow_setuid", "root"},
     {"exec", "allow_shared_owner", "root"},
     {"exec", "steering", "root"},
+    {"fastcgi", "backup", "address"},
     {"fastcgi", "environment", "address"},
     {"fastcgi", "steering", "address"},
+    {"fastcgi", "environment", "root"},
+    {"fastcgi", "steering", "root"},
+    {"http", "backup", "url"},
     {"http", "headers", "url"},
     {"http", "steering", "url"},
     {"http", "rewrite", "strip_prefix"},
@@ -769,6 +778,10 @@ static const struct {
      "{unknown=allow query={a=string b=integer}}"},
     {"parameters", "{query: {a: {type: string, max_length: 9}}}", "{query: {a: {max_length: 3}}}",
      "{query={a={type=string max_length=3}}}"},
+    {"parameters", "{query: {a: {type: integer, maximum: 9}}}", "{query: {a: integer}}",
+     "{query={a={maximum=9 type=integer}}}"},
+    {"body", "{fields: {a: email}}", "{fields: {a: {required: true}}}",
+     "{fields={a={type=email required=true}}}"},
     {"parameters", "{query: {a: string}}", "{cookies: {b: string}, mode: report}",
      "{query={a=string} cookies={b=string} mode=report}"},
     {"parameters", "{query: {a: string}}", "null", NULL},
@@ -850,9 +863,11 @@ START_TEST(a_routes_own_keys_are_taken_away)
         "defaults: {auth: none, exec: /usr/bin/true, mode: report, methods: [PUT], pass_errors: true,\n"
         "           headers: off, cookies: true, errors: problem, reject: markup}\n"
         "routes:\n  - {path: /a, exec: null, respond: nothing, mode: null, methods: null, headers: null,\n"
-        "     pass_errors: null, cookies: null, errors: null, reject: null}\n  - path: /b\n");
+        "     pass_errors: null, cookies: null, errors: null, reject: null}\n  - path: /b\n"
+        "  - {path: /c, respond: nothing, exec: null}\n");
     const struct route *route = &policy->routes[0];
     ck_assert_str_eq(route->handler->name, "respond");
+    ck_assert_str_eq(policy->routes[2].handler->name, "respond");
     ck_assert(!route->report_only && !route->pass_errors && !route->cookies.given);
     ck_assert(has_method(route, "GET") && !has_method(route, "PUT"));
     ck_assert_ptr_nonnull(header_of(&route->headers, "X-Content-Type-Options"));
