@@ -84,24 +84,23 @@ static enum backend_change count_failure(struct backend_health *health,
 /* Else whoever knows a slow page could take the application from all others by it. */
 static bool is_slow_page(const struct backend_health *health, const struct backend_report *report)
 {
-    return report->outcome == BACKEND_LATE && health->answered_at > report->began_at;
+    return report->outcome == BACKEND_LATE && health->balance > report->balance;
 }
 
 enum backend_change backend_health_report(struct backend_health *health,
                                           const struct backend_health_rules *rules,
                                           struct backend_report report, uint64_t now)
 {
-    bool tried = report.trial && health->state == BACKEND_TRIAL;
+    bool tried = report.trial && health->state == BACKEND_TRIAL, slow_page = is_slow_page(health, &report);
+    health->balance += (report.outcome == BACKEND_GOOD) - (report.outcome == BACKEND_LATE);
     if (tried && report.outcome != BACKEND_GOOD)
         return end_trial(health, rules, report.outcome, now);
-    if (report.outcome == BACKEND_UNTOLD || (health->state != BACKEND_UP && !tried) ||
-        is_slow_page(health, &report))
+    if (report.outcome == BACKEND_UNTOLD || (health->state != BACKEND_UP && !tried) || slow_page)
         return BACKEND_SAME;
     if (report.outcome != BACKEND_GOOD)
         return count_failure(health, rules, report.outcome, now);
     health->failures = 0;
     health->asked = false;
-    health->answered_at = now;
     return tried ? come_back(health, now) : BACKEND_SAME;
 }
 
@@ -112,9 +111,10 @@ enum backend_change backend_health_probed(struct backend_health *health,
     const struct backend_health before = *health;
     bool tried = report.trial && health->state == BACKEND_TRIAL;
     if (!health->asked || report.outcome != BACKEND_GOOD) {
+        report.balance = before.balance;
         enum backend_change change = backend_health_report(health, rules, report, now);
         health->asked = before.asked;
-        health->answered_at = before.answered_at;
+        health->balance = before.balance;
         return change;
     }
     if (tried && !health->early) {

@@ -29,16 +29,16 @@ enum backend_state { BACKEND_UP, BACKEND_OUT, BACKEND_TRIAL };
 /* All zero: up, and so from the beginning. */
 struct backend_health {
     enum backend_state state;
-    bool refuses;         /* no connection could be made when it was last asked */
-    bool quick;           /* so, or it failed at once: trying it costs nobody any time */
-    bool eases;           /* it came back, so that slow start is due */
-    bool asked;           /* a request that it took has failed, and none was good since it is out or back */
-    bool early;           /* the trial did not wait for its time */
-    uint64_t failures;    /* in a row */
-    uint64_t since;       /* of being out, or of being up again */
-    uint64_t pause;       /* the last time out; 0: there was none */
-    uint64_t trial_at;    /* while out: when a trial is due */
-    uint64_t answered_at; /* the last time that a request came to good */
+    bool refuses;      /* no connection could be made when it was last asked */
+    bool quick;        /* so, or it failed at once: trying it costs nobody any time */
+    bool eases;        /* it came back, so that slow start is due */
+    bool asked;        /* a request that it took has failed, and none was good since it is out or back */
+    bool early;        /* the trial did not wait for its time */
+    uint64_t failures; /* in a row */
+    uint64_t since;    /* of being out, or of being up again */
+    uint64_t pause;    /* the last time out; 0: there was none */
+    uint64_t trial_at; /* while out: when a trial is due */
+    int64_t balance;   /* of requests: those that came to good, less those that were late */
 };
 
 /* What a request says of a backend. */
@@ -67,8 +67,9 @@ enum backend_change backend_health_connected(struct backend_health *, const stru
 /* What comes of a request. */
 struct backend_report {
     enum backend_outcome outcome;
-    bool trial;        /* it is the one that has the trial, which ends by this whatever it says */
-    uint64_t began_at; /* BACKEND_LATE says nothing of a backend that has answered others since then */
+    bool trial;      /* it is the one that has the trial, which ends by this whatever it says */
+    int64_t balance; /* as it began: BACKEND_LATE says nothing where more others came to good since than were
+                        late */
 };
 
 /* Takes what a request came to. While the backend is out, what others than the trial come to says nothing. */

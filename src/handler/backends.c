@@ -58,7 +58,7 @@ static enum choice claim(struct backend_lease *lease, uint64_t now)
     lease->tried |= UINT64_C(1) << index;
     lease->outcome = BACKEND_UNTOLD;
     lease->reason = NULL;
-    lease->began_at = now;
+    lease->balance = backend->health.balance;
     if (lease->exchange && lease->group->count > 1)
         lease->exchange->backend = backend->place;
     lease->trial = backend->health.state != BACKEND_UP;
@@ -283,7 +283,7 @@ static bool settle(struct backend_lease *lease, uint64_t now, struct news *news)
     if (lease->reason)
         snprintf(backend->reason, sizeof backend->reason, "%s", lease->reason);
     const struct backend_health_rules *rules = &lease->group->rules->health.health;
-    const struct backend_report report = {lease->outcome, trial, lease->began_at};
+    const struct backend_report report = {lease->outcome, trial, lease->balance};
     enum backend_change change = lease->exchange
                                      ? backend_health_report(&backend->health, rules, report, now)
                                      : backend_health_probed(&backend->health, rules, report, now);

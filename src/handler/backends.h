@@ -146,7 +146,7 @@ struct backend_lease {
     struct backend *backend;
     size_t member;
     bool trial;
-    uint64_t began_at;
+    int64_t balance;
     uint64_t tried; /* bits of members */
     uint64_t key;   /* of BALANCE_HASH */
     enum backend_outcome outcome;

@@ -20,10 +20,8 @@ enum { WARM_PATIENCE = 2000 };
  * to serve beside. False where all places are taken: requests enough find out how it is. */
 static bool begin_probe(struct backend_lease *lease, struct backend *backend)
 {
-    *lease = (struct backend_lease){.group = backend->probing,
-                                    .backend = backend,
-                                    .connection = BACKEND_NO_CONNECTION,
-                                    .began_at = UINT64_MAX}; /* one that is late counts */
+    *lease = (struct backend_lease){
+        .group = backend->probing, .backend = backend, .connection = BACKEND_NO_CONNECTION};
     pthread_mutex_lock(&backend->registry->lock);
     bool free = backend->used < backend->most && backend->health.state != BACKEND_TRIAL;
     if (free) {

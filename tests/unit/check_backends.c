@@ -47,7 +47,7 @@ static enum backend_change take_step(struct backend_health *health, const struct
         backend_health_begin_trial(health, now);
         return BACKEND_SAME;
     }
-    const struct backend_report report = {outcomes[step], trial, now};
+    const struct backend_report report = {outcomes[step], trial, health->balance};
     if (step == PROBE_GOOD || step == PROBE_LATE)
         return backend_health_probed(health, rules, report, now);
     return backend_health_report(health, rules, report, now);
@@ -196,30 +196,45 @@ START_TEST(a_probe_proves_nothing_of_requests)
 }
 END_TEST
 
-static enum backend_change end_late(struct backend_health *health, uint64_t began_at, uint64_t now)
+static enum backend_change report(struct backend_health *health, enum backend_outcome outcome,
+                                  int64_t balance)
 {
-    return backend_health_report(health, &three, (struct backend_report){BACKEND_LATE, false, began_at}, now);
+    return backend_health_report(health, &three, (struct backend_report){outcome, false, balance}, 5000);
 }
 
 START_TEST(a_slow_page_is_no_slow_backend)
 {
     struct backend_health health = {0};
-    for (unsigned i = 0; i < 3; i++) {
-        backend_health_report(&health, &three, (struct backend_report){BACKEND_GOOD, false, 100}, 101);
-        ck_assert_int_eq(end_late(&health, 100, 5000), BACKEND_SAME);
-        ck_assert_int_eq(end_late(&health, 100, 5000), BACKEND_SAME);
-        ck_assert_int_eq(end_late(&health, 100, 5000), BACKEND_SAME);
+    /* Three ask for it, six others are answered meanwhile; and again. */
+    for (int64_t round = 0; round < 3; round++) {
+        int64_t began = health.balance;
+        for (unsigned i = 0; i < 6; i++)
+            report(&health, BACKEND_GOOD, health.balance);
+        for (unsigned i = 0; i < 3; i++)
+            ck_assert_int_eq(report(&health, BACKEND_LATE, began), BACKEND_SAME);
     }
-    /* Nobody was answered since these began. */
-    ck_assert_int_eq(end_late(&health, 101, 5000), BACKEND_SAME);
-    ck_assert_int_eq(end_late(&health, 200, 5000), BACKEND_SAME);
-    ck_assert_int_eq(end_late(&health, 300, 5000), BACKEND_WENT_OUT);
+    /* Nobody else is answered. */
+    int64_t began = health.balance;
+    ck_assert_int_eq(report(&health, BACKEND_LATE, began), BACKEND_SAME);
+    ck_assert_int_eq(report(&health, BACKEND_LATE, began), BACKEND_SAME);
+    ck_assert_int_eq(report(&health, BACKEND_LATE, began), BACKEND_WENT_OUT);
+}
+END_TEST
+
+/* One answer now and then is no reason to go on. */
+START_TEST(more_late_than_good)
+{
+    struct backend_health health = {0};
+    report(&health, BACKEND_GOOD, 0);
+    ck_assert_int_eq(report(&health, BACKEND_LATE, 0), BACKEND_SAME);
+    ck_assert_int_eq(report(&health, BACKEND_LATE, 0), BACKEND_SAME);
+    ck_assert_int_eq(report(&health, BACKEND_LATE, 0), BACKEND_SAME);
+    ck_assert_int_eq(report(&health, BACKEND_LATE, 0), BACKEND_WENT_OUT);
     /* What fails at once counts, whoever else was answered. */
-    health = (struct backend_health){.answered_at = 300};
-    const struct backend_report broken = {BACKEND_FAILED, false, 200};
-    ck_assert_int_eq(backend_health_report(&health, &three, broken, 300), BACKEND_SAME);
-    ck_assert_int_eq(backend_health_report(&health, &three, broken, 300), BACKEND_SAME);
-    ck_assert_int_eq(backend_health_report(&health, &three, broken, 300), BACKEND_WENT_OUT);
+    health = (struct backend_health){.balance = 100};
+    ck_assert_int_eq(report(&health, BACKEND_FAILED, 0), BACKEND_SAME);
+    ck_assert_int_eq(report(&health, BACKEND_FAILED, 0), BACKEND_SAME);
+    ck_assert_int_eq(report(&health, BACKEND_FAILED, 0), BACKEND_WENT_OUT);
 }
 END_TEST
 
@@ -232,7 +247,7 @@ START_TEST(slow_start)
     ck_assert(!backend_health_is_due(&health, 499) && backend_health_is_due(&health, 500));
     backend_health_begin_trial(&health, 500);
     ck_assert(!backend_health_is_due(&health, 1000));
-    backend_health_report(&health, &at_once, (struct backend_report){BACKEND_GOOD, true, 500}, 1000);
+    backend_health_report(&health, &at_once, (struct backend_report){BACKEND_GOOD, true, 0}, 1000);
     ck_assert_uint_eq(backend_health_share(&health, &three, 1000), 100);
     ck_assert_uint_eq(backend_health_share(&health, &three, 6000), 550);
     ck_assert_uint_eq(backend_health_share(&health, &three, 10999), 999);
@@ -1563,6 +1578,7 @@ static Suite *backends_suite(void)
     tcase_add_test(health, an_early_trial_that_finds_worse);
     tcase_add_test(health, a_probe_proves_nothing_of_requests);
     tcase_add_test(health, a_slow_page_is_no_slow_backend);
+    tcase_add_test(health, more_late_than_good);
     tcase_add_test(health, slow_start);
     tcase_add_loop_test(health, as_the_model, 0, 100);
     suite_add_tcase(suite, health);
