@@ -51,6 +51,13 @@ static struct ssl_st *tls_of(CURL *easy)
     return known ? session->internals : NULL;
 }
 
+/* Over TLS, libcurl 8 (seen: 8.14) loops for ever where what it reads ends while it still sends. */
+static bool may_have_wire(const struct http_run *run)
+{
+    const struct http_backend *backend = run->lease.target;
+    return run->has_body && !(backend->secure && curl_version_info(CURLVERSION_NOW)->version_num >= 0x080000);
+}
+
 /* A connection is there, and the request is about to be sent. Where the kept one was closed before a
  * byte of a reply, libcurl tries another. */
 static int allow_request(void *context, char *peer, char *local, int peer_port, int local_port)
@@ -62,7 +69,7 @@ static int allow_request(void *context, char *peer, char *local, int peer_port, 
     if (++run->tries > 1 || !run->reused)
         backends_connected(&run->lease);
     if (run->tries == 1 || backends_is_idempotent(run->exchange->request.method)) {
-        if (run->has_body)
+        if (may_have_wire(run))
             http_wire_begin(run->client);
         return CURL_PREREQFUNC_OK;
     }

@@ -209,6 +209,8 @@ def test_large_bodies(site, folder):
     assert error(site.fetch("/api/notes", *JSON, f"@{large}", "--max-time", "20")) == (413, "body_too_large")
     huge = folder.write("huge", b"x" * (2 << 20))
     status, head, _ = site.fetch("/api/notes", *JSON, f"@{huge}")
+    if status == 0 and site.server == "lighttpd":  # it has closed the connection, and curl was still sending
+        return
     assert status == 413 and ("x-request-id" not in head or site.server == "apache")  # which hands it on as it comes
 
 
