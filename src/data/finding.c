@@ -62,6 +62,10 @@ static void add(struct findings *findings, enum finding_kind kind, unsigned line
                 const char *path, const char *about, const char *format, va_list arguments)
 {
     size_t *count = kind == FINDING_ERROR ? &findings->errors : &findings->advice;
+    if (*count >= FINDINGS_LIMIT) {
+        ++*count;
+        return;
+    }
     struct finding *finding = arena_alloc(findings->arena, sizeof *finding);
     *finding = (struct finding){.next = findings->first,
                                 .kind = kind,
@@ -73,8 +77,9 @@ static void add(struct findings *findings, enum finding_kind kind, unsigned line
     if (about)
         finding->message =
             make_printable(arena_printf(findings->arena, "%s (at %s)", finding->message, about));
-    if (is_told(findings, finding) || ++*count > FINDINGS_LIMIT)
+    if (is_told(findings, finding))
         return;
+    ++*count;
     finding->order = findings->errors + findings->advice;
     findings->first = finding;
 }

@@ -105,7 +105,7 @@ void steps_serve(struct turn *, struct connection *, struct intake **spare);
 void steps_queue(struct front *, struct connection *, struct intake **spare);
 enum connection_step steps_refuse(struct front *, struct connection *, struct verdict, struct intake **spare);
 
-/* Whether the connection's request is one that is served while its body is coming. */
+/* Of a request whose parameters are here: whether it is served while its body is coming. */
 bool steps_take_bodies(struct front *, struct connection *);
 
 /* keeper.c: the first thread. */

@@ -48,7 +48,7 @@ static void expire(struct front *front, struct connection *connection, struct in
         steps_queue(front, connection, spare);
 }
 
-/* Such a request costs a thread until its body is whole, and a few are let in. */
+/* A request whose small body pauses: from here on it takes a thread, unless its body is to be seen whole. */
 static void begin(struct front *front, struct connection *connection, struct intake **spare)
 {
     enum connection_step step = connection_advance(connection, &front->limits, spare);

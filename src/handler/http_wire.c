@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -100,6 +101,7 @@ static void release(struct http_client *client)
 {
     close(client->wire->near);
     close(client->wire->far);
+    explicit_bzero(&client->wire->out, sizeof client->wire->out); /* it held credentials */
     free(client->wire);
     client->wire = NULL;
 }
